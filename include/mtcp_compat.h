@@ -1,0 +1,43 @@
+#ifndef MTCP_COMPAT_H
+#define MTCP_COMPAT_H
+
+#include "mtcp_api.h"
+#include "mtcp_epoll.h"
+
+#define MTCP_EPOLL_CTL_ADD MOS_EPOLL_CTL_ADD
+#define MTCP_EPOLL_CTL_DEL MOS_EPOLL_CTL_DEL
+#define MTCP_EPOLL_CTL_MOD MOS_EPOLL_CTL_MOD
+
+#define MTCP_EPOLLNONE    MOS_EPOLLNONE
+#define MTCP_EPOLLIN      MOS_EPOLLIN
+#define MTCP_EPOLLPRI     MOS_EPOLLPRI
+#define MTCP_EPOLLOUT     MOS_EPOLLOUT
+#define MTCP_EPOLLRDNORM  MOS_EPOLLRDNORM
+#define MTCP_EPOLLRDBAND  MOS_EPOLLRDBAND
+#define MTCP_EPOLLWRNORM  MOS_EPOLLWRNORM
+#define MTCP_EPOLLWRBAND  MOS_EPOLLWRBAND
+#define MTCP_EPOLLMSG     MOS_EPOLLMSG
+#define MTCP_EPOLLERR     MOS_EPOLLERR
+#define MTCP_EPOLLHUP     MOS_EPOLLHUP
+#define MTCP_EPOLLRDHUP   MOS_EPOLLRDHUP
+#define MTCP_EPOLLONESHOT MOS_EPOLLONESHOT
+#define MTCP_EPOLLET      MOS_EPOLLET
+
+#define MTCP_SOCK_UNUSED   MOS_SOCK_UNUSED
+#define MTCP_SOCK_STREAM   MOS_SOCK_STREAM
+#define MTCP_SOCK_PROXY    MOS_SOCK_PROXY
+#define MTCP_SOCK_LISTENER MOS_SOCK_STREAM_LISTEN
+#define MTCP_SOCK_EPOLL    MOS_SOCK_EPOLL
+#define MTCP_SOCK_PIPE     MOS_SOCK_PIPE
+
+#define mtcp_socket_ioctl mtcp_ioctl
+
+#define MTCP_GETPEERNAME_4(mctx, sockid, addr, addrlen)                                            \
+    (mtcp_getpeername)(mctx, sockid, addr, addrlen, MOS_SIDE_BOTH)
+#define MTCP_GETPEERNAME_5(mctx, sockid, addr, addrlen, side)                                      \
+    (mtcp_getpeername)(mctx, sockid, addr, addrlen, side)
+#define MTCP_GETPEERNAME_PICK(a, b, c, d, e, name, ...) name
+#define mtcp_getpeername(...)                                                                      \
+    MTCP_GETPEERNAME_PICK(__VA_ARGS__, MTCP_GETPEERNAME_5, MTCP_GETPEERNAME_4, 0)(__VA_ARGS__)
+
+#endif

@@ -1,0 +1,112 @@
+/*
+ * mtcp_io.h - bring your own packets: the burst interface between a context and a device, and the
+ * call that makes a context over it. The library's DPDK devices use the same interface; an embedder,
+ * a simulator or a test brings its own.
+ *
+ * One struct mtcp_io is one receive/transmit queue pair, used by one thread. All functions are called
+ * by the thread that owns the context, never from inside each other, and never block.
+ */
+#ifndef MTCP_IO_H
+#define MTCP_IO_H
+
+#include <mtcp_api.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct mtcp_io;
+struct mtcp_io_stats;
+
+/* mtcp_pkt.flags */
+enum mtcp_pkt_flag {
+    MTCP_PKT_RX_CSUM_GOOD = 1 << 0, /* L3 and L4 checksums were verified, or need not be */
+    MTCP_PKT_RX_CSUM_BAD  = 1 << 1, /* one of them is wrong: the packet is counted and dropped */
+    MTCP_PKT_TX_IP_CSUM   = 1 << 2, /* the device fills the IPv4 header checksum */
+    MTCP_PKT_TX_TCP_CSUM  = 1 << 3, /* the device completes the TCP checksum (field: pseudo sum) */
+    MTCP_PKT_TX_TSO       = 1 << 4  /* the device cuts the payload into tso_mss pieces */
+};
+
+/* A frame in one piece. `data` points to its first byte; `room` is how many bytes fit at `data`.
+ * A packet belongs to the device it came from: whoever holds it gives it to tx_burst or to free. */
+struct mtcp_pkt {
+    uint8_t *data;
+    uint32_t len;
+    uint32_t room;
+    uint32_t flags;
+    uint16_t l2_len, l3_len, l4_len; /* transmit, with the TX flags: header lengths in bytes */
+    uint16_t tso_mss;                /* with MTCP_PKT_TX_TSO: payload bytes per segment */
+    struct mtcp_pkt *next;           /* for queues of whoever holds the packet */
+};
+
+/* mtcp_io.caps: what the device does itself; the rest is done in software */
+enum mtcp_io_cap {
+    MTCP_IO_TX_IP_CSUM  = 1 << 0,
+    MTCP_IO_TX_TCP_CSUM = 1 << 1,
+    MTCP_IO_TSO         = 1 << 2,
+    MTCP_IO_RX_CSUM     = 1 << 3,
+    MTCP_IO_NO_WAKEUP   = 1 << 4 /* no descriptor to wait on: the idle loop naps at most 1 ms */
+};
+
+struct mtcp_io {
+    /* Up to n received packets into pkts; the number. The caller owns them. */
+    unsigned (*rx_burst)(struct mtcp_io *io, struct mtcp_pkt **pkts, unsigned n);
+    /* Sends packets in order; the number accepted. The device owns those; the caller the rest. */
+    unsigned (*tx_burst)(struct mtcp_io *io, struct mtcp_pkt **pkts, unsigned n);
+    /* An empty packet (len 0, flags 0) with room for at least mtu + 14 bytes (with MTCP_IO_TSO:
+     * tso_max + 14), or NULL when there is none. */
+    struct mtcp_pkt *(*alloc)(struct mtcp_io *io);
+    void (*free)(struct mtcp_io *io, struct mtcp_pkt *pkt);
+    /* Before the loop sleeps: returns a descriptor that becomes readable when packets arrive, or -1
+     * when there is none (or packets are there already, with *ready set). NULL: never a descriptor. */
+    int (*sleep_begin)(struct mtcp_io *io, bool *ready);
+    void (*sleep_end)(struct mtcp_io *io);
+    /* Called once by mtcp_destroy_context(), may be NULL. */
+    void (*close)(struct mtcp_io *io);
+    /* Counters of the device, may be NULL. */
+    void (*stats)(struct mtcp_io *io, struct mtcp_io_stats *out);
+    uint32_t caps;
+    uint16_t mtu;     /* bytes of IP per frame, e.g. 1500 */
+    uint32_t tso_max; /* with MTCP_IO_TSO: largest IP packet handed over, at most 65535 */
+    uint8_t mac[6];
+    const char *name; /* the netdev section of the configuration this device belongs to */
+    void *priv;       /* the implementation's own */
+};
+
+struct mtcp_io_stats {
+    uint64_t rx_packets, rx_bytes, rx_dropped;
+    uint64_t tx_packets, tx_bytes, tx_dropped;
+    uint64_t pkts_total, pkts_free; /* packet buffers of the device's pool */
+};
+
+/* The world of a context: time, sleep and randomness. With NULL members the system's are used
+ * (CLOCK_MONOTONIC, epoll_wait, getrandom). A simulator gives all three and gets a run that only
+ * depends on its seed. */
+struct mtcp_env {
+    uint64_t (*now_us)(void *arg); /* monotonic microseconds */
+    /* Called when there is nothing to do before until_us (UINT64_MAX: no timer); may return early. */
+    void (*wait)(void *arg, uint64_t until_us);
+    void *arg;
+    uint64_t seed; /* 0: from the system */
+};
+
+/* A context over devices that the caller brings; the calling thread becomes its owner.
+ *   cpu       the number the context reports (mctx->cpu); the thread is not pinned
+ *   config    configuration in the grammar of mos.conf(5), as text; NULL: defaults. Its netdev
+ *             sections are matched with ios by name
+ *   ios, n    the devices, 1 <= n <= 16; they stay the caller's and must outlive the context
+ *   env       copied; NULL: the system's
+ * Returns the context, to be ended with mtcp_destroy_context(); NULL with errno EINVAL (a bad
+ * configuration, printed to stderr as with mtcp_init; n out of range), EFAULT (ios NULL), ENOMEM.
+ * mtcp_init() need not have been called. Does not block. */
+mctx_t mtcp_create_context_io(int cpu, const char *config, struct mtcp_io *const *ios, unsigned n,
+                              const struct mtcp_env *env);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,62 @@
+/*
+ * A TCP segment as checked values: what the parser makes of a frame and what the builder makes a
+ * frame of. Illegal segments can't be built: lengths were checked against the frame, options are
+ * decoded, addresses are those of the flow seen from this host.
+ */
+#ifndef MTCP_WIRE_SEG_H
+#define MTCP_WIRE_SEG_H
+
+#include "mtcp/wire/addr.h"
+#include "mtcp/wire/seq.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum tcp_flag {
+    TCP_FIN = 0x01,
+    TCP_SYN = 0x02,
+    TCP_RST = 0x04,
+    TCP_PSH = 0x08,
+    TCP_ACK = 0x10,
+    TCP_URG = 0x20,
+    TCP_ECE = 0x40,
+    TCP_CWR = 0x80,
+};
+
+#define TCP_SACK_MAX    4
+#define TCP_WSCALE_MAX  14
+#define TCP_FASTOPEN_COOKIE_MAX 16
+
+struct sack_block {
+    tcp_seq_t start, end;
+};
+
+struct tcp_opts {
+    bool has_mss, has_wscale, has_ts, sack_permitted;
+    uint8_t wscale; /* as sent; > 14 counts as 14 (RFC 7323 2.3) */
+    uint8_t n_sack;
+    uint16_t mss;
+    uint32_t ts_val, ts_ecr;
+    struct sack_block sack[TCP_SACK_MAX];
+};
+
+struct seg {
+    struct flow_tuple tuple; /* local = destination on input, source on output */
+    tcp_seq_t seq, ack;
+    uint16_t wnd; /* as on the wire, unscaled */
+    uint16_t urg;
+    uint8_t flags;
+    uint8_t tos; /* DSCP and ECN */
+    uint8_t ttl;
+    struct tcp_opts opt;
+    const uint8_t *payload; /* into the frame */
+    uint32_t len;           /* payload bytes */
+};
+
+/* Sequence space the segment occupies: payload, SYN and FIN (RFC 9293 SEG.LEN). */
+static inline uint32_t seg_seq_len(const struct seg *s)
+{
+    return s->len + ((s->flags & TCP_SYN) ? 1u : 0u) + ((s->flags & TCP_FIN) ? 1u : 0u);
+}
+
+#endif

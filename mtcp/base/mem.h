@@ -2,8 +2,9 @@
  * The memory of one context: blocks with a byte budget, a small cache of freed power-of-two blocks
  * so that a request-response turn makes no allocator call, and slabs for the pools.
  *
- * mem.c is the one file that knows jemalloc (an arena per context, decay 0); built with -DMEM_PLAIN
- * it uses malloc, for sanitizers and valgrind. Not thread safe: one context, one thread.
+ * mem_sys.h is the one file that knows jemalloc (an arena per context, decay 0); with -DMEM_PLAIN
+ * it uses malloc and nothing is cached, for sanitizers and valgrind. Not thread safe: one context,
+ * one thread.
  */
 #ifndef MTCP_BASE_MEM_H
 #define MTCP_BASE_MEM_H
@@ -13,7 +14,8 @@
 
 struct mem;
 
-/* A new allocator that hands out at most limit_bytes (0: no limit). NULL when there is no memory. */
+/* A new allocator that hands out at most limit_bytes (0: no limit). NULL when there is no memory.
+ */
 struct mem *mem_create(size_t limit_bytes);
 
 /* Gives everything back to the system. Every block must have been freed (ASSERTed). */
@@ -33,10 +35,12 @@ void *mem_alloc_aligned(struct mem *m, size_t size, size_t align);
 /* Bytes handed out and not freed (the cache of freed blocks not counted). */
 size_t mem_in_use(const struct mem *m);
 
-/* Changes the budget. Below mem_in_use() nothing is taken away, but nothing is handed out either. */
+/* Changes the budget. Below mem_in_use() nothing is taken away, but nothing is handed out either.
+ */
 void mem_set_limit(struct mem *m, size_t limit_bytes);
 
-/* Empties the cache of freed blocks. */
+/* The cache of freed blocks: bytes in it (at most about 1.5 MB), and how to empty it. */
+size_t mem_cached(const struct mem *m);
 void mem_trim(struct mem *m);
 
 /* Number of calls so far that returned NULL. */

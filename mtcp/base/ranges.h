@@ -1,8 +1,8 @@
 /*
- * A small sorted set of disjoint, non-touching half-open ranges [start, end) of 64-bit offsets: what
- * lies beyond the in-order edge of a stream, and what the peer has SACKed. At most RANGES_MAX; the
- * set says no beyond that instead of growing. Memory comes with the first range and goes with the
- * last, so an in-order stream holds none. Knows nothing of TCP.
+ * A small sorted set of disjoint, non-touching half-open ranges [start, end) of 64-bit offsets:
+ * what lies beyond the in-order edge of a stream, and what the peer has SACKed. At most RANGES_MAX;
+ * the set says no beyond that instead of growing. Memory comes with the first range and goes with
+ * the last, so an in-order stream holds none. Knows nothing of TCP.
  */
 #ifndef MTCP_BASE_RANGES_H
 #define MTCP_BASE_RANGES_H
@@ -27,8 +27,13 @@ unsigned ranges_count(const struct ranges *s);
 struct range ranges_at(const struct ranges *s, unsigned i);
 
 /* Adds [start, end), start < end, merging with what overlaps or touches.
- * 0; -ENOSPC when it would make more than RANGES_MAX ranges; -ENOMEM. On failure nothing changed. */
+ * 0; -ENOSPC when it would make more than RANGES_MAX ranges; -ENOMEM. On failure nothing changed.
+ */
 MUST_CHECK int ranges_add(struct ranges **s, struct mem *mem, uint64_t start, uint64_t end);
+
+/* The question of ranges_add alone: after 0, ranges_add of the same range can't fail. Adds nothing;
+ * but a set that was NULL may now hold memory for the range that is to follow. */
+MUST_CHECK int ranges_reserve(struct ranges **s, struct mem *mem, uint64_t start, uint64_t end);
 
 /* Forgets everything below `off`; the set becomes NULL when that empties it. */
 void ranges_remove_below(struct ranges **s, struct mem *mem, uint64_t off);

@@ -1,0 +1,29 @@
+/* Text forms of addresses (RFC 4291 2.2, RFC 5952 through libc). */
+#include "mtcp/wire/addr.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stddef.h>
+
+const char *ip_addr_str(const struct ip_addr *a, char buf[IP_ADDR_STRLEN])
+{
+    const char *s = ip_addr_is_v4(a) ? inet_ntop(AF_INET, &a->w[3], buf, IP_ADDR_STRLEN)
+                                     : inet_ntop(AF_INET6, a->b, buf, IP_ADDR_STRLEN);
+    if (!s)
+        buf[0] = '\0';
+    return buf;
+}
+
+int ip_addr_parse(const char *text, struct ip_addr *out)
+{
+    be32_t v4;
+    if (inet_pton(AF_INET, text, &v4) == 1) {
+        *out = ip_addr_v4(v4);
+        return 0;
+    }
+    struct ip_addr v6;
+    if (inet_pton(AF_INET6, text, v6.b) != 1)
+        return -EINVAL;
+    *out = v6;
+    return 0;
+}

@@ -1,0 +1,255 @@
+/*
+ * Checked structs to frames (RFC 894, 826, 791, 792, 8200, 9293). Headers are written whole, each
+ * field once; what the caller asks for beyond the protocol's limits is a bug of the caller.
+ * Not here: the payload, fragments, IPv6 extension headers.
+ */
+#include "mtcp/wire/build.h"
+
+#include "mtcp/base/bug.h"
+#include "mtcp/wire/csum.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#define IPV4_DF 0x4000u
+
+#define OPT_NOP_NOP       0x01010000u
+#define OPT_MSS           0x02040000u
+#define OPT_NOP_WSCALE    0x01030300u
+#define OPT_SACK_PERM     0x0402u
+#define OPT_SACK          0x0500u
+#define OPT_TS            0x080au
+#define OPT_SACK_BASE_LEN 4u
+#define OPT_SACK_LEN      8u
+#define OPT_TS_LEN        12u
+
+static inline uint8_t *put_be32(uint8_t *at, uint32_t v)
+{
+    be32_t be = be32_make(v);
+    memcpy(at, &be, sizeof(be));
+    return at + sizeof(be);
+}
+
+/* ---- TCP options ---------------------------------------------------------------------------- */
+
+/* Everything but SACK blocks. SACK-permitted takes the place of the nops before the timestamps. */
+static inline uint32_t opts_fixed_len(const struct tcp_opts *o)
+{
+    uint32_t len = o->has_mss ? 4u : 0u;
+    len += o->has_ts ? OPT_TS_LEN : o->sack_permitted ? 4u : 0u;
+    return len + (o->has_wscale ? 4u : 0u);
+}
+
+/* SACK blocks that fit behind `used` bytes of other options; the first ones are the newest. */
+static inline uint32_t opts_n_sack(const struct tcp_opts *o, uint32_t used)
+{
+    uint32_t fit = (TCP_OPT_MAX - used - OPT_SACK_BASE_LEN) / OPT_SACK_LEN;
+    return o->n_sack < fit ? o->n_sack : fit;
+}
+
+uint32_t build_tcp_opts_len(const struct tcp_opts *o)
+{
+    uint32_t len = opts_fixed_len(o);
+    uint32_t n = opts_n_sack(o, len);
+    return n > 0 ? len + OPT_SACK_BASE_LEN + n * OPT_SACK_LEN : len;
+}
+
+static uint8_t *put_sack(uint8_t *at, const struct tcp_opts *o, uint32_t n)
+{
+    at = put_be32(at, OPT_NOP_NOP | OPT_SACK | (2u + n * OPT_SACK_LEN));
+    for (uint32_t i = 0; i < n; i++) {
+        at = put_be32(at, o->sack[i].start.v);
+        at = put_be32(at, o->sack[i].end.v);
+    }
+    return at;
+}
+
+uint32_t build_tcp_opts(uint8_t *at, const struct tcp_opts *o)
+{
+    uint8_t *const start = at;
+    if (o->has_mss)
+        at = put_be32(at, OPT_MSS | o->mss);
+    if (o->has_ts) {
+        at = put_be32(at, (o->sack_permitted ? OPT_SACK_PERM << 16 : OPT_NOP_NOP) | OPT_TS);
+        at = put_be32(at, o->ts_val);
+        at = put_be32(at, o->ts_ecr);
+    } else if (o->sack_permitted) {
+        at = put_be32(at, OPT_NOP_NOP | OPT_SACK_PERM);
+    }
+    if (o->has_wscale)
+        at = put_be32(at, OPT_NOP_WSCALE | o->wscale);
+    uint32_t n = opts_n_sack(o, (uint32_t)(at - start));
+    if (n > 0)
+        at = put_sack(at, o, n);
+    return (uint32_t)(at - start);
+}
+
+/* ---- headers -------------------------------------------------------------------------------- */
+
+static void put_eth(uint8_t *at, const struct build_l2 *l2, uint16_t type)
+{
+    struct eth_hdr h = {.dst = l2->dst, .src = l2->src, .type = be16_make(type)};
+    memcpy(at, &h, sizeof(h));
+}
+
+/* The header checksum is left zero. */
+static void put_ipv4(uint8_t *at, const struct ipv4_hdr *fields, uint32_t total_len)
+{
+    struct ipv4_hdr h = *fields;
+    h.ver_ihl = 4u << 4 | IPV4_HDR_LEN / 4;
+    h.total_len = be16_make((uint16_t)total_len);
+    h.frag_off = be16_make(IPV4_DF);
+    memcpy(at, &h, sizeof(h));
+}
+
+static void put_ipv6(uint8_t *at, const struct seg *s, uint32_t l4_len)
+{
+    struct ipv6_hdr h = {
+        .ver_class_flow = be32_make(6u << 28 | (uint32_t)s->tos << 20),
+        .payload_len = be16_make((uint16_t)l4_len),
+        .next_hdr = IP_PROTO_TCP,
+        .hop_limit = s->ttl,
+    };
+    memcpy(h.src, s->tuple.local.b, sizeof(h.src));
+    memcpy(h.dst, s->tuple.remote.b, sizeof(h.dst));
+    memcpy(at, &h, sizeof(h));
+}
+
+/* Header and options, the checksum left zero; returns their length. */
+static uint16_t put_tcp(uint8_t *at, const struct seg *s)
+{
+    uint32_t len = TCP_HDR_LEN + build_tcp_opts(at + TCP_HDR_LEN, &s->opt);
+    struct tcp_hdr h = {
+        .src_port = be16_make(s->tuple.local_port),
+        .dst_port = be16_make(s->tuple.remote_port),
+        .seq = be32_make(s->seq.v),
+        .ack = be32_make(s->ack.v),
+        .doff_ns = (uint8_t)(len / 4 << 4),
+        .flags = s->flags,
+        .wnd = be16_make(s->wnd),
+        .urg = be16_make(s->urg),
+    };
+    memcpy(at, &h, sizeof(h));
+    return (uint16_t)len;
+}
+
+struct build_lens build_tcp(uint8_t *at, const struct build_l2 *l2, const struct seg *s,
+                            uint16_t ip_id)
+{
+    bool is_v4 = ip_addr_is_v4(&s->tuple.local);
+    ASSERT(is_v4 == ip_addr_is_v4(&s->tuple.remote));
+    struct build_lens lens = {
+        .l2 = l2 ? ETH_HDR_LEN : 0,
+        .l3 = is_v4 ? IPV4_HDR_LEN : IPV6_HDR_LEN,
+    };
+    if (l2)
+        put_eth(at, l2, is_v4 ? ETH_TYPE_IPV4 : ETH_TYPE_IPV6);
+    uint8_t *ip = at + lens.l2;
+    lens.l4 = put_tcp(ip + lens.l3, s);
+    uint32_t l4_len = lens.l4 + s->len;
+    ASSERT(lens.l3 + l4_len <= UINT16_MAX);
+    if (is_v4) {
+        struct ipv4_hdr h = {.tos = s->tos,
+                             .id = be16_make(ip_id),
+                             .ttl = s->ttl,
+                             .proto = IP_PROTO_TCP,
+                             .src = s->tuple.local.w[3],
+                             .dst = s->tuple.remote.w[3]};
+        put_ipv4(ip, &h, IPV4_HDR_LEN + l4_len);
+    } else {
+        put_ipv6(ip, s, l4_len);
+    }
+    return lens;
+}
+
+/* ---- checksums ------------------------------------------------------------------------------ */
+
+static void put_csum(uint8_t *field, uint16_t csum)
+{
+    memcpy(field, &csum, sizeof(csum));
+}
+
+static void ipv4_csum(uint8_t *ip)
+{
+    uint8_t *field = ip + offsetof(struct ipv4_hdr, csum);
+    put_csum(field, 0);
+    put_csum(field, csum_fold(csum_add(0, ip, IPV4_HDR_LEN)));
+}
+
+/* The pseudo header of a frame of ours: both addresses lie side by side in either family. */
+static uint64_t frame_pseudo(const uint8_t *ip, uint16_t l3_len, uint32_t l4_len)
+{
+    uint64_t sum = (uint64_t)be32_make(l4_len).raw + be32_make(IP_PROTO_TCP).raw;
+    return l3_len == IPV4_HDR_LEN
+               ? csum_add(sum, ip + offsetof(struct ipv4_hdr, src), 2 * sizeof(be32_t))
+               : csum_add(sum, ip + offsetof(struct ipv6_hdr, src), 2 * sizeof(struct ip_addr));
+}
+
+void build_tcp_csum(uint8_t *at, struct build_lens lens, uint32_t payload_len,
+                    struct build_offload off)
+{
+    uint8_t *ip = at + lens.l2;
+    uint8_t *tcp = ip + lens.l3;
+    uint8_t *field = tcp + offsetof(struct tcp_hdr, csum);
+    uint32_t l4_len = lens.l4 + payload_len;
+    if (lens.l3 == IPV4_HDR_LEN) {
+        if (off.ip_csum)
+            put_csum(ip + offsetof(struct ipv4_hdr, csum), 0);
+        else
+            ipv4_csum(ip);
+    }
+    uint64_t sum = frame_pseudo(ip, lens.l3, l4_len);
+    if (off.tcp_csum) {
+        put_csum(field, (uint16_t)~csum_fold(sum));
+        return;
+    }
+    put_csum(field, 0);
+    put_csum(field, csum_fold(csum_add(sum, tcp, l4_len)));
+}
+
+/* ---- ARP and ICMP --------------------------------------------------------------------------- */
+
+uint32_t build_arp(uint8_t *at, const struct build_arp *a)
+{
+    static const struct mac_addr none, broadcast = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
+    struct build_l2 l2 = {.src = a->sender_mac, .dst = a->target_mac};
+    if (memcmp(&l2.dst, &none, sizeof(none)) == 0)
+        l2.dst = broadcast;
+    put_eth(at, &l2, ETH_TYPE_ARP);
+    struct arp_hdr h = {
+        .hw_type = be16_make(1),
+        .proto_type = be16_make(ETH_TYPE_IPV4),
+        .hw_len = sizeof(struct mac_addr),
+        .proto_len = sizeof(be32_t),
+        .op = be16_make(a->is_reply ? 2 : 1),
+        .sender_mac = a->sender_mac,
+        .sender_ip = a->sender_ip,
+        .target_mac = a->target_mac,
+        .target_ip = a->target_ip,
+    };
+    memcpy(at + ETH_HDR_LEN, &h, sizeof(h));
+    return ETH_HDR_LEN + (uint32_t)sizeof(h);
+}
+
+uint32_t build_icmp(uint8_t *at, const struct build_icmp *i)
+{
+    uint8_t *ip = at + ETH_HDR_LEN;
+    uint8_t *icmp = ip + IPV4_HDR_LEN;
+    uint32_t icmp_len = (uint32_t)offsetof(struct icmp_hdr, id) + i->len;
+    /* First the data, which may lie in the frame that is being answered. */
+    if (i->len > 0)
+        memmove(icmp + offsetof(struct icmp_hdr, id), i->data, i->len);
+    put_eth(at, &i->l2, ETH_TYPE_IPV4);
+    struct ipv4_hdr h = {.id = be16_make(i->ip_id),
+                         .ttl = i->ttl,
+                         .proto = IP_PROTO_ICMP,
+                         .src = i->src.w[3],
+                         .dst = i->dst.w[3]};
+    put_ipv4(ip, &h, IPV4_HDR_LEN + icmp_len);
+    ipv4_csum(ip);
+    icmp[offsetof(struct icmp_hdr, type)] = i->type;
+    icmp[offsetof(struct icmp_hdr, code)] = i->code;
+    put_csum(icmp + offsetof(struct icmp_hdr, csum), 0);
+    put_csum(icmp + offsetof(struct icmp_hdr, csum), csum_fold(csum_add(0, icmp, icmp_len)));
+    return ETH_HDR_LEN + IPV4_HDR_LEN + icmp_len;
+}

@@ -1,0 +1,253 @@
+/*
+ * One TCP connection's control block, and what all connections of a context share. No sockets, no
+ * devices, no clock: time, randomness and memory come through struct tcp_env.
+ *
+ * Offsets: everything after the edges of input.c and output.c counts in 64-bit stream offsets
+ * (tcp_off_t: 0 = first payload byte, -1 = SYN, FIN = offset after the last byte).
+ *
+ * An idle connection holds no buffers and no `flight`; the whole block is bounded by an assertion.
+ */
+#ifndef MTCP_TCP_CONN_H
+#define MTCP_TCP_CONN_H
+
+#include "mtcp/base/hash.h"
+#include "mtcp/base/list.h"
+#include "mtcp/base/mem.h"
+#include "mtcp/base/rng.h"
+#include "mtcp/base/stream.h"
+#include "mtcp/base/wheel.h"
+#include "mtcp/tcp/flow.h"
+#include "mtcp/tcp/hook.h"
+#include "mtcp/wire/seg.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The numbers of enum tcpstate in mos_api.h. */
+enum tcp_state {
+    TCPS_CLOSED,
+    TCPS_LISTEN,
+    TCPS_SYN_SENT,
+    TCPS_SYN_RCVD,
+    TCPS_ESTABLISHED,
+    TCPS_FIN_WAIT_1,
+    TCPS_FIN_WAIT_2,
+    TCPS_CLOSE_WAIT,
+    TCPS_CLOSING,
+    TCPS_LAST_ACK,
+    TCPS_TIME_WAIT,
+    TCPS_N
+};
+
+/* Kinds of struct timer in the context's wheel. */
+enum tcp_timer_kind { TIMER_CONN, TIMER_HALF_OPEN, TIMER_OTHER };
+
+struct tcp_conn;
+struct tcp_flight; /* recovery.h: what is known of data in flight */
+
+/* Congestion control: cwnd and ssthresh in bytes, written by nobody else (cc_*.c, recovery.c). */
+struct tcp_cc_ack {
+    uint32_t acked_bytes; /* newly acknowledged, cumulatively or by SACK */
+    uint32_t flight_bytes; /* in flight before this ACK */
+    uint32_t rtt_us;      /* this ACK's sample; 0: none */
+    bool cwnd_limited;    /* the window was the limit since the last ACK */
+};
+
+struct tcp_cc_ops {
+    const char *name;
+    void (*init)(struct tcp_conn *c);
+    void (*acked)(struct tcp_conn *c, const struct tcp_cc_ack *a, uint64_t now_us);
+    uint32_t (*ssthresh)(struct tcp_conn *c, uint64_t now_us); /* on loss: the new ssthresh */
+    void (*rto)(struct tcp_conn *c, uint64_t now_us);          /* after cwnd went to one segment */
+    void (*idle)(struct tcp_conn *c, uint64_t now_us, uint32_t idle_us); /* restart after idle */
+};
+
+extern const struct tcp_cc_ops tcp_cc_cubic, tcp_cc_newreno;
+const struct tcp_cc_ops *tcp_cc_find(const char *name); /* NULL: none of that name */
+
+/* Defaults for new connections; from the configuration. Times in microseconds. */
+struct tcp_params {
+    uint32_t rcvbuf, sndbuf; /* bytes */
+    uint32_t tw_us, fin_wait2_us;
+    uint32_t min_rto_us, max_rto_us, init_rto_us, delack_us;
+    uint8_t syn_retries, synack_retries, data_retries, orphan_retries;
+    uint8_t init_cwnd; /* segments */
+    bool timestamps, sack, wscale;
+    uint64_t idle_timeout_us; /* 0: idle connections live for ever */
+    const struct tcp_cc_ops *cc;
+};
+
+struct tcp_stats {
+    uint64_t segs_in, segs_out, bytes_in, bytes_out;
+    uint64_t conns_opened, conns_accepted, conns_closed, conns_reset_in, conns_reset_out, conns_timed_out;
+    uint64_t rexmit_segs, rexmit_fast, rto, dup_acks_in, ooo_in, dup_bytes_in, out_of_window_in;
+    uint64_t paws_drops, challenge_acks, zero_window_probes, nomem_drops, ranges_full;
+    uint64_t overruns, inconsistent;
+};
+
+struct tcp_env {
+    uint64_t now_us; /* read once per turn */
+    struct mem *mem;
+    struct rng rng;
+    struct hash_key secret;
+    struct wheel wheel;
+    struct tcp_params params;
+    const struct tcp_hooks *hooks; /* NULL: no monitor attached */
+    void *mon;
+    unsigned user_depth; /* > 0: a monitor's code is running: tear nothing down */
+    /* Work lists, singly linked, in FIFO order. A connection on a list is not freed. */
+    struct tcp_conn *out_head, **out_tail;     /* something to send (conn.out_next) */
+    struct tcp_conn *ready_head, **ready_tail; /* news for its socket (conn.ready_next) */
+    struct tcp_conn *dead_head;                /* closed: net frees at the end of a turn (dead_next) */
+    struct tcp_stats stats;
+};
+
+/* conn.flags */
+enum tcp_conn_flag {
+    TCF_ACTIVE      = 1 << 0,  /* this host sent the first SYN */
+    TCF_TS          = 1 << 1,  /* timestamps negotiated */
+    TCF_SACK        = 1 << 2,  /* SACK negotiated */
+    TCF_WSCALE      = 1 << 3,  /* window scaling negotiated */
+    TCF_ACK_NOW     = 1 << 4,  /* an ACK must go out with the next flush */
+    TCF_ACK_DELAYED = 1 << 5,  /* an ACK is owed; delack_at says when at the latest */
+    TCF_SND_FIN     = 1 << 6,  /* the application closed its side: FIN after the last byte */
+    TCF_RCV_FIN     = 1 << 7,  /* the peer's FIN was taken in order */
+    TCF_FIN_ACKED   = 1 << 8,  /* our FIN was acknowledged */
+    TCF_NODELAY     = 1 << 9,  /* Nagle off */
+    TCF_CORK        = 1 << 10, /* hold partial segments */
+    TCF_MORE        = 1 << 11, /* the last write said MSG_MORE */
+    TCF_SHUT_RD     = 1 << 12, /* arriving bytes count as read */
+    TCF_ORPHAN      = 1 << 13, /* no socket any more (closed by the application) */
+    TCF_SEND_RST    = 1 << 14, /* a RST goes out with the next flush, then the record dies */
+    TCF_CWND_LIMITED = 1 << 15,
+    TCF_PERSIST     = 1 << 16, /* rtx_at is the persist timer */
+    TCF_KEEPALIVE   = 1 << 17,
+    TCF_PROBE       = 1 << 18, /* the next flush sends a window or keepalive probe */
+    TCF_QUICKACK    = 1 << 19, /* delayed ACKs off (TCP_QUICKACK) */
+    TCF_DEAD        = 1 << 20, /* on the dead list */
+    TCF_RST_QUEUED  = 1 << 21, /* a monitor or the application asked for a reset inside a hook */
+    TCF_CLOSE_QUEUED = 1 << 22, /* the application closed inside a hook */
+    TCF_FIN_OOO     = 1 << 23, /* a FIN beyond next was seen: fin_off */
+    TCF_ON_OUT      = 1 << 24, /* on env.out_head */
+    TCF_ON_READY    = 1 << 25, /* on env.ready_head */
+    TCF_RTT_TIMING  = 1 << 26, /* without timestamps: a segment is being timed (flight) */
+    TCF_NEEDS_SYN   = 1 << 27, /* SYN or SYN-ACK (re)transmission is due */
+};
+
+/* conn.ready: news for the socket, cleared by whoever harvests. */
+enum tcp_ready {
+    TCP_READY_IN     = 1 << 0, /* new bytes in order */
+    TCP_READY_OUT    = 1 << 1, /* room in the send buffer, or connected */
+    TCP_READY_FIN    = 1 << 2, /* the peer closed its side */
+    TCP_READY_ERR    = 1 << 3, /* conn.err was set */
+    TCP_READY_CLOSED = 1 << 4, /* the state machine reached CLOSED or TIME_WAIT */
+    TCP_READY_CONNECTED = 1 << 5,
+};
+
+/* Per-socket options that are off their defaults; allocated on first use, freed with the
+ * connection. Only sock/ writes it. */
+struct tcp_opt_ext {
+    uint32_t keep_idle_s, keep_intvl_s, keep_cnt; /* RFC 9293 3.8.4 */
+    uint32_t user_timeout_ms;                     /* RFC 5482; 0: none */
+    uint32_t notsent_lowat;                       /* 0: none */
+    int32_t linger_s;                             /* -1: off */
+    uint8_t syn_retries;                          /* 0: default */
+};
+
+struct tcp_conn {
+    /* -- identity and the receive path's first line -- */
+    struct flow flow; /* first: net/ casts */
+    struct flow_tuple tuple;
+    uint8_t state;      /* state.c alone */
+    uint8_t rcv_wscale; /* ours: shift of the window we announce */
+    uint8_t snd_wscale; /* the peer's */
+    uint8_t backoff;    /* consecutive timeouts of the current cause (timers.c) */
+    uint32_t flags;     /* enum tcp_conn_flag */
+    uint32_t ready;     /* enum tcp_ready */
+    struct stream rcv;  /* input.c, sock reads */
+    /* -- receive -- */
+    tcp_off_t rcv_adv;   /* right edge promised, never moves left (output.c) */
+    tcp_off_t rcv_acked; /* the acknowledgement last sent (output.c) */
+    tcp_off_t fin_off;   /* offset of the peer's FIN (TCF_RCV_FIN, TCF_FIN_OOO) */
+    tcp_seq_t iss, irs;
+    uint32_t ts_recent, ts_recent_ms, ts_offset; /* RFC 7323; ours = clock_ms + ts_offset */
+    uint16_t rcv_mss;  /* largest segment seen: what "full sized" means for delayed ACKs */
+    uint8_t n_quick;   /* quick-ACK segments left */
+    uint8_t n_dsack;   /* 1: dsack holds a range to report (RFC 2883) */
+    /* -- send -- */
+    struct stream snd; /* read = acknowledged, next = written */
+    tcp_off_t snd_una, snd_nxt, snd_max;
+    uint32_t snd_wnd, snd_wnd_max; /* bytes, scaled */
+    tcp_seq_t snd_wl1, snd_wl2;
+    uint16_t mss;      /* payload bytes per full segment, options taken off (output.c) */
+    uint16_t mss_peer; /* what the peer's SYN offered */
+    uint32_t srtt_us, rttvar_us, rto_us, min_rtt_us; /* rtt.c */
+    uint32_t cwnd, ssthresh;                         /* bytes; cc_*.c, recovery.c */
+    union {
+        struct {
+            uint32_t w_max, k_ms, origin, w_est, acked;
+            uint32_t epoch_ms;
+        } cubic;
+        struct {
+            uint32_t acked;
+        } newreno;
+    } cc;
+    const struct tcp_cc_ops *cc_ops;
+    struct tcp_flight *flight; /* NULL while nothing is in flight (recovery.c) */
+    /* -- timers: one wheel entry at the earliest of these; WHEEL_NEVER_US = off (timers.c) -- */
+    uint64_t rtx_at, delack_at, aux_at; /* aux: FIN_WAIT_2, TIME_WAIT, keepalive, idle */
+    struct timer timer;
+    uint64_t last_active_us; /* last segment in or out */
+    /* -- lists and owners -- */
+    struct tcp_conn *out_next, *ready_next;
+    void *mon;       /* the monitor's handle; NULL: unmonitored */
+    void *listener;  /* net/: whose accept queue it waits in; NULL once accepted */
+    struct tcp_opt_ext *ext; /* NULL: all default */
+    int sock;        /* the endpoint's socket id, -1: none */
+    uint16_t err;    /* pending errno of the connection, set once (state.c) */
+    uint8_t end_reason; /* enum hook_end, once known */
+    uint8_t challenge_left; /* RFC 5961 budget of this window */
+    uint8_t tos, ttl;
+    uint16_t user_mss; /* TCP_MAXSEG, 0: none */
+};
+
+_Static_assert(sizeof(struct tcp_conn) <= 448, "an idle connection must stay small (PERFORMANCE.md W5)");
+
+static inline struct tcp_conn *conn_of_flow(struct flow *f)
+{
+    return (struct tcp_conn *)(void *)f;
+}
+
+/* Queues the connection for the flush at the end of this turn. */
+static inline void conn_mark_output(struct tcp_env *e, struct tcp_conn *c)
+{
+    if (c->flags & (TCF_ON_OUT | TCF_DEAD))
+        return;
+    c->flags |= TCF_ON_OUT;
+    c->out_next = NULL;
+    *e->out_tail = c;
+    e->out_tail = &c->out_next;
+}
+
+/* Tells the socket layer, which harvests once per turn. */
+static inline void conn_mark_ready(struct tcp_env *e, struct tcp_conn *c, uint32_t what)
+{
+    c->ready |= what;
+    if (c->flags & TCF_ON_READY)
+        return;
+    c->flags |= TCF_ON_READY;
+    c->ready_next = NULL;
+    *e->ready_tail = c;
+    e->ready_tail = &c->ready_next;
+}
+
+/* Timestamps clock: milliseconds plus the connection's random offset (RFC 7323 5.4). */
+static inline uint32_t conn_ts_now(const struct tcp_env *e, const struct tcp_conn *c)
+{
+    return (uint32_t)(e->now_us / 1000) + c->ts_offset;
+}
+
+void tcp_env_init(struct tcp_env *e, struct mem *mem, uint64_t seed, uint64_t now_us);
+void tcp_params_default(struct tcp_params *p);
+
+#endif

@@ -1,0 +1,14 @@
+/* RTT estimation and the retransmission timeout (RFC 6298, Linux's limits). Writes srtt_us,
+ * rttvar_us, rto_us, min_rtt_us. */
+#ifndef MTCP_TCP_RTT_H
+#define MTCP_TCP_RTT_H
+
+#include "mtcp/tcp/conn.h"
+
+void rtt_init(const struct tcp_env *e, struct tcp_conn *c);
+void rtt_sample(const struct tcp_env *e, struct tcp_conn *c, uint32_t rtt_us);
+
+/* rto_us with the present back-off, bounded by max_rto. */
+uint32_t rtt_rto(const struct tcp_env *e, const struct tcp_conn *c);
+
+#endif

@@ -1,0 +1,206 @@
+/*
+ * What net/ and sock/ call: the life of a connection, one segment in, one segment out, a timer.
+ * Nothing here allocates or frees a connection, knows a table, a device or a socket.
+ *
+ * Output is a pair of functions around the caller's frame: tcp_output_next() decides one segment
+ * without changing the connection, the caller builds it (and may fail, or a monitor may drop it),
+ * tcp_output_sent() commits. Input and the application only mark (conn_mark_output); the caller
+ * flushes at the end of the turn, so an ACK rides on the response.
+ */
+#ifndef MTCP_TCP_TCP_H
+#define MTCP_TCP_TCP_H
+
+#include "mtcp/base/bug.h"
+#include "mtcp/tcp/conn.h"
+#include "mtcp/wire/seg.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+/* ---- a segment to send ---- */
+
+struct tcp_tx {
+    struct seg seg;       /* header values and options; seg.payload unused, seg.len = payload bytes */
+    struct iovec iov[2];  /* the payload in the send buffer; valid until the connection changes */
+    uint16_t mss;         /* payload bytes per segment on the wire; seg.len may be a multiple (TSO) */
+    tcp_off_t off;        /* stream offset of the payload (-1: SYN) */
+    bool rexmit;          /* nothing in it is new */
+    bool probe;           /* window or keepalive probe: commits no sequence space */
+};
+
+/* ---- connections ---- */
+
+/* What is known when a connection begins. */
+struct tcp_open {
+    struct flow_tuple tuple;
+    uint16_t mtu; /* of the route: bytes of IP per packet */
+    bool is_active;
+};
+
+/* Sets every field of *c (not c->flow) to a closed connection with the context's defaults. */
+void tcp_conn_init(struct tcp_env *e, struct tcp_conn *c, const struct tcp_open *o);
+
+/* Releases what the connection holds (buffers, flight, ext, timer). It must be on no work list but
+ * the dead list. Does not free *c. */
+void tcp_conn_fini(struct tcp_env *e, struct tcp_conn *c);
+
+/* Active open: chooses the ISN, SYN_SENT, marks output. (RFC 9293 3.10.1) */
+void tcp_connect(struct tcp_env *e, struct tcp_conn *c);
+
+/* Queues bytes to send. The number taken (may be short), -EAGAIN when the buffer is full, -EPIPE
+ * after shutdown or reset, -ENOMEM, -ENOTCONN before the connection is established. */
+MUST_CHECK int64_t tcp_send(struct tcp_env *e, struct tcp_conn *c, const void *data, uint32_t len);
+
+/* Bytes the application can read now. */
+static inline uint32_t tcp_readable(const struct tcp_conn *c)
+{
+    return c->rcv.unread;
+}
+
+/* The application consumed n bytes (copied out through stream_copy/stream_span): moves `read`, and
+ * marks output when the window update is worth sending (RFC 9293 3.8.6.2.2). */
+void tcp_consumed(struct tcp_env *e, struct tcp_conn *c, uint32_t n);
+
+/* Room in the send buffer, in bytes. */
+static inline uint32_t tcp_writable(const struct tcp_conn *c)
+{
+    return c->snd.unread >= c->snd.limit ? 0 : c->snd.limit - c->snd.unread;
+}
+
+/* SHUT_WR: FIN after what is queued. SHUT_RD: arriving bytes count as read. 0, -ENOTCONN. */
+MUST_CHECK int tcp_shutdown(struct tcp_env *e, struct tcp_conn *c, int how);
+
+/* The application lets go (TCF_ORPHAN): FIN after what is queued; RST instead when unread data is
+ * left (RFC 9293 3.10.4, 1122 4.2.2.13) or linger 0 was set. Inside a monitor's code: queued. */
+void tcp_close(struct tcp_env *e, struct tcp_conn *c);
+
+/* RST out (when the state has one to send), everything queued is dropped, the record dies with the
+ * next flush. `reason` is the end reason, `err` what the application gets (0: it asked for it).
+ * Inside a monitor's code: queued. */
+void tcp_abort(struct tcp_env *e, struct tcp_conn *c, enum hook_end reason, int err);
+
+/* Carries out what was queued inside a monitor's code. net/ calls it when user_depth is 0 again. */
+void tcp_run_queued(struct tcp_env *e, struct tcp_conn *c);
+
+/* A hard or soft error from below (ARP gave up, ICMP unreachable). Before the connection is
+ * established a hard error ends it; later it is remembered for the timeout's error. */
+void tcp_net_error(struct tcp_env *e, struct tcp_conn *c, int err, bool is_hard);
+
+/* The path takes less: a new MTU, validated by the caller. Lowers mss and resends what is lost. */
+void tcp_mtu_changed(struct tcp_env *e, struct tcp_conn *c, uint16_t mtu);
+
+/* ---- one segment in ---- */
+
+enum tcp_in {
+    TCP_IN_DROPPED = 1 << 0, /* not acceptable: moved nothing */
+    TCP_IN_RESET   = 1 << 1, /* the caller answers with tcp_reset_for() */
+    TCP_IN_DIED    = 1 << 2, /* the record reached CLOSED: on the dead list */
+    TCP_IN_TIME_WAIT = 1 << 3, /* entered TIME_WAIT */
+    TCP_IN_NEW_SYN = 1 << 4, /* TIME_WAIT: the caller ends the record and takes this as a new SYN */
+};
+
+/* The pure part, asked before anything moves: would tcp_input() take the segment? */
+bool tcp_acceptable(const struct tcp_env *e, const struct tcp_conn *c, const struct seg *s);
+
+/* The steps of RFC 9293 3.10.7.3 and 3.10.7.4 in the RFC's order; enum tcp_in bits. */
+unsigned tcp_input(struct tcp_env *e, struct tcp_conn *c, const struct seg *s);
+
+/* The RST of RFC 9293 3.10.7.1 for a segment that belongs to nothing. False: none is due (it is a
+ * RST itself). */
+bool tcp_reset_for(const struct seg *s, struct tcp_tx *tx);
+
+/* ---- segments out ---- */
+
+/* The next segment the connection should send now, as a pure question; false when there is none.
+ * `max_len` bounds seg.len (the device's TSO size; mss when it has none). */
+bool tcp_output_next(const struct tcp_env *e, const struct tcp_conn *c, uint32_t max_len,
+                     struct tcp_tx *tx);
+
+/* It was handed to the device (or dropped by a monitor or for lack of packet buffers, `passed`
+ * false: then the try counts, timers are armed and the flush of this connection ends). Moves snd_nxt,
+ * snd_max, ack and window edges, arms timers. */
+void tcp_output_sent(struct tcp_env *e, struct tcp_conn *c, const struct tcp_tx *tx, bool passed);
+
+/* After the flush: buffers that are empty go back, per-turn marks are cleared. */
+void tcp_output_done(struct tcp_env *e, struct tcp_conn *c);
+
+/* ---- time ---- */
+
+/* The connection's timer came due: handles every deadline that has passed, re-arms for the next. */
+void tcp_timer(struct tcp_env *e, struct tcp_conn *c);
+
+/* ---- half-open records (SYN received by a listener) ---- */
+
+struct tcp_half_open {
+    struct flow flow;
+    struct flow_tuple tuple;
+    tcp_seq_t iss, irs;
+    uint32_t ts_recent, ts_offset;
+    uint32_t rcv_wnd;    /* announced, bytes */
+    uint16_t mss_peer, mtu;
+    uint16_t wnd_peer;   /* as in the SYN, unscaled */
+    uint8_t snd_wscale, rcv_wscale;
+    uint8_t opts;        /* TCF_TS | TCF_SACK | TCF_WSCALE: all below 1 << 8 */
+    uint8_t n_sent;      /* SYN-ACKs */
+    struct timer timer;  /* next retransmission */
+    void *listener;      /* net/ */
+    void *mon;
+};
+
+_Static_assert(sizeof(struct tcp_half_open) <= 144, "a half-open record must stay small");
+
+/* From a SYN that a listener takes. `rcvbuf` is the listener's. */
+void tcp_half_open_init(struct tcp_env *e, struct tcp_half_open *h, const struct seg *syn,
+                        uint16_t mtu, uint32_t rcvbuf);
+
+/* The SYN-ACK to send now (first or again). */
+void tcp_half_open_synack(const struct tcp_env *e, const struct tcp_half_open *h, struct tcp_tx *tx);
+
+enum tcp_half_open_verdict {
+    TCP_HO_DROP,    /* not acceptable and nothing to say */
+    TCP_HO_SYNACK,  /* SYN retransmitted: send the SYN-ACK again */
+    TCP_HO_ACK,     /* challenge ACK: tcp_half_open_ack() */
+    TCP_HO_RESET,   /* unacceptable ACK: tcp_reset_for() */
+    TCP_HO_CLOSED,  /* acceptable RST: forget the record */
+    TCP_HO_PROMOTE, /* acceptable ACK: make a connection, give the segment to tcp_input() */
+};
+enum tcp_half_open_verdict tcp_half_open_input(const struct tcp_env *e,
+                                               const struct tcp_half_open *h, const struct seg *s);
+void tcp_half_open_ack(const struct tcp_env *e, const struct tcp_half_open *h, struct tcp_tx *tx);
+
+/* *c (initialised by tcp_conn_init) becomes the connection of *h, in SYN_RCVD. Takes over mon. */
+void tcp_half_open_promote(struct tcp_env *e, struct tcp_conn *c, const struct tcp_half_open *h);
+
+/* ---- TIME_WAIT records (RFC 9293 3.10.7.4, 6191, 1337) ---- */
+
+struct tcp_time_wait {
+    struct flow flow;
+    be32_t local, remote; /* IPv4 */
+    uint16_t local_port, remote_port;
+    tcp_seq_t snd_nxt, rcv_nxt;
+    uint32_t ts_recent, ts_offset; /* ts_offset 0 and !has_ts: none were negotiated */
+    uint32_t expires_ms;           /* low 32 bits of the context's clock in ms */
+    uint16_t wnd;                  /* last window announced, unscaled */
+    uint8_t has_ts;
+    uint8_t pad;
+    struct tcp_time_wait *fifo_next; /* net/: in order of expiry */
+};
+
+_Static_assert(sizeof(struct tcp_time_wait) <= 64, "a TIME_WAIT record is one cache line");
+
+/* May the connection become a compact record? (TIME_WAIT, IPv4, orphan, unmonitored, nothing owed) */
+bool tcp_time_wait_fits(const struct tcp_conn *c);
+void tcp_time_wait_init(const struct tcp_env *e, struct tcp_time_wait *w, const struct tcp_conn *c);
+struct flow_tuple tcp_time_wait_tuple(const struct tcp_time_wait *w);
+
+/* enum tcp_in: 0 nothing to do; TCP_IN_RESET; TCP_IN_NEW_SYN; TCP_IN_ACK_DUE below. */
+#define TCP_IN_ACK_DUE (1u << 8) /* answer with tcp_time_wait_ack(); a FIN restarts the timer */
+unsigned tcp_time_wait_input(const struct tcp_env *e, const struct tcp_time_wait *w,
+                             const struct seg *s);
+void tcp_time_wait_ack(const struct tcp_env *e, const struct tcp_time_wait *w, struct tcp_tx *tx);
+
+/* ---- for the monitor's view and TCP_INFO ---- */
+void tcp_flow_view(const struct flow *f, struct tcp_flow_view *v);
+
+#endif

@@ -177,14 +177,23 @@ int ranges_remove(struct ranges **sp, struct mem *mem, uint64_t start, uint64_t 
     return 0;
 }
 
-bool ranges_find(const struct ranges *s, uint64_t off, struct range *out)
+bool ranges_next(const struct ranges *s, uint64_t off, struct range *out)
 {
     if (s == NULL)
         return false;
     unsigned i = first_ending_above(s, off);
-    if (i == s->n || s->r[i].start > off)
+    if (i == s->n)
         return false;
     *out = s->r[i];
+    return true;
+}
+
+bool ranges_find(const struct ranges *s, uint64_t off, struct range *out)
+{
+    struct range r;
+    if (!ranges_next(s, off, &r) || r.start > off)
+        return false;
+    *out = r;
     return true;
 }
 
@@ -208,4 +217,9 @@ uint64_t ranges_bytes(const struct ranges *s)
     for (unsigned i = 0; i < ranges_count(s); i++)
         n += s->r[i].end - s->r[i].start;
     return n;
+}
+
+size_t ranges_mem(const struct ranges *s)
+{
+    return s == NULL ? 0 : size_of(s->cap);
 }

@@ -46,11 +46,15 @@ void ranges_clear(struct ranges **s, struct mem *mem);
 /* The range that contains off, if any. */
 bool ranges_find(const struct ranges *s, uint64_t off, struct range *out);
 
+/* The first range that ends above off, if any: it contains off or lies beyond it. */
+bool ranges_next(const struct ranges *s, uint64_t off, struct range *out);
+
 /* Is all of [start, end) in the set? Does any of it lie in the set? */
 bool ranges_covers(const struct ranges *s, uint64_t start, uint64_t end);
 bool ranges_touches(const struct ranges *s, uint64_t start, uint64_t end);
 
-/* Bytes in the set. */
+/* Bytes in the set, and bytes of memory it holds. */
 uint64_t ranges_bytes(const struct ranges *s);
+size_t ranges_mem(const struct ranges *s);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * The stream buffer: one copy of the bytes of one direction, two kinds of readers. A power-of-two
- * ring addressed by a 64-bit stream offset (0 = first payload byte; it never wraps), plus the ranges
- * that lie beyond the in-order edge. Used for both directions; knows nothing of TCP.
+ * ring addressed by a 64-bit stream offset (0 = first payload byte; it never wraps), plus the
+ * ranges that lie beyond the in-order edge. Used for both directions; knows nothing of TCP.
  *
  *     head            read               next                    end
  *      |   kept for    |   in order, not  |   hole   | out of     |
@@ -33,7 +33,10 @@
 
 #define STREAM_LIMIT_MAX (1u << 30)
 
-enum stream_policy { STREAM_FIRST = 0, STREAM_LAST = 1 }; /* which copy of a byte beyond next wins */
+enum stream_policy {
+    STREAM_FIRST = 0,
+    STREAM_LAST = 1
+}; /* which copy of a byte beyond next wins */
 
 struct stream {
     uint8_t *ring;      /* NULL while no memory is held */
@@ -43,7 +46,7 @@ struct stream {
     uint32_t kept;   /* next - head, >= unread */
     uint32_t limit;
     uint32_t hist;
-    uint8_t alloc_log2; /* of the ring; meaningless while ring is NULL */
+    uint8_t alloc_log2; /* of the ring; while that is NULL, of the one to begin with */
     uint8_t policy;     /* enum stream_policy */
 };
 
@@ -55,7 +58,9 @@ struct stream_insert {
 };
 
 void stream_init(struct stream *s, uint32_t limit);
-void stream_fini(struct stream *s, struct mem *mem); /* frees all; offsets stay readable */
+
+/* Frees all: nothing is stored any more (head == next); next and read stay readable. */
+void stream_fini(struct stream *s, struct mem *mem);
 
 static inline uint64_t stream_next(const struct stream *s)
 {
@@ -83,22 +88,29 @@ static inline uint64_t stream_edge(const struct stream *s)
 }
 
 /* The head after bytes up to `end` (<= stream_edge()) have been stored: a pure question, asked so
- * that a monitor can be told before bytes that it has not peeked go. Accounts for growth of the ring
- * up to roundup(limit + hist). */
+ * that a monitor can be told before bytes that it has not peeked go. Accounts for growth of the
+ * ring up to roundup(limit + hist). */
 uint64_t stream_head_after(const struct stream *s, uint64_t end);
 
-/* Stores data at [off, off + len). The caller has clipped it to [0, stream_edge()); bytes below next
+/* Stores data at [off, off + len). The caller has clipped it to [0, stream_edge()), beyond which
+ * nothing is stored in any case; bytes below next
  * are only compared (while still stored), never rewritten; beyond next the policy decides.
  * Asks the range set first, copies after: on failure nothing changed.
  * 0; -ENOSPC: too many ranges; -ENOMEM: no memory for the ring. */
 MUST_CHECK int stream_insert(struct stream *s, struct mem *mem, uint64_t off, const void *data,
                              uint32_t len, struct stream_insert *what);
 
-/* Appends up to len bytes at next, as limit allows; the number appended (0 when full), or -ENOMEM. */
+/* Appends up to len bytes at next, as limit allows; the number appended (0 when full), or -ENOMEM.
+ * When the ring can't grow it takes what the present one holds beside the wanted history; head may
+ * then move further than stream_head_after() said. Only for streams without out-of-order runs. */
 MUST_CHECK int64_t stream_append(struct stream *s, struct mem *mem, const void *data, uint32_t len);
 
 /* Consumes: read += n, n <= next - read. Bytes stay peekable until room is needed. */
-void stream_consume(struct stream *s, uint64_t n);
+static inline void stream_consume(struct stream *s, uint64_t n)
+{
+    BUG_ON(n > s->unread);
+    s->unread -= (uint32_t)n;
+}
 
 /* Copies stored bytes from `off` to buf: at most len, and only to the end of the run that holds
  * `off`. The number copied; 0 when `off` is not stored. */
@@ -126,6 +138,9 @@ void stream_drop_ooo(struct stream *s, struct mem *mem);
 /* Gives the ring back when read == next == end and no history is to be kept; otherwise shrinks an
  * oversized ring when what must be kept fits a quarter of it. Call at the end of a turn. */
 void stream_release(struct stream *s, struct mem *mem);
+
+/* The head after stream_release(): a pure question, for the same reason as stream_head_after(). */
+uint64_t stream_head_released(const struct stream *s);
 
 /* Bytes of memory held now (ring and range set). */
 size_t stream_mem(const struct stream *s);

@@ -1,5 +1,6 @@
 /*
- * Where messages for people go: nowhere, unless somebody gave a sink. One line per call, no newline.
+ * Where messages for people go: nowhere, unless somebody gave a sink. One line per call, no
+ * newline.
  */
 #ifndef MTCP_BASE_LOG_H
 #define MTCP_BASE_LOG_H

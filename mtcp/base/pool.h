@@ -19,8 +19,11 @@ struct pool {
     size_t n_used;
     size_t n_max; /* 0: bounded by the mem alone */
     size_t n_empty_slabs;
+    size_t slab_size; /* a power of two; slabs are aligned to it */
+    uint32_t n_per_slab;
 };
 
+/* obj_size > 0, at most 60 KB. */
 void pool_init(struct pool *p, struct mem *mem, size_t obj_size, size_t n_max);
 
 /* Frees the spare slab. Every object must have been put back (ASSERTed). */

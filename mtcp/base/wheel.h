@@ -28,8 +28,11 @@ struct wheel {
     uint64_t tick; /* everything before it has expired */
     uint64_t occupied[WHEEL_LEVELS];
     struct list_node slot[WHEEL_LEVELS][WHEEL_SLOTS];
-    struct list_node due; /* expired, not yet handed out */
+    struct list_node due;  /* expired, not yet handed out */
+    struct list_node soon; /* armed for the past: due at the next turn */
+    uint64_t wake_us;      /* before it wheel_expire() has nothing to do */
     uint64_t n_armed;
+    bool is_draining; /* between the first timer of a turn and its NULL */
 };
 
 void wheel_init(struct wheel *w, uint64_t now_us);
@@ -50,8 +53,9 @@ void wheel_cancel(struct wheel *w, struct timer *t); /* harmless when not armed 
  * may be armed and cancelled in between (one armed for now or earlier fires at the next turn). */
 struct timer *wheel_expire(struct wheel *w, uint64_t now_us);
 
-/* A time at or before which wheel_expire() has nothing to do, at most one slot early;
- * WHEEL_NEVER_US when nothing is armed. */
+/* Before this time wheel_expire() hands out nothing; the first timer expires then, or (when it was
+ * far away, or a timer before it was cancelled) at most one slot of its level later; asking again
+ * then gives a later time. 0 when timers are due already, WHEEL_NEVER_US when none is armed. */
 uint64_t wheel_next_us(const struct wheel *w);
 
 #endif

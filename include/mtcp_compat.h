@@ -1,3 +1,9 @@
+/*
+ * mTCP's spellings, so that a program written for mTCP compiles unchanged once it includes this
+ * header: MTCP_EPOLL*, MTCP_SOCK_*, mtcp_socket_ioctl, EventToString, and mtcp_getpeername with
+ * four arguments. (`data.sockid` of an epoll event needs no help.) Values are ours: recompile.
+ * Programs written for mOS need nothing of it.
+ */
 #ifndef MTCP_COMPAT_H
 #define MTCP_COMPAT_H
 
@@ -32,6 +38,7 @@
 
 #define mtcp_socket_ioctl mtcp_ioctl
 
+/* The fifth argument picks a side of a monitored connection; endpoints, all mTCP has, ignore it. */
 #define MTCP_GETPEERNAME_4(mctx, sockid, addr, addrlen)                                            \
     (mtcp_getpeername)(mctx, sockid, addr, addrlen, MOS_SIDE_BOTH)
 #define MTCP_GETPEERNAME_5(mctx, sockid, addr, addrlen, side)                                      \
@@ -39,5 +46,26 @@
 #define MTCP_GETPEERNAME_PICK(a, b, c, d, e, name, ...) name
 #define mtcp_getpeername(...)                                                                      \
     MTCP_GETPEERNAME_PICK(__VA_ARGS__, MTCP_GETPEERNAME_5, MTCP_GETPEERNAME_4, 0)(__VA_ARGS__)
+
+/* The name of one epoll event, for messages. Static storage, nothing to free. */
+static inline const char *EventToString(uint64_t event)
+{
+    switch (event) {
+    case MOS_EPOLLNONE:
+        return "MOS_EPOLLNONE";
+    case MOS_EPOLLIN:
+        return "MOS_EPOLLIN";
+    case MOS_EPOLLOUT:
+        return "MOS_EPOLLOUT";
+    case MOS_EPOLLERR:
+        return "MOS_EPOLLERR";
+    case MOS_EPOLLHUP:
+        return "MOS_EPOLLHUP";
+    case MOS_EPOLLRDHUP:
+        return "MOS_EPOLLRDHUP";
+    default:
+        return "several or unknown";
+    }
+}
 
 #endif

@@ -1,0 +1,85 @@
+/*
+ * The configuration: mos.conf read by us, parsed by libconfuse, checked key by key. An empty file or
+ * none gives the embedded default: one net_tap device, no hugepages. Every complaint is one line:
+ * file, line, key, and what to write instead. (docs/man/mos.conf.5)
+ */
+#ifndef MTCP_CORE_CONFIG_H
+#define MTCP_CORE_CONFIG_H
+
+#include "mtcp/base/bug.h"
+#include "mtcp/base/log.h"
+#include "mtcp/net/net.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CONFIG_MAX_ROUTES   64
+#define CONFIG_MAX_ARP      64
+#define CONFIG_MAX_MONITORS 16
+
+struct config_netdev {
+    char name[32];
+    char device[256]; /* vdev string or PCI address */
+    struct ip_addr addr;
+    uint8_t prefix_len;
+    uint16_t mtu;     /* 0: the device's */
+    uint16_t n_rxd, n_txd;
+    bool has_mac;
+    uint8_t mac[6];
+};
+
+struct config_route {
+    char netdev[32];
+    struct net_route route; /* route.netif is filled when interfaces exist */
+};
+
+struct config_arp {
+    char netdev[32];
+    struct ip_addr ip;
+    struct mac_addr mac;
+};
+
+struct config_monitor {
+    char name[32];
+    char plugin[256];
+    char args[256];
+};
+
+enum config_idle { CONFIG_IDLE_ADAPTIVE, CONFIG_IDLE_SPIN };
+
+struct config {
+    struct config_netdev netdev[NET_IF_MAX];
+    unsigned n_netdevs;
+    struct config_route route[CONFIG_MAX_ROUTES];
+    unsigned n_routes;
+    struct config_arp arp[CONFIG_MAX_ARP];
+    unsigned n_arps;
+    struct config_monitor monitor[CONFIG_MAX_MONITORS];
+    unsigned n_monitors;
+    struct tcp_params tcp;    /* rmem_size, wmem_size, tcp_tw_interval, tcp_timeout, ... */
+    struct net_conf net;
+    uint32_t max_concurrency; /* endpoint sockets per core */
+    uint32_t max_monitor_socks;
+    unsigned num_cores;
+    uint64_t cpu_mask; /* 0: num_cores from the first */
+    uint64_t mem_limit_bytes; /* per core, buffers and control blocks; 0: none */
+    uint64_t packet_mem_mb;   /* 0: computed */
+    uint32_t n_pkts;          /* packet buffers per queue; 0: default */
+    bool hugepages;
+    enum config_idle idle;
+    uint32_t spin_us;         /* adaptive: how long to spin before sleeping */
+    uint32_t close_wait_us;   /* mtcp_destroy_context: how long it flushes */
+    bool stat_print;
+    enum log_level log_level;
+    char log_file[256];       /* "": stderr */
+    char eal_args[256];
+};
+
+void config_default(struct config *c);
+
+/* Reads a file (NULL: defaults) or a text. 0, or -errno with one line in err. */
+MUST_CHECK int config_load_file(struct config *c, const char *path, char *err, size_t err_len);
+MUST_CHECK int config_load_text(struct config *c, const char *text, char *err, size_t err_len);
+
+#endif

@@ -93,7 +93,7 @@ CHECK(sizeof(struct pkt_info) == 72 && sizeof(struct pkt_ctx) == 80);
 
 # The two dialects: what programs of mTCP and of mOS write.
 mtcp_dialect='
-static inline int program(mctx_t mctx, int ep, int s)
+int program(mctx_t mctx, int ep, int s)
 {
     struct sockaddr_in a;
     socklen_t len = sizeof(a);
@@ -110,7 +110,7 @@ static inline int program(mctx_t mctx, int ep, int s)
     return mtcp_socket_ioctl(mctx, s, 0, &n);
 }'
 mos_dialect='
-static inline void on_data(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+static void on_data(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
 {
     struct tcp_ring_fragment frags[4];
     socklen_t n = 4;
@@ -122,7 +122,7 @@ static inline void on_data(mctx_t mctx, int sock, int side, event_t event, filte
                         &n) == 0 && n > 0)
         mtcp_ppeek(mctx, sock, side, buf, sizeof(buf), frags[0].offset);
 }
-static inline int program(mctx_t mctx)
+int program(mctx_t mctx)
 {
     union monitor_filter ft = {0};
     int s = mtcp_socket(mctx, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);

@@ -1,0 +1,34 @@
+# Fuzz targets: every tests/fuzz/fuzz_<name>.c is one binary $(B)/fuzz_<name>.
+#
+#   make VARIANT=fuzz fuzz           build/fuzz/fuzz_*
+#   make VARIANT=fuzz fuzz-replay    runs each over its committed corpus, once
+#   build/fuzz/fuzz_parse tests/fuzz/corpus/parse -max_total_time=60
+#
+# A corpus that a program makes is made by tests/fuzz/seed_<name>.c: make fuzz-seed-<name>.
+
+FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_OBJ := $(FUZZ_SRC:%.c=$(B)/%.o)
+FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=$(B)/%)
+
+$(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(LIB)
+	$(CC) $(LDFLAGS_ALL) $< $(LIB) $(LIBS) -o $@
+
+$(B)/seed_%: $(B)/tests/fuzz/seed_%.o $(LIB)
+	$(CC) $(filter-out -fsanitize=fuzzer%,$(LDFLAGS_ALL)) $< $(LIB) $(LIBS) -o $@
+
+.SECONDARY: $(FUZZ_OBJ)
+.PHONY: fuzz fuzz-replay
+fuzz: $(FUZZ_BIN) ## fuzz targets (with VARIANT=fuzz)
+
+fuzz-replay: fuzz ## each fuzz target over its committed corpus (with VARIANT=fuzz)
+	@n=0; for b in $(FUZZ_BIN); do \
+	    "$$b" -runs=0 "tests/fuzz/corpus/$${b##*/fuzz_}" >"$$b.log" 2>&1 || \
+	        { cat "$$b.log"; echo "fuzz: 0 passed, 1 failed ($$b)"; exit 1; }; \
+	    n=$$((n + 1)); \
+	done; echo "fuzz: $$n passed, 0 failed (corpora replayed)"
+
+fuzz-seed-%: $(B)/seed_%
+	@mkdir -p tests/fuzz/corpus/$*
+	$< tests/fuzz/corpus/$*
+
+-include $(FUZZ_OBJ:.o=.d)

@@ -328,6 +328,8 @@ int stream_insert(struct stream *s, struct mem *mem, uint64_t off, const void *d
         return 0;
     }
     *what = (struct stream_insert){s->next, s->next, 0, false};
+    if (edge < s->next)
+        edge = s->next; /* limit was lowered: in-order bytes are still compared */
     struct piece in = {off, end < edge ? end : edge, data};
     return insert_any(s, mem, &in, what);
 }

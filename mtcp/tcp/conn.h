@@ -132,6 +132,7 @@ enum tcp_conn_flag {
     TCF_ON_READY    = 1 << 25, /* on env.ready_head */
     TCF_RTT_TIMING  = 1 << 26, /* without timestamps: a segment is being timed (flight) */
     TCF_NEEDS_SYN   = 1 << 27, /* SYN or SYN-ACK (re)transmission is due */
+    TCF_IRS         = 1 << 28, /* the peer's SYN was seen: irs is valid */
 };
 
 /* conn.ready: news for the socket, cleared by whoever harvests. */
@@ -170,6 +171,7 @@ struct tcp_conn {
     tcp_off_t rcv_acked; /* the acknowledgement last sent (output.c) */
     tcp_off_t fin_off;   /* offset of the peer's FIN (TCF_RCV_FIN, TCF_FIN_OOO) */
     tcp_seq_t iss, irs;
+    tcp_seq_t dsack_start, dsack_end; /* valid while n_dsack is 1 */
     uint32_t ts_recent, ts_recent_ms, ts_offset; /* RFC 7323; ours = clock_ms + ts_offset */
     uint16_t rcv_mss;  /* largest segment seen: what "full sized" means for delayed ACKs */
     uint8_t n_quick;   /* quick-ACK segments left */
@@ -195,7 +197,11 @@ struct tcp_conn {
     const struct tcp_cc_ops *cc_ops;
     struct tcp_flight *flight; /* NULL while nothing is in flight (recovery.c) */
     /* -- timers: one wheel entry at the earliest of these; WHEEL_NEVER_US = off (timers.c) -- */
-    uint64_t rtx_at, delack_at, aux_at; /* aux: FIN_WAIT_2, TIME_WAIT, keepalive, idle */
+    uint64_t rtx_at, delack_at;
+    union {
+        uint64_t aux_at; /* FIN_WAIT_2, TIME_WAIT, keepalive, idle */
+        struct tcp_conn *dead_next; /* on env.dead_head: no deadlines any more */
+    };
     struct timer timer;
     uint64_t last_active_us; /* last segment in or out */
     /* -- lists and owners -- */
@@ -206,12 +212,13 @@ struct tcp_conn {
     int sock;        /* the endpoint's socket id, -1: none */
     uint16_t err;    /* pending errno of the connection, set once (state.c) */
     uint8_t end_reason; /* enum hook_end, once known */
-    uint8_t challenge_left; /* RFC 5961 budget of this window */
+    uint8_t challenge_slot; /* half second of the last challenge ACK (input.c, RFC 5961 section 7) */
+    uint8_t soft_err;   /* errno of a soft network error, reported by a timeout */
     uint8_t tos, ttl;
     uint16_t user_mss; /* TCP_MAXSEG, 0: none */
 };
 
-_Static_assert(sizeof(struct tcp_conn) <= 448, "an idle connection must stay small (PERFORMANCE.md W5)");
+_Static_assert(sizeof(struct tcp_conn) <= 464, "an idle connection must stay small (PERFORMANCE.md W5)");
 
 static inline struct tcp_conn *conn_of_flow(struct flow *f)
 {

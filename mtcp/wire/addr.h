@@ -6,6 +6,7 @@
 #include "mtcp/wire/endian.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -26,6 +27,10 @@ struct flow_tuple {
     struct ip_addr local, remote;
     uint16_t local_port, remote_port;
 };
+
+/* What a hash of a tuple covers: all but the padding at its end. */
+#define FLOW_TUPLE_BYTES 36u
+_Static_assert(offsetof(struct flow_tuple, remote_port) + 2 == FLOW_TUPLE_BYTES, "no holes");
 
 static inline struct ip_addr ip_addr_v4(be32_t a)
 {

@@ -1,0 +1,84 @@
+/* The life of a control block, and what all connections of a context share. */
+#include "mtcp/tcp/conn.h"
+
+#include "mtcp/tcp/recovery.h"
+#include "mtcp/tcp/rtt.h"
+#include "mtcp/tcp/tcp.h"
+#include "mtcp/tcp/timers.h"
+
+#include "mtcp/tcp/handshake.h"
+
+#include <string.h>
+
+#define SEC_US 1000000u
+
+/* What Linux does, because that is what the other end expects (sources: RFC 6298, 1122, 6928). */
+void tcp_params_default(struct tcp_params *p)
+{
+    *p = (struct tcp_params){
+        .rcvbuf = 256 * 1024,
+        .sndbuf = 256 * 1024,
+        .tw_us = 60 * SEC_US,
+        .fin_wait2_us = 60 * SEC_US,
+        .min_rto_us = 200 * 1000,
+        .max_rto_us = 120 * SEC_US,
+        .init_rto_us = SEC_US,
+        .delack_us = 40 * 1000,
+        .syn_retries = 6,
+        .synack_retries = 5,
+        .data_retries = 15,
+        .orphan_retries = 8,
+        .init_cwnd = 10,
+        .timestamps = true,
+        .sack = true,
+        .wscale = true,
+        .cc = &tcp_cc_cubic,
+    };
+}
+
+void tcp_env_init(struct tcp_env *e, struct mem *mem, uint64_t seed, uint64_t now_us)
+{
+    memset(e, 0, sizeof(*e));
+    e->now_us = now_us;
+    e->mem = mem;
+    rng_init(&e->rng, seed);
+    e->secret.k0 = rng_u64(&e->rng);
+    e->secret.k1 = rng_u64(&e->rng);
+    wheel_init(&e->wheel, now_us);
+    tcp_params_default(&e->params);
+    e->out_tail = &e->out_head;
+    e->ready_tail = &e->ready_head;
+}
+
+void tcp_conn_init(struct tcp_env *e, struct tcp_conn *c, const struct tcp_open *o)
+{
+    struct flow flow = c->flow;
+    memset(c, 0, sizeof(*c));
+    c->flow = flow;
+    c->tuple = o->tuple;
+    c->flags = o->is_active ? TCF_ACTIVE : 0;
+    stream_init(&c->rcv, e->params.rcvbuf);
+    stream_init(&c->snd, e->params.sndbuf);
+    c->snd_una = c->snd_nxt = c->snd_max = -1;
+    c->mss = tcp_mss_of_mtu(&o->tuple.local, o->mtu);
+    c->mss_peer = tcp_mss_default(&o->tuple.local);
+    c->rcv_mss = TCP_MSS_DEFAULT;
+    c->rcv_wscale = tcp_wscale_for(e->params.rcvbuf);
+    c->cc_ops = e->params.cc;
+    c->sock = -1;
+    c->ttl = 64;
+    c->ts_offset = tcp_ts_offset(e, &o->tuple);
+    c->last_active_us = e->now_us;
+    rtt_init(e, c);
+    timers_init(c);
+}
+
+void tcp_conn_fini(struct tcp_env *e, struct tcp_conn *c)
+{
+    timers_stop_all(e, c);
+    recovery_fini(e, c);
+    stream_fini(&c->rcv, e->mem);
+    stream_fini(&c->snd, e->mem);
+    mem_free(e->mem, c->ext, sizeof(*c->ext));
+    c->ext = NULL;
+}

@@ -1,0 +1,91 @@
+/*
+ * TIME_WAIT (RFC 9293 3.10.7.4, 3.6.1), as a full connection or as a compact record of one cache
+ * line: acknowledge what is old, ignore resets (RFC 1337), let a newer SYN in (RFC 6191).
+ */
+#include "mtcp/tcp/input.h"
+#include "mtcp/tcp/tcp.h"
+
+#include <string.h>
+
+/* A SYN that can't belong to the old incarnation: a newer timestamp, or a sequence number beyond
+ * everything the old one used (RFC 6191, 1122 4.2.2.13). */
+static bool syn_is_new(const struct tw_facts *w, const struct seg *s)
+{
+    if ((s->flags & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_SYN)
+        return false;
+    if (w->has_ts && s->opt.has_ts && (int32_t)(s->opt.ts_val - w->ts_recent) > 0)
+        return true;
+    return seq_lt(w->rcv_nxt, s->seq);
+}
+
+unsigned tw_judge(const struct tw_facts *w, const struct seg *s)
+{
+    if (s->flags & TCP_RST)
+        return 0;
+    if (syn_is_new(w, s))
+        return TCP_IN_NEW_SYN;
+    if (s->flags & (TCP_SYN | TCP_FIN) || s->len > 0)
+        return TCP_IN_ACK_DUE;
+    /* A bare ACK of what we sent is the normal end; any other is answered once per arrival. */
+    if ((s->flags & TCP_ACK) && seq_eq(s->seq, w->rcv_nxt) && seq_leq(s->ack, w->snd_nxt))
+        return 0;
+    return TCP_IN_ACK_DUE;
+}
+
+bool tcp_time_wait_fits(const struct tcp_conn *c)
+{
+    return c->state == TCPS_TIME_WAIT && (c->flags & TCF_ORPHAN) && !c->mon &&
+           ip_addr_is_v4(&c->tuple.local) && !(c->flags & (TCF_ACK_NOW | TCF_ON_READY));
+}
+
+void tcp_time_wait_init(const struct tcp_env *e, struct tcp_time_wait *w, const struct tcp_conn *c)
+{
+    struct flow flow = w->flow;
+    uint64_t left = c->aux_at > e->now_us ? c->aux_at : e->now_us;
+    *w = (struct tcp_time_wait){
+        .flow = flow,
+        .local = c->tuple.local.w[3],
+        .remote = c->tuple.remote.w[3],
+        .local_port = c->tuple.local_port,
+        .remote_port = c->tuple.remote_port,
+        .snd_nxt = seq_of_off(c->iss, c->snd_max),
+        .rcv_nxt = seq_of_off(c->irs, (tcp_off_t)stream_next(&c->rcv) + 1),
+        .ts_recent = c->ts_recent,
+        .ts_offset = c->ts_offset,
+        .expires_ms = (uint32_t)(left / 1000),
+        .wnd = (uint16_t)(c->rcv.limit >> c->rcv_wscale),
+        .has_ts = (c->flags & TCF_TS) != 0,
+    };
+}
+
+struct flow_tuple tcp_time_wait_tuple(const struct tcp_time_wait *w)
+{
+    return (struct flow_tuple){.local = ip_addr_v4(w->local),
+                               .remote = ip_addr_v4(w->remote),
+                               .local_port = w->local_port,
+                               .remote_port = w->remote_port};
+}
+
+unsigned tcp_time_wait_input(const struct tcp_env *e, const struct tcp_time_wait *w,
+                             const struct seg *s)
+{
+    (void)e;
+    struct tw_facts f = {w->rcv_nxt, w->snd_nxt, w->has_ts, w->ts_recent};
+    return tw_judge(&f, s);
+}
+
+void tcp_time_wait_ack(const struct tcp_env *e, const struct tcp_time_wait *w, struct tcp_tx *tx)
+{
+    memset(tx, 0, sizeof(*tx));
+    tx->seg.tuple = tcp_time_wait_tuple(w);
+    tx->seg.ttl = 64;
+    tx->seg.flags = TCP_ACK;
+    tx->seg.seq = w->snd_nxt;
+    tx->seg.ack = w->rcv_nxt;
+    tx->seg.wnd = w->wnd;
+    if (w->has_ts) {
+        tx->seg.opt.has_ts = true;
+        tx->seg.opt.ts_val = (uint32_t)(e->now_us / 1000) + w->ts_offset;
+        tx->seg.opt.ts_ecr = w->ts_recent;
+    }
+}

@@ -96,6 +96,7 @@ static void fold_takes_any_sum(void)
     EXPECT_EQ(csum_fold(0xffff), 0);
     EXPECT_EQ(csum_fold(0x10000), 0xfffe);
     EXPECT_EQ(csum_fold(0xffffffff00000001u), 0xfffe);
+    EXPECT_EQ(csum_fold(0xffff0001ffffffffu), 0xfffe); /* carries at each step */
     struct rng r;
     rng_init(&r, test_seed() + 2);
     for (unsigned i = 0; i < 10000; i++) {

@@ -122,7 +122,6 @@ static void raw_ip_goes_round(void)
         EXPECT_EQ(p.frame_len, len);
         ip[0] = (uint8_t)((ip[0] & 0x0f) | 0x50);
         EXPECT_EQ(packet_parse_ip(&p, ip, len, PACKET_CSUM_UNKNOWN), -EBADMSG);
-        EXPECT_EQ(packet_parse_ip(&p, ip, 0, PACKET_CSUM_UNKNOWN), -EBADMSG);
     }
 }
 
@@ -139,6 +138,30 @@ static void every_truncation_is_refused(void)
         }
         EXPECT_EQ(parse_exact(&p, f.b, f.len, PACKET_CSUM_UNKNOWN), 0);
     }
+}
+
+/* The IP length agrees with the frame, which ends within the transport header. */
+static void short_transports_are_refused(void)
+{
+    for (unsigned proto = IP_PROTO_ICMP; proto <= IP_PROTO_TCP; proto += 5) {
+        uint32_t hdr_len = proto == IP_PROTO_TCP ? 32 : 8;
+        for (uint32_t n = 0; n < hdr_len; n++) {
+            struct frame f4 = frame_known(false), f6 = frame_known(true);
+            struct packet p;
+            ipv4_of(&f4)->proto = (uint8_t)proto;
+            ipv4_of(&f4)->total_len = be16_make((uint16_t)(IPV4_HDR_LEN + n));
+            f4.len = ETH_HDR_LEN + IPV4_HDR_LEN + n;
+            EXPECT_EQ(parse_good(&p, &f4), -EBADMSG);
+            f6.b[ETH_HDR_LEN + 4] = 0;
+            f6.b[ETH_HDR_LEN + 5] = (uint8_t)n;
+            f6.len = ETH_HDR_LEN + IPV6_HDR_LEN + n;
+            EXPECT_EQ(parse_good(&p, &f6), -EBADMSG);
+        }
+    }
+    struct packet p;
+    uint8_t *nothing = malloc(1);
+    EXPECT_EQ(packet_parse_ip(&p, nothing + 1, 0, PACKET_CSUM_GOOD), -EBADMSG);
+    free(nothing);
 }
 
 static void ethernet_padding_is_cut(void)
@@ -433,6 +456,15 @@ static void odd_values_are_decoded(void)
     EXPECT_EQ(o.mss, 8);
 }
 
+/* More blocks than a header has room for: only a caller that passes more than 40 bytes sees it. */
+static void too_many_blocks_are_ignored(void)
+{
+    for (uint8_t n = 1; n <= 31; n++) {
+        uint8_t b[256] = {5, (uint8_t)(2 + n * 8)};
+        EXPECT_EQ(opts_of(b, b[1]).n_sack, n <= TCP_SACK_MAX ? n : 0);
+    }
+}
+
 /* 40 bytes of junk: it comes to an end and reads nothing outside. */
 static void junk_options_are_survived(void)
 {
@@ -643,18 +675,18 @@ static void mutated_frames_are_survived(void)
 }
 
 TEST_SUITE(parse, TEST_CASE(random_segments_go_round), TEST_CASE(raw_ip_goes_round),
-           TEST_CASE(every_truncation_is_refused), TEST_CASE(ethernet_padding_is_cut),
-           TEST_CASE(every_flipped_bit_is_noticed), TEST_CASE(wrong_sums_have_their_own_error),
-           TEST_CASE(lying_ipv4_lengths_are_refused), TEST_CASE(lying_ipv6_lengths_are_refused),
-           TEST_CASE(lying_data_offsets_are_refused), TEST_CASE(wrong_versions_are_refused),
-           TEST_CASE(ipv4_options_are_skipped), TEST_CASE(mapped_addresses_on_the_wire_are_refused),
-           TEST_CASE(fragments_are_told_apart), TEST_CASE(a_short_fragment_is_still_a_fragment),
-           TEST_CASE(what_is_not_spoken_is_other), TEST_CASE(options_of_a_linux_syn),
-           TEST_CASE(options_behind_aligned_timestamps_count),
+           TEST_CASE(every_truncation_is_refused), TEST_CASE(short_transports_are_refused),
+           TEST_CASE(ethernet_padding_is_cut), TEST_CASE(every_flipped_bit_is_noticed),
+           TEST_CASE(wrong_sums_have_their_own_error), TEST_CASE(lying_ipv4_lengths_are_refused),
+           TEST_CASE(lying_ipv6_lengths_are_refused), TEST_CASE(lying_data_offsets_are_refused),
+           TEST_CASE(wrong_versions_are_refused), TEST_CASE(ipv4_options_are_skipped),
+           TEST_CASE(mapped_addresses_on_the_wire_are_refused), TEST_CASE(fragments_are_told_apart),
+           TEST_CASE(a_short_fragment_is_still_a_fragment), TEST_CASE(what_is_not_spoken_is_other),
+           TEST_CASE(options_of_a_linux_syn), TEST_CASE(options_behind_aligned_timestamps_count),
            TEST_CASE(a_bad_length_stops_but_keeps_what_was_read), TEST_CASE(cut_options_are_absent),
            TEST_CASE(options_of_the_wrong_size_are_ignored), TEST_CASE(odd_values_are_decoded),
-           TEST_CASE(junk_options_are_survived), TEST_CASE(arp_goes_round),
-           TEST_CASE(strange_arp_is_other), TEST_CASE(echo_goes_round),
+           TEST_CASE(too_many_blocks_are_ignored), TEST_CASE(junk_options_are_survived),
+           TEST_CASE(arp_goes_round), TEST_CASE(strange_arp_is_other), TEST_CASE(echo_goes_round),
            TEST_CASE(errors_quote_the_segment), TEST_CASE(only_fragmentation_needed_has_an_mtu),
            TEST_CASE(bad_quotes_have_no_segment), TEST_CASE(other_icmp_is_other),
            TEST_CASE(mutated_frames_are_survived));

@@ -18,7 +18,8 @@
 uint32_t build_tcp_opts_len(const struct tcp_opts *o);
 
 /* Writes options in Linux's order and padding: SYN mss,sackOK,TS,nop,wscale; else nop,nop,TS and
- * nop,nop,SACK. Returns bytes written. */
+ * nop,nop,SACK. SACK blocks that don't fit into 40 bytes are left out, the last ones first. Returns
+ * bytes written. */
 uint32_t build_tcp_opts(uint8_t *at, const struct tcp_opts *o);
 
 struct build_l2 {
@@ -55,7 +56,8 @@ uint32_t build_arp(uint8_t *at, const struct build_arp *a);
 
 /* A whole IPv4 ICMP frame: `data` is everything behind the ICMP type, code and checksum (for echo:
  * id, sequence, data; for errors: 4 bytes unused/MTU, then the quoted packet). Returns its length;
- * the caller has room for ETH + IPv4 + 4 + len bytes. */
+ * the caller has room for ETH + IPv4 + 4 + len bytes. `data` may lie in the frame at `at` (an echo
+ * answered in place). */
 struct build_icmp {
     struct build_l2 l2;
     struct ip_addr src, dst;

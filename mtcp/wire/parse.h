@@ -16,7 +16,8 @@ enum packet_kind {
     PACKET_TCP,
     PACKET_ARP,
     PACKET_ICMP_ECHO,  /* a request or reply: see icmp.type */
-    PACKET_ICMP_ERROR, /* unreachable, time exceeded, ...: with the tuple of the segment inside */
+    PACKET_ICMP_ERROR, /* unreachable, source quench, time exceeded, parameter problem: with the
+                          tuple of the segment inside. Redirects are PACKET_OTHER */
     PACKET_FRAGMENT,   /* an IPv4 fragment (offset != 0 or MF) */
     PACKET_OTHER,      /* well formed as far as it was read, but nothing this stack speaks */
 };
@@ -26,7 +27,8 @@ enum packet_csum { PACKET_CSUM_UNKNOWN, PACKET_CSUM_GOOD };
 
 struct packet {
     enum packet_kind kind;
-    uint16_t l3_off, l4_off; /* from the start of the frame; 0 when there is none */
+    uint16_t l3_off, l4_off; /* from the start of the frame; 0 when there is none. Padding bytes of
+                                the tuples below are unset: compare and hash by field */
     uint8_t ip_proto;
     uint16_t ip_id;
     uint32_t frame_len; /* Ethernet padding cut off */
@@ -43,9 +45,9 @@ struct packet {
         struct {
             uint8_t type, code;
             uint16_t mtu; /* fragmentation needed: next-hop MTU, 0 when not given */
-            const uint8_t *data; /* echo: from the ICMP header's id on */
+            const uint8_t *data; /* what follows type, code and checksum: see build_icmp */
             uint32_t len;
-            bool has_tcp;            /* error: it quotes a TCP header of ours */
+            bool has_tcp; /* error: it quotes a TCP header; whether of ours, the caller checks */
             struct flow_tuple tuple; /* error: local = source of the quoted segment */
             tcp_seq_t seq;           /* error: sequence number of the quoted segment */
         } icmp;

@@ -88,56 +88,69 @@ uint32_t build_tcp_opts(uint8_t *at, const struct tcp_opts *o)
 
 static void put_eth(uint8_t *at, const struct build_l2 *l2, uint16_t type)
 {
-    struct eth_hdr h = {.dst = l2->dst, .src = l2->src, .type = be16_make(type)};
-    memcpy(at, &h, sizeof(h));
+    struct eth_hdr *h = (void *)at;
+    h->dst = l2->dst;
+    h->src = l2->src;
+    h->type = be16_make(type);
 }
 
-/* The header checksum is left zero. */
-static void put_ipv4(uint8_t *at, const struct ipv4_hdr *fields, uint32_t total_len)
+/* What differs between the IPv4 packets of this stack. */
+struct ipv4_fields {
+    uint8_t tos, ttl, proto;
+    uint16_t id;
+    be32_t src, dst;
+};
+
+/* DF set, no options; the header checksum is left zero. */
+static inline void put_ipv4(uint8_t *at, struct ipv4_fields f, uint32_t total_len)
 {
-    struct ipv4_hdr h = *fields;
-    h.ver_ihl = 4u << 4 | IPV4_HDR_LEN / 4;
-    h.total_len = be16_make((uint16_t)total_len);
-    h.frag_off = be16_make(IPV4_DF);
-    memcpy(at, &h, sizeof(h));
+    struct ipv4_hdr *h = (void *)at;
+    h->ver_ihl = 4u << 4 | IPV4_HDR_LEN / 4;
+    h->tos = f.tos;
+    h->total_len = be16_make((uint16_t)total_len);
+    h->id = be16_make(f.id);
+    h->frag_off = be16_make(IPV4_DF);
+    h->ttl = f.ttl;
+    h->proto = f.proto;
+    h->csum = be16_make(0);
+    h->src = f.src;
+    h->dst = f.dst;
 }
 
-static void put_ipv6(uint8_t *at, const struct seg *s, uint32_t l4_len)
+static inline void put_ipv6(uint8_t *at, const struct seg *s, uint32_t l4_len)
 {
-    struct ipv6_hdr h = {
-        .ver_class_flow = be32_make(6u << 28 | (uint32_t)s->tos << 20),
-        .payload_len = be16_make((uint16_t)l4_len),
-        .next_hdr = IP_PROTO_TCP,
-        .hop_limit = s->ttl,
-    };
-    memcpy(h.src, s->tuple.local.b, sizeof(h.src));
-    memcpy(h.dst, s->tuple.remote.b, sizeof(h.dst));
-    memcpy(at, &h, sizeof(h));
+    struct ipv6_hdr *h = (void *)at;
+    h->ver_class_flow = be32_make(6u << 28 | (uint32_t)s->tos << 20);
+    h->payload_len = be16_make((uint16_t)l4_len);
+    h->next_hdr = IP_PROTO_TCP;
+    h->hop_limit = s->ttl;
+    memcpy(h->src, s->tuple.local.b, sizeof(h->src));
+    memcpy(h->dst, s->tuple.remote.b, sizeof(h->dst));
 }
 
 /* Header and options, the checksum left zero; returns their length. */
-static uint16_t put_tcp(uint8_t *at, const struct seg *s)
+static inline uint16_t put_tcp(uint8_t *at, const struct seg *s)
 {
     uint32_t len = TCP_HDR_LEN + build_tcp_opts(at + TCP_HDR_LEN, &s->opt);
-    struct tcp_hdr h = {
-        .src_port = be16_make(s->tuple.local_port),
-        .dst_port = be16_make(s->tuple.remote_port),
-        .seq = be32_make(s->seq.v),
-        .ack = be32_make(s->ack.v),
-        .doff_ns = (uint8_t)(len / 4 << 4),
-        .flags = s->flags,
-        .wnd = be16_make(s->wnd),
-        .urg = be16_make(s->urg),
-    };
-    memcpy(at, &h, sizeof(h));
+    struct tcp_hdr *h = (void *)at;
+    h->src_port = be16_make(s->tuple.local_port);
+    h->dst_port = be16_make(s->tuple.remote_port);
+    h->seq = be32_make(s->seq.v);
+    h->ack = be32_make(s->ack.v);
+    h->doff_ns = (uint8_t)(len / 4 << 4);
+    h->flags = s->flags;
+    h->wnd = be16_make(s->wnd);
+    h->csum = be16_make(0);
+    h->urg = be16_make(s->urg);
     return (uint16_t)len;
 }
 
 struct build_lens build_tcp(uint8_t *at, const struct build_l2 *l2, const struct seg *s,
                             uint16_t ip_id)
 {
-    bool is_v4 = ip_addr_is_v4(&s->tuple.local);
-    ASSERT(is_v4 == ip_addr_is_v4(&s->tuple.remote));
+    const struct flow_tuple *t = &s->tuple;
+    bool is_v4 = ip_addr_is_v4(&t->local);
+    ASSERT(is_v4 == ip_addr_is_v4(&t->remote));
     struct build_lens lens = {
         .l2 = l2 ? ETH_HDR_LEN : 0,
         .l3 = is_v4 ? IPV4_HDR_LEN : IPV6_HDR_LEN,
@@ -148,17 +161,17 @@ struct build_lens build_tcp(uint8_t *at, const struct build_l2 *l2, const struct
     lens.l4 = put_tcp(ip + lens.l3, s);
     uint32_t l4_len = lens.l4 + s->len;
     ASSERT(lens.l3 + l4_len <= UINT16_MAX);
-    if (is_v4) {
-        struct ipv4_hdr h = {.tos = s->tos,
-                             .id = be16_make(ip_id),
-                             .ttl = s->ttl,
-                             .proto = IP_PROTO_TCP,
-                             .src = s->tuple.local.w[3],
-                             .dst = s->tuple.remote.w[3]};
-        put_ipv4(ip, &h, IPV4_HDR_LEN + l4_len);
-    } else {
+    if (is_v4)
+        put_ipv4(ip,
+                 (struct ipv4_fields){.tos = s->tos,
+                                      .ttl = s->ttl,
+                                      .proto = IP_PROTO_TCP,
+                                      .id = ip_id,
+                                      .src = t->local.w[3],
+                                      .dst = t->remote.w[3]},
+                 IPV4_HDR_LEN + l4_len);
+    else
         put_ipv6(ip, s, l4_len);
-    }
     return lens;
 }
 
@@ -216,19 +229,17 @@ uint32_t build_arp(uint8_t *at, const struct build_arp *a)
     if (memcmp(&l2.dst, &none, sizeof(none)) == 0)
         l2.dst = broadcast;
     put_eth(at, &l2, ETH_TYPE_ARP);
-    struct arp_hdr h = {
-        .hw_type = be16_make(1),
-        .proto_type = be16_make(ETH_TYPE_IPV4),
-        .hw_len = sizeof(struct mac_addr),
-        .proto_len = sizeof(be32_t),
-        .op = be16_make(a->is_reply ? 2 : 1),
-        .sender_mac = a->sender_mac,
-        .sender_ip = a->sender_ip,
-        .target_mac = a->target_mac,
-        .target_ip = a->target_ip,
-    };
-    memcpy(at + ETH_HDR_LEN, &h, sizeof(h));
-    return ETH_HDR_LEN + (uint32_t)sizeof(h);
+    struct arp_hdr *h = (void *)(at + ETH_HDR_LEN);
+    h->hw_type = be16_make(1);
+    h->proto_type = be16_make(ETH_TYPE_IPV4);
+    h->hw_len = sizeof(struct mac_addr);
+    h->proto_len = sizeof(be32_t);
+    h->op = be16_make(a->is_reply ? 2 : 1);
+    h->sender_mac = a->sender_mac;
+    h->sender_ip = a->sender_ip;
+    h->target_mac = a->target_mac;
+    h->target_ip = a->target_ip;
+    return ETH_HDR_LEN + (uint32_t)sizeof(*h);
 }
 
 uint32_t build_icmp(uint8_t *at, const struct build_icmp *i)
@@ -240,12 +251,13 @@ uint32_t build_icmp(uint8_t *at, const struct build_icmp *i)
     if (i->len > 0)
         memmove(icmp + offsetof(struct icmp_hdr, id), i->data, i->len);
     put_eth(at, &i->l2, ETH_TYPE_IPV4);
-    struct ipv4_hdr h = {.id = be16_make(i->ip_id),
-                         .ttl = i->ttl,
-                         .proto = IP_PROTO_ICMP,
-                         .src = i->src.w[3],
-                         .dst = i->dst.w[3]};
-    put_ipv4(ip, &h, IPV4_HDR_LEN + icmp_len);
+    put_ipv4(ip,
+             (struct ipv4_fields){.ttl = i->ttl,
+                                  .proto = IP_PROTO_ICMP,
+                                  .id = i->ip_id,
+                                  .src = i->src.w[3],
+                                  .dst = i->dst.w[3]},
+             IPV4_HDR_LEN + icmp_len);
     ipv4_csum(ip);
     icmp[offsetof(struct icmp_hdr, type)] = i->type;
     icmp[offsetof(struct icmp_hdr, code)] = i->code;

@@ -1,0 +1,125 @@
+/*
+ * DPDK devices behind the burst interface: start, queues, stop. There is one EAL per process, so
+ * there is one set of ports; both are written by io_dpdk_start() and io_dpdk_stop() alone.
+ */
+#include "mtcp/io/io.h"
+#include "mtcp/io/io_port.h"
+
+#include <rte_config.h>
+#include <rte_cycles.h>
+#include <rte_lcore.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define EAL_OWN_MB 24 /* what EAL and the drivers take besides packet buffers */
+
+static struct {
+    unsigned n;
+    struct io_port port[IO_PORTS_MAX];
+} ports;
+
+static int dev_parse(struct io_port *p, const struct io_dpdk_dev *conf, char *err, size_t err_len)
+{
+    char what[384];
+    const char *name = conf->name != NULL ? conf->name : "?";
+
+    memset(p, 0, sizeof(*p));
+    snprintf(p->name, sizeof(p->name), "%s", name);
+    int rc = io_devstr_parse(&p->dev, conf->device, what, sizeof(what));
+    if (rc == 0 && p->dev.drv->q_arg != NULL && conf->n_queues > 1)
+        rc = io_devstr_add(&p->dev, p->dev.drv->q_arg, conf->n_queues);
+    if (rc == 0)
+        rc = io_devstr_check(&p->dev, what, sizeof(what));
+    if (rc != 0)
+        snprintf(err, err_len, "netdev %s: device %s: %s", name,
+                 conf->device != NULL ? conf->device : "", what);
+    return rc;
+}
+
+static int devs_parse(const struct io_dpdk_conf *conf, char *err, size_t err_len)
+{
+    if (conf->n_devs == 0 || conf->n_devs > IO_PORTS_MAX) {
+        snprintf(err, err_len, "%u devices: expected 1 to %d", conf->n_devs, IO_PORTS_MAX);
+        return -EINVAL;
+    }
+    for (unsigned i = 0; i < conf->n_devs; i++) {
+        int rc = dev_parse(&ports.port[i], &conf->devs[i], err, err_len);
+        if (rc != 0)
+            return rc;
+        for (unsigned j = 0; j < i; j++) {
+            if (strcmp(ports.port[i].dev.name, ports.port[j].dev.name) != 0)
+                continue;
+            snprintf(err, err_len, "netdev %s: device %s: netdev %s has it already",
+                     ports.port[i].name, ports.port[i].dev.text, ports.port[j].name);
+            return -EINVAL;
+        }
+    }
+    return 0;
+}
+
+static int eal_start(const struct io_dpdk_conf *conf, char *err, size_t err_len)
+{
+    struct eal_conf eal = {.hugepages = conf->hugepages,
+                           .n_cpus_max = RTE_MAX_LCORE,
+                           .extra_args = conf->extra_args,
+                           .log = conf->log};
+    uint64_t bytes = 0;
+
+    for (unsigned i = 0; i < conf->n_devs; i++) {
+        bytes += io_port_mem(&conf->devs[i], &ports.port[i].dev);
+        if (ports.port[i].dev.is_pci)
+            eal.pci[eal.n_pci++] = ports.port[i].dev.text;
+    }
+    eal.mem_mb = conf->mem_mb != 0 ? conf->mem_mb : (bytes >> 20) + 1 + EAL_OWN_MB;
+    return io_eal_start(&eal, err, err_len);
+}
+
+int io_dpdk_start(const struct io_dpdk_conf *conf, char *err, size_t err_len)
+{
+    int rc = ports.n != 0 ? -EBUSY : devs_parse(conf, err, err_len);
+
+    if (rc == -EBUSY)
+        snprintf(err, err_len, "DPDK is running already");
+    if (rc == 0)
+        rc = eal_start(conf, err, err_len);
+    if (rc != 0) {
+        errno = -rc;
+        return -1;
+    }
+    while (rc == 0 && ports.n < conf->n_devs) {
+        rc = io_port_open(&ports.port[ports.n], &conf->devs[ports.n], err, err_len);
+        ports.n += rc == 0;
+    }
+    if (rc == 0)
+        return 0;
+    io_dpdk_stop();
+    errno = -rc;
+    return -1;
+}
+
+unsigned io_dpdk_n_queues(unsigned dev)
+{
+    return dev < ports.n ? ports.port[dev].n_queues : 0;
+}
+
+/* A thread known to EAL has a cache of packet buffers; without one everything works, slower. */
+struct mtcp_io *io_dpdk_queue(unsigned dev, unsigned queue)
+{
+    if (queue >= io_dpdk_n_queues(dev))
+        return NULL;
+    struct io_queue *q = &ports.port[dev].queues[queue];
+    if (rte_lcore_id() == LCORE_ID_ANY)
+        q->thread_registered = rte_thread_register() == 0;
+    return &q->io;
+}
+
+void io_dpdk_stop(void)
+{
+    for (unsigned i = 0; i < ports.n; i++)
+        io_port_close(&ports.port[i]);
+    ports.n = 0;
+    rte_delay_us_sleep(50000); /* a memif control thread still looks at what was closed */
+    io_eal_stop();
+}

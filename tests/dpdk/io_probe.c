@@ -1,0 +1,462 @@
+/*
+ * io_probe - drives a device through the burst interface, with no TCP: for the tests of the I/O.
+ *
+ *   io_probe [options] DEVICE
+ *     -a ADDR     answer ARP and ICMP echo for this IPv4 address (default 10.77.0.2)
+ *     -p ADDR     send an ICMP echo to ADDR every -i ms and count the replies
+ *     -n COUNT    with -p: stop after so many replies
+ *     -i MS       with -p: interval (default 10)
+ *     -s SIZE     with -p: bytes of payload (default 56)
+ *     -q N        queues, one thread each          -t SEC    stop after SEC (default: SIGINT)
+ *     -M MTU      MTU                              -b N      packet buffers per queue
+ *     -m MB       packet memory                    -H        hugepages if there are any
+ *     -x ARGS     more DPDK arguments              -v        messages to stderr
+ *
+ * Prints "ready ..." when packets flow and "stats ..." at the end. Exit status 0; 1 when the device
+ * can't be had (one line on stderr); 2 for wrong options; 3 when -n was not reached.
+ */
+#include "mtcp/io/io.h"
+#include "mtcp/wire/csum.h"
+#include "mtcp/wire/hdr.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define QUEUES_MAX   16
+#define SPIN_US      50
+#define FRAME_ECHO   (sizeof(struct eth_hdr) + sizeof(struct ipv4_hdr) + sizeof(struct icmp_hdr))
+#define FRAME_ARP    (sizeof(struct eth_hdr) + sizeof(struct arp_hdr))
+#define ARP_REQUEST  1
+#define ARP_REPLY    2
+#define ICMP_REPLY   0
+#define ICMP_REQUEST 8
+
+struct options {
+    struct io_dpdk_dev dev;
+    struct io_dpdk_conf conf;
+    be32_t addr, peer;
+    bool ping;
+    uint64_t n_replies, interval_us, for_us;
+    size_t size;
+};
+
+struct worker {
+    const struct options *opt;
+    unsigned queue;
+    struct mtcp_io *io;
+    pthread_t thread;
+    bool has_peer_mac;
+    struct mac_addr peer_mac;
+    uint64_t next_ping_us, n_sent, n_replies, n_echoed, n_sleeps;
+    uint16_t seq;
+};
+
+static int stop_fd = -1;
+
+static void stop_all(int sig)
+{
+    const uint64_t one = 1;
+
+    (void)sig;
+    if (write(stop_fd, &one, sizeof(one)) < 0)
+        _exit(4);
+}
+
+static bool stopped(void)
+{
+    struct pollfd p = {.fd = stop_fd, .events = POLLIN};
+
+    return poll(&p, 1, 0) > 0;
+}
+
+static uint64_t now_us(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+static void log_print(void *arg, enum log_level level, const char *line)
+{
+    (void)arg;
+    fprintf(stderr, "%s: %s\n", log_level_name(level), line);
+}
+
+/* ---- frames -----------------------------------------------------------------------------------
+ */
+
+static void pkt_send(struct worker *w, struct mtcp_pkt *pkt)
+{
+    if (w->io->tx_burst(w->io, &pkt, 1) != 1)
+        w->io->free(w->io, pkt);
+}
+
+static struct mac_addr own_mac(const struct worker *w)
+{
+    struct mac_addr m;
+
+    memcpy(&m, w->io->mac, sizeof(m));
+    return m;
+}
+
+static bool same_ip(be32_t a, be32_t b)
+{
+    return memcmp(&a, &b, sizeof(a)) == 0;
+}
+
+static bool on_arp(struct worker *w, struct mtcp_pkt *pkt)
+{
+    struct eth_hdr *eth = (struct eth_hdr *)(void *)pkt->data;
+    struct arp_hdr *arp = (struct arp_hdr *)(void *)(eth + 1);
+
+    if (pkt->len < FRAME_ARP || !same_ip(arp->target_ip, w->opt->addr))
+        return false;
+    if (same_ip(arp->sender_ip, w->opt->peer)) {
+        w->peer_mac = arp->sender_mac;
+        w->has_peer_mac = true;
+    }
+    if (be16_get(arp->op) != ARP_REQUEST)
+        return false;
+    be32_t asked = arp->target_ip;
+    eth->dst = arp->sender_mac;
+    eth->src = own_mac(w);
+    arp->op = be16_make(ARP_REPLY);
+    arp->target_mac = arp->sender_mac;
+    arp->target_ip = arp->sender_ip;
+    arp->sender_mac = own_mac(w);
+    arp->sender_ip = asked;
+    pkt->len = FRAME_ARP;
+    return true;
+}
+
+/* Turns a request into its reply; false when it is not one (a reply to us is counted). */
+static bool on_ipv4(struct worker *w, struct mtcp_pkt *pkt)
+{
+    struct eth_hdr *eth = (struct eth_hdr *)(void *)pkt->data;
+    struct ipv4_hdr *ip = (struct ipv4_hdr *)(void *)(eth + 1);
+    struct icmp_hdr *icmp = (struct icmp_hdr *)(void *)(ip + 1);
+
+    if (pkt->len < FRAME_ECHO || ip->ver_ihl != 0x45 || ip->proto != IP_PROTO_ICMP ||
+        !same_ip(ip->dst, w->opt->addr))
+        return false;
+    size_t len = be16_get(ip->total_len);
+    if (len < sizeof(*ip) + sizeof(*icmp) || len + sizeof(*eth) > pkt->len)
+        return false;
+    bool good = csum_fold(csum_add(0, icmp, len - sizeof(*ip))) == 0;
+    if (icmp->type == ICMP_REPLY && good)
+        w->n_replies++;
+    if (icmp->type != ICMP_REQUEST || !good)
+        return false;
+    be32_t dst = ip->dst;
+    ip->dst = ip->src;
+    ip->src = dst;
+    eth->dst = eth->src;
+    eth->src = own_mac(w);
+    icmp->type = ICMP_REPLY;
+    icmp->csum = (be16_t){0};
+    uint16_t sum = csum_fold(csum_add(0, icmp, len - sizeof(*ip)));
+    memcpy(&icmp->csum, &sum, sizeof(sum));
+    pkt->len = (uint32_t)(len + sizeof(*eth));
+    w->n_echoed++;
+    return true;
+}
+
+static void on_pkt(struct worker *w, struct mtcp_pkt *pkt)
+{
+    const struct eth_hdr *eth = (const struct eth_hdr *)(void *)pkt->data;
+    bool answer = false;
+
+    pkt->flags = 0;
+    if (pkt->len >= sizeof(*eth) && be16_get(eth->type) == ETH_TYPE_ARP)
+        answer = on_arp(w, pkt);
+    else if (pkt->len >= sizeof(*eth) && be16_get(eth->type) == ETH_TYPE_IPV4)
+        answer = on_ipv4(w, pkt);
+    if (answer)
+        pkt_send(w, pkt);
+    else
+        w->io->free(w->io, pkt);
+}
+
+static void arp_ask(struct worker *w)
+{
+    struct mtcp_pkt *pkt = w->io->alloc(w->io);
+    if (pkt == NULL)
+        return;
+    struct eth_hdr *eth = (struct eth_hdr *)(void *)pkt->data;
+    struct arp_hdr *arp = (struct arp_hdr *)(void *)(eth + 1);
+
+    memset(pkt->data, 0, FRAME_ARP);
+    memset(&eth->dst, 0xff, sizeof(eth->dst));
+    eth->src = own_mac(w);
+    eth->type = be16_make(ETH_TYPE_ARP);
+    arp->hw_type = be16_make(1);
+    arp->proto_type = be16_make(ETH_TYPE_IPV4);
+    arp->hw_len = 6;
+    arp->proto_len = 4;
+    arp->op = be16_make(ARP_REQUEST);
+    arp->sender_mac = own_mac(w);
+    arp->sender_ip = w->opt->addr;
+    arp->target_ip = w->opt->peer;
+    pkt->len = FRAME_ARP;
+    pkt_send(w, pkt);
+}
+
+static void echo_ask(struct worker *w)
+{
+    struct mtcp_pkt *pkt = w->io->alloc(w->io);
+    if (pkt == NULL)
+        return;
+    struct eth_hdr *eth = (struct eth_hdr *)(void *)pkt->data;
+    struct ipv4_hdr *ip = (struct ipv4_hdr *)(void *)(eth + 1);
+    struct icmp_hdr *icmp = (struct icmp_hdr *)(void *)(ip + 1);
+    size_t icmp_len = sizeof(*icmp) + w->opt->size;
+
+    memset(pkt->data, 0, FRAME_ECHO + w->opt->size);
+    eth->dst = w->peer_mac;
+    eth->src = own_mac(w);
+    eth->type = be16_make(ETH_TYPE_IPV4);
+    *ip = (struct ipv4_hdr){.ver_ihl = 0x45, .ttl = 64, .proto = IP_PROTO_ICMP};
+    ip->total_len = be16_make((uint16_t)(sizeof(*ip) + icmp_len));
+    ip->src = w->opt->addr;
+    ip->dst = w->opt->peer;
+    uint16_t sum = csum_fold(csum_add(0, ip, sizeof(*ip)));
+    memcpy(&ip->csum, &sum, sizeof(sum));
+    icmp->type = ICMP_REQUEST;
+    icmp->seq = be16_make(w->seq++);
+    sum = csum_fold(csum_add(0, icmp, icmp_len));
+    memcpy(&icmp->csum, &sum, sizeof(sum));
+    pkt->len = (uint32_t)(FRAME_ECHO + w->opt->size);
+    w->n_sent++;
+    pkt_send(w, pkt);
+}
+
+/* ---- a queue's loop ---------------------------------------------------------------------------
+ */
+
+static uint64_t timers(struct worker *w, uint64_t now)
+{
+    if (!w->opt->ping || w->queue != 0)
+        return UINT64_MAX;
+    if (now < w->next_ping_us)
+        return w->next_ping_us;
+    if (w->has_peer_mac)
+        echo_ask(w);
+    else
+        arp_ask(w);
+    w->next_ping_us = now + w->opt->interval_us;
+    return w->next_ping_us;
+}
+
+static void wait_on(int fd, uint64_t timeout_us)
+{
+    struct pollfd p[2] = {{.fd = stop_fd, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
+    struct timespec ts = {.tv_sec = (time_t)(timeout_us / 1000000),
+                          .tv_nsec = (long)(timeout_us % 1000000) * 1000};
+
+    ppoll(p, fd >= 0 ? 2 : 1, timeout_us > 3600000000u ? NULL : &ts, NULL);
+}
+
+static void idle(struct worker *w, uint64_t timeout_us)
+{
+    bool ready = false;
+    int fd = -1;
+
+    if (w->io->sleep_begin != NULL)
+        fd = w->io->sleep_begin(w->io, &ready);
+    if (fd < 0 && timeout_us > 1000)
+        timeout_us = 1000;
+    if (!ready) {
+        w->n_sleeps++;
+        wait_on(fd, timeout_us);
+    }
+    if (w->io->sleep_end != NULL)
+        w->io->sleep_end(w->io);
+}
+
+static void *worker_run(void *arg)
+{
+    struct worker *w = arg;
+    struct mtcp_pkt *pkts[IO_BURST];
+    uint64_t start = now_us(), busy = start, end = UINT64_MAX;
+
+    w->io = io_dpdk_queue(0, w->queue);
+    if (w->opt->for_us != 0)
+        end = start + w->opt->for_us;
+    for (;;) {
+        unsigned n = w->io->rx_burst(w->io, pkts, IO_BURST);
+        for (unsigned i = 0; i < n; i++)
+            on_pkt(w, pkts[i]);
+        uint64_t now = now_us(), next = timers(w, now);
+        if (n > 0)
+            busy = now;
+        if (now >= end || (w->opt->n_replies != 0 && w->n_replies >= w->opt->n_replies))
+            stop_all(0);
+        if (now - busy < SPIN_US)
+            continue;
+        if (stopped())
+            break;
+        next = next < end ? next : end;
+        idle(w, next > now ? next - now : 0);
+        busy = now_us() - SPIN_US / 2;
+    }
+    return NULL;
+}
+
+/* ---- main -------------------------------------------------------------------------------------
+ */
+
+static void ready_print(const struct options *opt, const struct mtcp_io *io)
+{
+    printf("ready dev=%s queues=%u mtu=%u mac=%02x:%02x:%02x:%02x:%02x:%02x caps=%s%s%s%s%s\n",
+           opt->dev.device, io_dpdk_n_queues(0), io->mtu, io->mac[0], io->mac[1], io->mac[2],
+           io->mac[3], io->mac[4], io->mac[5], io->caps & MTCP_IO_TX_IP_CSUM ? "ip," : "",
+           io->caps & MTCP_IO_TX_TCP_CSUM ? "tcp," : "", io->caps & MTCP_IO_TSO ? "tso," : "",
+           io->caps & MTCP_IO_RX_CSUM ? "rx," : "", io->caps & MTCP_IO_NO_WAKEUP ? "nap" : "wake");
+    fflush(stdout);
+}
+
+static uint64_t stats_print(const struct worker *w, unsigned n)
+{
+    struct mtcp_io_stats sum = {0}, s;
+    uint64_t echoed = 0, replies = 0, sleeps = 0, sent = 0;
+    char queues[256] = "";
+    size_t used = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        w[i].io->stats(w[i].io, &s);
+        sum.rx_packets += s.rx_packets;
+        sum.rx_dropped += s.rx_dropped;
+        sum.tx_packets += s.tx_packets;
+        sum.tx_dropped += s.tx_dropped;
+        sum.pkts_total += s.pkts_total;
+        sum.pkts_free += s.pkts_free;
+        echoed += w[i].n_echoed;
+        replies += w[i].n_replies;
+        sleeps += w[i].n_sleeps;
+        sent += w[i].n_sent;
+        used += (size_t)snprintf(queues + used, sizeof(queues) - used, "%s%llu", i > 0 ? "," : "",
+                                 (unsigned long long)s.rx_packets);
+    }
+    printf(
+        "stats rx=%llu tx=%llu echoed=%llu sent=%llu replies=%llu rx_dropped=%llu tx_dropped=%llu "
+        "sleeps=%llu pkts=%llu/%llu per_queue=%s\n",
+        (unsigned long long)sum.rx_packets, (unsigned long long)sum.tx_packets,
+        (unsigned long long)echoed, (unsigned long long)sent, (unsigned long long)replies,
+        (unsigned long long)sum.rx_dropped, (unsigned long long)sum.tx_dropped,
+        (unsigned long long)sleeps, (unsigned long long)sum.pkts_free,
+        (unsigned long long)sum.pkts_total, queues);
+    return replies;
+}
+
+static uint64_t number(const char *text)
+{
+    return strtoull(text, NULL, 10);
+}
+
+static bool option(struct options *o, int c, const char *value)
+{
+    switch (c) {
+    case 'a':
+        return inet_pton(AF_INET, value, &o->addr) == 1;
+    case 'p':
+        o->ping = true;
+        return inet_pton(AF_INET, value, &o->peer) == 1;
+    case 'n':
+        o->n_replies = number(value);
+        return true;
+    case 'i':
+        o->interval_us = number(value) * 1000;
+        return true;
+    case 's':
+        o->size = number(value);
+        return true;
+    case 'q':
+        o->dev.n_queues = (unsigned)number(value);
+        return o->dev.n_queues <= QUEUES_MAX;
+    case 't':
+        o->for_us = number(value) * 1000000;
+        return true;
+    case 'M':
+        o->dev.mtu = (uint16_t)number(value);
+        return true;
+    case 'b':
+        o->dev.n_pkts = (uint32_t)number(value);
+        return true;
+    case 'm':
+        o->conf.mem_mb = number(value);
+        return true;
+    case 'H':
+        o->conf.hugepages = true;
+        return true;
+    case 'x':
+        o->conf.extra_args = value;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static int run(const struct options *opt)
+{
+    static struct worker workers[QUEUES_MAX];
+    unsigned n = io_dpdk_n_queues(0);
+
+    ready_print(opt, io_dpdk_queue(0, 0));
+    for (unsigned i = 0; i < n; i++) {
+        workers[i] = (struct worker){.opt = opt, .queue = i};
+        if (i > 0 && pthread_create(&workers[i].thread, NULL, worker_run, &workers[i]) != 0)
+            abort();
+    }
+    worker_run(&workers[0]);
+    for (unsigned i = 1; i < n; i++)
+        pthread_join(workers[i].thread, NULL);
+    uint64_t replies = stats_print(workers, n);
+    for (unsigned i = 0; i < n; i++)
+        workers[i].io->close(workers[i].io);
+    return replies >= opt->n_replies ? 0 : 3;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct log log = {.sink = log_print, .level = LOG_DEBUG};
+    struct options o = {.interval_us = 10000, .size = 56};
+    struct sigaction sa = {.sa_handler = stop_all};
+    char err[512];
+    int c;
+
+    inet_pton(AF_INET, "10.77.0.2", &o.addr);
+    o.dev.n_queues = 1;
+    while ((c = getopt(argc, argv, "a:p:n:i:s:q:t:M:b:m:Hx:v")) != -1) {
+        if (c == 'v')
+            o.conf.log = &log;
+        else if (!option(&o, c, optarg))
+            return 2;
+    }
+    if (optind != argc - 1)
+        return 2;
+    o.dev.name = "probe";
+    o.dev.device = argv[optind];
+    o.conf.devs = &o.dev;
+    o.conf.n_devs = 1;
+    stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    sigaction(SIGINT, &sa, NULL);
+    sigaction(SIGTERM, &sa, NULL);
+    if (io_dpdk_start(&o.conf, err, sizeof(err)) != 0) {
+        fprintf(stderr, "io_probe: %s\n", err);
+        return 1;
+    }
+    int rc = run(&o);
+    io_dpdk_stop();
+    return rc;
+}

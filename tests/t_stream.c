@@ -23,6 +23,7 @@ struct model {
     uint64_t base, next, read, head;
     uint64_t n_ring_max; /* the largest ring that limit and hist have allowed so far */
     uint32_t seg_max;
+    bool is_send_side; /* appends only */
     uint8_t val[SPAN];
     uint8_t stored[SPAN];
     uint8_t data[SEG]; /* the piece in hand */
@@ -339,10 +340,10 @@ static void step(struct model *m)
         mem_set_limit(m->mem, 1);
     switch (rng_below(&m->rng, 100)) {
     case 0 ... 39:
-        insert_somewhere(m, withhold);
+        m->is_send_side ? append(m, withhold) : insert_somewhere(m, withhold);
         break;
     case 40 ... 59:
-        insert(m, m->next, random_len(m), withhold);
+        m->is_send_side ? append(m, withhold) : insert(m, m->next, random_len(m), withhold);
         break;
     case 60 ... 69:
         append(m, withhold);
@@ -375,6 +376,7 @@ static void one_run(unsigned round)
     static const uint32_t seg_max[] = {3, 40, 1460, SEG};
     m->seg_max = seg_max[rng_below(&m->rng, 4)];
     m->s.policy = round & 1;
+    m->is_send_side = round % 5 == 0;
     random_sizes(m);
     for (unsigned i = 0; i < 800 && m->next - m->base < SPAN - MARGIN; i++) {
         step(m);

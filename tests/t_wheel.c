@@ -116,7 +116,7 @@ static uint64_t slot_us(const struct wheel *w, uint64_t at_us)
     uint64_t len = 1;
     while (at_us / WHEEL_TICK_US / len / WHEEL_SLOTS != w->tick / len / WHEEL_SLOTS)
         len *= WHEEL_SLOTS;
-    return len * WHEEL_TICK_US;
+    return len >> 36 ? UINT64_MAX : len * WHEEL_TICK_US;
 }
 
 /* The wheel says when the first timer fires, at most one slot early, never late. */

@@ -238,8 +238,8 @@ struct pkt_info {
     struct tcphdr *tcph;
     uint8_t *payload;
 };
-#define PKT_INFO_LEN offsetof(struct pkt_info, ethh) /* bytes of the numbers before the pointers   \
-                                                      */
+/* Bytes of the numbers, before the pointers. */
+#define PKT_INFO_LEN offsetof(struct pkt_info, ethh)
 
 /* A packet on its way through: the form that bulk handlers of mOS know. */
 struct pkt_ctx {
@@ -459,8 +459,8 @@ ssize_t mtcp_peek_consume(mctx_t mctx, int sock, int side, size_t len);
 int mtcp_getlastpkt(mctx_t mctx, int sock, int side, struct pkt_info *p);
 
 /*
- * Drop or change the packet of the current callback. Only in MOS_ON_PKT_IN at MOS_HK_SND, before
- * any TCP state moves. Does not block. Active.
+ * Drop or change the packet of the current callback; on a connection of this process's endpoint
+ * only in MOS_ON_PKT_IN at MOS_HK_SND, before any TCP state moves. Does not block. Active.
  *
  *   side     as mtcp_getlastpkt
  *   offset   bytes from the start of the place that `option` names
@@ -469,8 +469,8 @@ int mtcp_getlastpkt(mctx_t mctx, int sock, int side, struct pkt_info *p);
  *            MOS_ETH_HDR, MOS_IP_HDR, MOS_TCP_HDR, MOS_TCP_PAYLOAD; and MOS_UPDATE_IP_CHKSUM,
  *            MOS_UPDATE_TCP_CHKSUM as wanted
  *   returns  0 or -1 with the packet as it was
- *   errors   EACCES; EPERM also another callback, or a change that an endpoint's connection does
- *            not allow; EBADF; ENOTSOCK; EFAULT; EINVAL option, side, or beyond the frame;
+ *   errors   EACCES; EPERM also a change that an endpoint's connection does not allow, or not in
+ *            this callback; EBADF; ENOTSOCK; EFAULT; EINVAL option, side, or beyond the frame;
  *            ENODATA no packet's callback is running; ENOMEM
  *   source   mOS
  */

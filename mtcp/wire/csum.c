@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define CSUM_BLOCK_WORDS 8
+#define CSUM_BLOCK_BYTES ((size_t)CSUM_BLOCK_WORDS * 8)
 
 static inline uint64_t load64(const uint8_t *p)
 {
@@ -20,8 +21,8 @@ static inline uint64_t load64(const uint8_t *p)
 static uint64_t csum_blocks(const uint8_t *p, size_t n_blocks)
 {
     uint64_t lo[CSUM_BLOCK_WORDS] = {0}, hi[CSUM_BLOCK_WORDS] = {0};
-    for (; n_blocks > 0; n_blocks--, p += CSUM_BLOCK_WORDS * 8) {
-        for (unsigned i = 0; i < CSUM_BLOCK_WORDS; i++) {
+    for (; n_blocks > 0; n_blocks--, p += CSUM_BLOCK_BYTES) {
+        for (size_t i = 0; i < CSUM_BLOCK_WORDS; i++) {
             uint64_t w = load64(p + i * 8);
             lo[i] += w & 0xffffffffu;
             hi[i] += w >> 32;
@@ -55,11 +56,11 @@ static inline uint64_t csum_tail(const uint8_t *p, size_t len)
 uint64_t csum_add(uint64_t sum, const void *data, size_t len)
 {
     const uint8_t *p = data;
-    if (len >= CSUM_BLOCK_WORDS * 8) {
-        size_t n = len / (CSUM_BLOCK_WORDS * 8);
+    if (len >= CSUM_BLOCK_BYTES) {
+        size_t n = len / CSUM_BLOCK_BYTES;
         sum += csum_blocks(p, n);
-        p += n * CSUM_BLOCK_WORDS * 8;
-        len %= CSUM_BLOCK_WORDS * 8;
+        p += n * CSUM_BLOCK_BYTES;
+        len %= CSUM_BLOCK_BYTES;
     }
     for (; len >= 8; len -= 8, p += 8) {
         uint64_t w = load64(p);

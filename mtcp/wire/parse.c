@@ -70,7 +70,7 @@ static void opt_sack(struct tcp_opts *o, const uint8_t *opt, uint32_t size)
     uint32_t n = (size - 2) / 8;
     if (n == 0 || n > TCP_SACK_MAX || (size - 2) % 8 != 0)
         return;
-    for (uint32_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         o->sack[i].start = seq_make(load_be32(opt + 2 + i * 8));
         o->sack[i].end = seq_make(load_be32(opt + 6 + i * 8));
     }

@@ -93,6 +93,7 @@ static void text_store(struct tcp_env *e, struct tcp_conn *c, const struct in *i
         if (c->flags & (TCF_RST_QUEUED | TCF_SEND_RST | TCF_DEAD))
             return;
     }
+    uint8_t held = c->rcv.ring ? c->rcv.alloc_log2 : 0;
     int rc = stream_insert(&c->rcv, e->mem, (uint64_t)off, in->seg->payload + (off - in->off),
                            (uint32_t)(end - off), &what);
     if (rc == -ENOSPC) {
@@ -104,6 +105,8 @@ static void text_store(struct tcp_env *e, struct tcp_conn *c, const struct in *i
         e->stats.nomem_drops++;
         return;
     }
+    if (unlikely(held && c->rcv.alloc_log2 != held))
+        e->stats.ring_resizes++;
     if (unlikely(what.inconsistent)) {
         e->stats.inconsistent++;
         if (c->mon)

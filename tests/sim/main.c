@@ -1,0 +1,57 @@
+/*
+ * Runs the simulation over many seeds.
+ *
+ *   sim [-v] FIRST [COUNT]     each seed is a run; -v prints a line per run
+ *
+ * Exit status 0 when every check of every run held and, over at least 200 runs, everything that the
+ * simulation is for was seen at least once.
+ */
+#include "tests/sim/sim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static unsigned check_seen(const struct sim_seen *s)
+{
+    const struct {
+        const char *what;
+        uint64_t n;
+    } must[] = {
+        {"drops", s->drops},         {"out-of-order arrivals", s->ooo},
+        {"overlaps", s->overlaps},   {"ring resizes", s->resizes},
+        {"timeouts", s->rtos},       {"zero-window probes", s->zero_windows},
+        {"resets", s->resets},       {"fast retransmits", s->fast_rexmits},
+        {"events", s->events},       {"inconsistent overlaps", s->inconsistent},
+    };
+    unsigned missing = 0;
+    for (size_t i = 0; i < sizeof(must) / sizeof(must[0]); i++) {
+        printf("%s%llu %s", i ? ", " : "sim saw: ", (unsigned long long)must[i].n, must[i].what);
+        missing += must[i].n == 0;
+    }
+    printf("\n");
+    return missing;
+}
+
+int main(int argc, char **argv)
+{
+    bool verbose = argc > 1 && strcmp(argv[1], "-v") == 0;
+    int at = verbose ? 2 : 1;
+    if (argc <= at) {
+        fprintf(stderr, "usage: sim [-v] FIRST [COUNT]\n");
+        return 2;
+    }
+    uint64_t first = strtoull(argv[at], NULL, 0);
+    uint64_t count = argc > at + 1 ? strtoull(argv[at + 1], NULL, 0) : 1;
+    struct sim_seen seen = {0};
+    uint64_t failed = 0;
+    for (uint64_t i = 0; i < count; i++)
+        if (!sim_run(first + i, verbose, &seen))
+            failed++;
+    unsigned missing = count >= 200 ? check_seen(&seen) : 0;
+    if (missing)
+        fprintf(stderr, "sim: %u things were never seen: the simulation is too tame\n", missing);
+    printf("sim: %llu passed, %llu failed\n", (unsigned long long)(count - failed),
+           (unsigned long long)(failed + missing));
+    return failed || missing;
+}

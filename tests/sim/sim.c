@@ -1,0 +1,273 @@
+/* One simulated run from one seed. */
+#include "tests/sim/sim.h"
+
+#include "mtcp/core/ctx.h"
+#include "mtcp/tcp/isn.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define RUN_MAX_US (3600ull * 1000000) /* an hour of virtual time: a run that needs more hangs */
+#define TURNS_MAX  30000000ull
+
+/* ISNs close to the wrap in a quarter of the runs: the linker sends tcp_isn() here (--wrap). */
+static bool isn_near_wrap;
+tcp_seq_t __real_tcp_isn(const struct tcp_env *e, const struct flow_tuple *t);
+tcp_seq_t __wrap_tcp_isn(const struct tcp_env *e, const struct flow_tuple *t);
+tcp_seq_t __wrap_tcp_isn(const struct tcp_env *e, const struct flow_tuple *t)
+{
+    tcp_seq_t real = __real_tcp_isn(e, t);
+    if (!isn_near_wrap)
+        return real;
+    uint32_t edge = (real.v & 1) ? 0u : 1u << 31;
+    return seq_make(edge - 2 - (real.v >> 1) % 40000);
+}
+
+void sim_fail(struct sim *s, const char *fmt, ...)
+{
+    va_list ap;
+    if (s->n_failures++ > 10)
+        return;
+    va_start(ap, fmt);
+    fprintf(stderr, "sim: seed %llu at %.6f s: ", (unsigned long long)s->seed,
+            (double)s->now_us / 1e6);
+    vfprintf(stderr, fmt, ap);
+    fputc('\n', stderr);
+    va_end(ap);
+}
+
+static uint64_t sim_now(void *arg)
+{
+    return ((struct sim *)arg)->now_us;
+}
+
+static void sim_wait(void *arg, uint64_t until_us)
+{
+    (void)arg;
+    (void)until_us; /* only the simulation moves the clock */
+}
+
+/* ---- set-up ---- */
+
+static void link_plan(struct sim *s, struct link_conf *c)
+{
+    struct rng *r = &s->rng;
+    *c = (struct link_conf){.mtu = 1500, .queue_bytes = 30000 + rng_below(r, 300000)};
+    c->delay_us = rng_below(r, 3) ? rng_below(r, 30000) : 0;
+    c->bytes_per_sec = rng_below(r, 4) ? 200000ull << rng_below(r, 10) : 0;
+    if (rng_below(r, 10) < 4)
+        c->loss_ppm = 10000 + rng_below(r, rng_below(r, 4) ? 20000 : 90000);
+    if (rng_below(r, 8) == 0) {
+        c->burst_ppm = 1000;
+        c->burst_len = 20;
+    }
+    if (rng_below(r, 3) == 0) {
+        c->reorder_ppm = 10000 + rng_below(r, 400000);
+        c->jitter_us = 1 + rng_below(r, 20000);
+    }
+    if (rng_below(r, 4) == 0)
+        c->dup_ppm = 1000 + rng_below(r, 50000);
+    if (rng_below(r, 4) == 0)
+        c->corrupt_ppm = 1000 + rng_below(r, 20000);
+    if (rng_below(r, 8) == 0)
+        c->mtu = (uint16_t)(576 + rng_below(r, 900));
+    if (s->evasive)
+        c->evade_ppm = 100000;
+}
+
+static void host_config(struct sim *s, unsigned i, char *text, size_t len)
+{
+    struct rng *r = &s->rng;
+    snprintf(text, len,
+             "mos {\n netdev \"sim0\" { address = {\"10.0.0.%u/24\"} }\n max_concurrency = 100\n"
+             " rmem_size = %u\n wmem_size = %u\n tcp_tw_interval = 1\n tcp_timestamps = %s\n"
+             " tcp_sack = %s\n tcp_window_scaling = %s\n tcp_congestion = \"%s\"\n}\n",
+             2 - 1 + i, 16384u << rng_below(r, 5), 16384u << rng_below(r, 5),
+             rng_below(r, 4) ? "true" : "false", rng_below(r, 4) ? "true" : "false",
+             rng_below(r, 4) ? "true" : "false", rng_below(r, 2) ? "cubic" : "newreno");
+}
+
+static bool host_start(struct sim *s, unsigned i)
+{
+    char text[1024];
+    struct host *h = &s->host[i];
+    struct mtcp_io *io = link_end(s->link, i);
+    struct mtcp_env env = {.now_us = sim_now, .wait = sim_wait, .arg = s, .seed = rng_u64(&s->rng) | 1};
+    host_config(s, i, text, sizeof(text));
+    h->mctx = mtcp_create_context_io((int)i, text, &io, 1, &env);
+    if (!h->mctx) {
+        sim_fail(s, "no context: %s", strerror(errno));
+        return false;
+    }
+    h->epid = mtcp_epoll_create(h->mctx, 1);
+    return true;
+}
+
+static void server_listen(struct sim *s)
+{
+    struct host *h = &s->host[1];
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(80)};
+    h->listener = mtcp_socket(h->mctx, AF_INET, SOCK_STREAM, 0);
+    if (h->listener < 0 || mtcp_bind(h->mctx, h->listener, (struct sockaddr *)&a, sizeof(a)) < 0 ||
+        mtcp_listen(h->mctx, h->listener, 64) < 0)
+        sim_fail(s, "listen: %s", strerror(errno));
+    mtcp_setsock_nonblock(h->mctx, h->listener);
+}
+
+/* ---- the run ---- */
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static struct mtcp_ctx *ctx(struct sim *s, unsigned i)
+{
+    return ctx_of(s->host[i].mctx);
+}
+
+/* One turn of each host and of the applications; true when something happened. */
+static bool sim_turn(struct sim *s)
+{
+    struct mtcp_epoll_event ev[8];
+    for (unsigned i = 0; i < 2; i++)
+        if (mtcp_epoll_wait(s->host[i].mctx, s->host[i].epid, ev, 8, 0) < 0)
+            sim_fail(s, "epoll_wait: %s", strerror(errno));
+    bool acted = traffic_step(s);
+    return acted || net_has_work(&ctx(s, 0)->net) || net_has_work(&ctx(s, 1)->net);
+}
+
+static uint64_t sim_next_us(struct sim *s)
+{
+    uint64_t next = link_next_us(s->link);
+    next = min_u64(next, net_next_us(&ctx(s, 0)->net));
+    next = min_u64(next, net_next_us(&ctx(s, 1)->net));
+    return min_u64(next, traffic_next_us(s));
+}
+
+static bool hosts_are_empty(struct sim *s)
+{
+    return net_n_conns(&ctx(s, 0)->net) == 0 && net_n_conns(&ctx(s, 1)->net) == 0;
+}
+
+static void sim_loop(struct sim *s)
+{
+    uint64_t end = s->now_us + RUN_MAX_US;
+    for (uint64_t turn = 0; turn < TURNS_MAX; turn++) {
+        bool acted = sim_turn(s);
+        if (traffic_done(s) && hosts_are_empty(s) && !acted)
+            return;
+        uint64_t next = sim_next_us(s);
+        if (acted || next <= s->now_us) {
+            s->now_us++; /* a turn takes a microsecond */
+            continue;
+        }
+        if (next == SIM_NEVER || next > end)
+            break;
+        s->now_us = next;
+    }
+    sim_fail(s, "did not end: traffic %s, %zu and %zu connections left",
+             traffic_done(s) ? "done" : "not done", net_n_conns(&ctx(s, 0)->net),
+             net_n_conns(&ctx(s, 1)->net));
+}
+
+static void host_collect(struct sim *s, unsigned i)
+{
+    const struct tcp_stats *t = &ctx(s, i)->net.env.stats;
+    s->seen.ooo += t->ooo_in;
+    s->seen.overlaps += t->dup_bytes_in;
+    s->seen.rtos += t->rto;
+    s->seen.zero_windows += t->zero_window_probes;
+    s->seen.fast_rexmits += t->rexmit_fast;
+    s->seen.resizes += t->ring_resizes;
+}
+
+/* TIME_WAIT records end too; then the memory of a context is what it was. */
+static void host_end(struct sim *s, unsigned i)
+{
+    struct host *h = &s->host[i];
+    host_collect(s, i);
+    mem_trim(ctx(s, i)->mem);
+    size_t left = mem_in_use(ctx(s, i)->mem);
+    if (left > h->mem_start + h->mem_start / 50 + 70000)
+        sim_fail(s, "host %u: %zu bytes in use, %llu at the start", i, left,
+                 (unsigned long long)h->mem_start);
+    if (mtcp_destroy_context(h->mctx) < 0)
+        sim_fail(s, "destroy_context: %s", strerror(errno));
+}
+
+static void drain_time_wait(struct sim *s)
+{
+    for (unsigned i = 0; i < 20; i++) {
+        s->now_us += 200000;
+        sim_turn(s);
+    }
+}
+
+static void sim_add_seen(const struct sim *s, struct sim_seen *seen)
+{
+    const uint64_t *from = (const uint64_t *)(const void *)&s->seen;
+    uint64_t *to = (uint64_t *)(void *)seen;
+    for (size_t i = 0; i < sizeof(*seen) / sizeof(uint64_t); i++)
+        to[i] += from[i];
+}
+
+static void sim_report(const struct sim *s)
+{
+    const struct link_stats *l = link_stats(s->link);
+    printf("seed %llu: %u connections, %llu bytes, %.3f s virtual; link sent %llu lost %llu queue "
+           "%llu dup %llu corrupt %llu reordered %llu evasions %llu; ooo %llu rto %llu fast %llu\n",
+           (unsigned long long)s->seed, s->n_conns, (unsigned long long)s->seen.bytes,
+           (double)s->now_us / 1e6, (unsigned long long)l->sent, (unsigned long long)l->lost,
+           (unsigned long long)l->queue_drops, (unsigned long long)l->duplicated,
+           (unsigned long long)l->corrupted, (unsigned long long)l->reordered,
+           (unsigned long long)l->evasions, (unsigned long long)s->seen.ooo,
+           (unsigned long long)s->seen.rtos, (unsigned long long)s->seen.fast_rexmits);
+}
+
+static void sim_finish(struct sim *s)
+{
+    traffic_check_end(s);
+    if (link_pkts_out(s->link) != 0)
+        sim_fail(s, "%zu packet buffers were not given back", link_pkts_out(s->link));
+    const struct link_stats *l = link_stats(s->link);
+    s->seen.drops += l->lost + l->queue_drops;
+}
+
+bool sim_run(uint64_t seed, bool verbose, struct sim_seen *seen)
+{
+    static struct sim s;
+    struct link_conf lc;
+    memset(&s, 0, sizeof(s));
+    s.seed = seed;
+    s.verbose = verbose;
+    s.now_us = 1000000;
+    rng_init(&s.rng, seed);
+    s.evasive = rng_below(&s.rng, 5) == 0;
+    s.isn_wrap = rng_below(&s.rng, 4) == 0;
+    isn_near_wrap = s.isn_wrap;
+    link_plan(&s, &lc);
+    s.link = link_create(&s, &lc);
+    if (!s.link || !host_start(&s, 0) || !host_start(&s, 1))
+        return false;
+    server_listen(&s);
+    watch_attach(&s, 0);
+    watch_attach(&s, 1);
+    for (unsigned i = 0; i < 2; i++)
+        s.host[i].mem_start = mem_in_use(ctx(&s, i)->mem);
+    traffic_plan(&s);
+    sim_loop(&s);
+    drain_time_wait(&s);
+    host_end(&s, 0);
+    host_end(&s, 1);
+    watch_check_end(&s);
+    sim_finish(&s);
+    if (verbose)
+        sim_report(&s);
+    sim_add_seen(&s, seen);
+    link_destroy(s.link);
+    return s.n_failures == 0;
+}

@@ -1,0 +1,134 @@
+/*
+ * The simulation: two hosts with the whole stack, an impaired link between them, random applications
+ * on both, monitors on both, one clock that only the simulation moves. One seed reproduces a run.
+ *
+ *   link.c    the link: delay, rate, queue, loss, bursts, reordering, duplication, corruption, evasion
+ *   traffic.c the applications: who sends how much, when, how it reads, how it ends; checks bytes
+ *   watch.c   the monitors: what each sees must be what the application reads, to the byte
+ *   sim.c     one run; main.c: many
+ */
+#ifndef TESTS_SIM_SIM_H
+#define TESTS_SIM_SIM_H
+
+#include "mtcp/base/rng.h"
+#include "mtcp_epoll.h"
+#include "mtcp_io.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SIM_CONNS_MAX 16
+#define SIM_NEVER     UINT64_MAX
+
+struct sim;
+
+/* ---- link.c ---- */
+
+struct link_conf {
+    uint64_t delay_us, jitter_us; /* jitter reorders */
+    uint64_t bytes_per_sec;       /* 0: no limit */
+    uint32_t queue_bytes;         /* tail drop beyond it */
+    uint32_t loss_ppm, burst_ppm; /* random loss; start of a burst of losses */
+    uint32_t burst_len;
+    uint32_t dup_ppm, corrupt_ppm, reorder_ppm;
+    uint32_t evade_ppm; /* a copy of a data segment with other bytes, shifted or cut, before it */
+    uint16_t mtu;
+};
+
+struct link_stats {
+    uint64_t sent, delivered, lost, duplicated, corrupted, reordered, evasions, queue_drops;
+};
+
+struct link;
+struct link *link_create(struct sim *s, const struct link_conf *conf);
+void link_destroy(struct link *l);
+struct mtcp_io *link_end(struct link *l, unsigned end);
+uint64_t link_next_us(const struct link *l);
+const struct link_stats *link_stats(const struct link *l);
+size_t link_pkts_out(const struct link *l); /* packet buffers not given back */
+
+/* ---- traffic.c ---- */
+
+/* What one side of one connection does; both sides are decided when the run begins. */
+struct plan {
+    uint64_t total;        /* bytes to send */
+    uint32_t write_max, read_max;
+    uint32_t pause_ppm;    /* per action: stop for pause_us */
+    uint64_t pause_us;
+    bool half_close;       /* SHUT_WR after the last byte, then read to the end; else close at once
+                              when the peer's end was read */
+    uint64_t abort_after;  /* bytes sent after which it aborts; UINT64_MAX: never */
+    uint32_t rcvbuf, sndbuf; /* 0: default */
+};
+
+/* One side of one connection, as the run goes. */
+struct flow_side {
+    struct plan plan;
+    int sock; /* -1: none (yet, or any more) */
+    bool connected, sent_all, got_end, closed, failed;
+    uint64_t sent, got;      /* bytes written to and read from the socket */
+    uint64_t resume_us;
+    uint8_t *bytes;          /* what was read (evasive runs: the truth for the monitor) */
+    size_t bytes_room;
+    int error;
+};
+
+struct sim_conn {
+    unsigned id;
+    uint16_t port; /* the client's: how both ends and the monitors find it */
+    uint64_t start_us;
+    struct flow_side side[2]; /* 0 client, 1 server */
+};
+
+/* The byte at an offset of what `side` of connection `id` sends. */
+uint8_t sim_byte(const struct sim *s, unsigned id, unsigned side, uint64_t off);
+
+void traffic_plan(struct sim *s);
+bool traffic_step(struct sim *s); /* lets every application act once; did anything happen? */
+bool traffic_done(const struct sim *s);
+uint64_t traffic_next_us(const struct sim *s);
+void traffic_check_end(struct sim *s);
+
+/* ---- watch.c ---- */
+void watch_attach(struct sim *s, unsigned host);
+void watch_check_end(struct sim *s);
+
+/* ---- sim.c ---- */
+
+struct host {
+    mctx_t mctx;
+    int epid, listener;
+    uint64_t mem_start;
+};
+
+/* What a set of runs must have seen at least once (TESTING.md). */
+struct sim_seen {
+    uint64_t drops, ooo, overlaps, resizes, rtos, zero_windows, resets, fast_rexmits, events, conns,
+        bytes, inconsistent;
+};
+
+struct sim {
+    uint64_t seed, now_us;
+    struct rng rng;
+    bool evasive, isn_wrap, verbose;
+    unsigned n_conns;
+    struct sim_conn conn[SIM_CONNS_MAX];
+    struct host host[2]; /* 0 client, 1 server */
+    struct link *link;
+    struct sim_seen seen;
+    unsigned n_failures;
+};
+
+/* A failed check: printed with the seed, counted; the run goes on. */
+void sim_fail(struct sim *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* One run; false when a check failed. Adds to *seen. */
+bool sim_run(uint64_t seed, bool verbose, struct sim_seen *seen);
+
+static inline bool sim_chance(struct rng *r, uint32_t ppm)
+{
+    return ppm && rng_below(r, 1000000) < ppm;
+}
+
+#endif

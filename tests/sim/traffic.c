@@ -1,0 +1,329 @@
+/*
+ * Random applications over the public socket calls: each side of each connection follows a plan made
+ * from the seed. What is read is compared with what the other side's plan sends (in evasive runs it
+ * is only recorded: there the monitor must agree with the application, not with the sender).
+ */
+#include "tests/sim/sim.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define SERVER_PORT 80
+#define CHUNK       65536u
+
+uint8_t sim_byte(const struct sim *s, unsigned id, unsigned side, uint64_t off)
+{
+    uint64_t x = s->seed + id * 0x9e3779b97f4a7c15u + side * 0xbf58476d1ce4e5b9u + (off >> 3);
+    x ^= x >> 30;
+    x *= 0xbf58476d1ce4e5b9u;
+    x ^= x >> 27;
+    x *= 0x94d049bb133111ebu;
+    return (uint8_t)(x >> (8 * (off & 7)));
+}
+
+/* ---- plans ---- */
+
+/* 0 to about 2 MB, log-uniform: as many tiny ones as large ones. */
+static uint64_t plan_total(struct rng *r)
+{
+    uint32_t bits = rng_below(r, 22);
+    return bits == 0 ? 0 : (1u << (bits - 1)) + rng_below(r, 1u << (bits - 1));
+}
+
+static void plan_side(struct rng *r, struct plan *p)
+{
+    static const uint32_t bufs[] = {0, 4096, 8192, 16384, 65536, 262144};
+    p->total = plan_total(r);
+    p->write_max = 1u << rng_below(r, 17);
+    p->read_max = 1u << (3 + rng_below(r, 14));
+    if (p->total > 65536 && p->write_max < 512)
+        p->write_max = 512; /* a megabyte byte by byte takes for ever and shows nothing more */
+    if (p->read_max < 256)
+        p->read_max = p->total % 3 ? 256 : p->read_max;
+    p->pause_ppm = rng_below(r, 3) ? 0 : 20000;
+    p->pause_us = 1000 + rng_below(r, rng_below(r, 8) ? 100000 : 4000000);
+    p->half_close = rng_below(r, 2);
+    p->abort_after = rng_below(r, 12) ? UINT64_MAX : rng_below(r, (uint32_t)p->total + 1);
+    p->rcvbuf = bufs[rng_below(r, 6)];
+    p->sndbuf = bufs[rng_below(r, 6)];
+}
+
+void traffic_plan(struct sim *s)
+{
+    s->n_conns = 4 + rng_below(&s->rng, 5);
+    for (unsigned i = 0; i < s->n_conns; i++) {
+        struct sim_conn *c = &s->conn[i];
+        memset(c, 0, sizeof(*c));
+        c->id = i;
+        c->start_us = s->now_us + rng_below(&s->rng, 500000);
+        for (unsigned k = 0; k < 2; k++) {
+            plan_side(&s->rng, &c->side[k].plan);
+            c->side[k].sock = -1;
+        }
+    }
+}
+
+/* ---- one side acts ---- */
+
+static void side_close(struct sim *s, unsigned host, struct flow_side *f, bool by_abort)
+{
+    if (by_abort)
+        mtcp_abort(s->host[host].mctx, f->sock);
+    else
+        mtcp_close(s->host[host].mctx, f->sock);
+    f->sock = -1;
+    f->closed = true;
+    if (by_abort)
+        f->failed = true;
+}
+
+static void side_failed(struct sim *s, unsigned host, struct flow_side *f, int err)
+{
+    if (err != ECONNRESET && err != EPIPE && err != ETIMEDOUT && err != ECONNREFUSED)
+        sim_fail(s, "host %u: unexpected error %d (%s)", host, err, strerror(err));
+    f->failed = true;
+    f->error = err;
+    side_close(s, host, f, false);
+}
+
+static bool side_record(struct flow_side *f, const char *buf, size_t n)
+{
+    if (f->got + n > f->bytes_room) {
+        size_t room = (f->got + n) * 2;
+        uint8_t *p = realloc(f->bytes, room);
+        if (!p)
+            return false;
+        f->bytes = p;
+        f->bytes_room = room;
+    }
+    memcpy(f->bytes + f->got, buf, n);
+    return true;
+}
+
+static void side_check(struct sim *s, struct sim_conn *c, unsigned k, const char *buf, size_t n)
+{
+    struct flow_side *f = &c->side[k];
+    if (!side_record(f, buf, n))
+        sim_fail(s, "no memory to record");
+    for (size_t i = 0; i < n && !s->evasive; i++)
+        if ((uint8_t)buf[i] != sim_byte(s, c->id, 1 - k, f->got + i)) {
+            sim_fail(s, "conn %u side %u: wrong byte at offset %llu", c->id, k,
+                     (unsigned long long)(f->got + i));
+            break;
+        }
+    f->got += n;
+    s->seen.bytes += n;
+    if (f->got > c->side[1 - k].sent && !s->evasive)
+        sim_fail(s, "conn %u side %u: read more than was sent", c->id, k);
+}
+
+static bool side_read(struct sim *s, struct sim_conn *c, unsigned k)
+{
+    static char buf[CHUNK];
+    struct flow_side *f = &c->side[k];
+    if (f->got_end)
+        return false;
+    uint32_t want = 1 + rng_below(&s->rng, f->plan.read_max);
+    ssize_t n = mtcp_read(s->host[k].mctx, f->sock, buf, want < CHUNK ? want : CHUNK);
+    if (n > 0) {
+        side_check(s, c, k, buf, (size_t)n);
+        return true;
+    }
+    if (n == 0) {
+        f->got_end = true;
+        if (!s->evasive && !c->side[1 - k].failed && f->got != c->side[1 - k].plan.total)
+            sim_fail(s, "conn %u side %u: end after %llu of %llu bytes", c->id, k,
+                     (unsigned long long)f->got, (unsigned long long)c->side[1 - k].plan.total);
+        return true;
+    }
+    if (errno == EAGAIN)
+        return false;
+    side_failed(s, k, f, errno);
+    return true;
+}
+
+static bool side_write(struct sim *s, struct sim_conn *c, unsigned k)
+{
+    static char buf[CHUNK];
+    struct flow_side *f = &c->side[k];
+    if (f->sent_all)
+        return false;
+    if (f->sent >= f->plan.abort_after) {
+        side_close(s, k, f, true);
+        return true;
+    }
+    uint64_t left = f->plan.total - f->sent;
+    if (left == 0) {
+        f->sent_all = true;
+        if (f->plan.half_close && mtcp_shutdown(s->host[k].mctx, f->sock, SHUT_WR) < 0 &&
+            errno != ENOTCONN)
+            sim_fail(s, "shutdown: %s", strerror(errno));
+        return true;
+    }
+    uint32_t n = 1 + rng_below(&s->rng, f->plan.write_max);
+    n = n < left ? n : (uint32_t)left;
+    n = n < CHUNK ? n : CHUNK;
+    for (uint32_t i = 0; i < n; i++)
+        buf[i] = (char)sim_byte(s, c->id, k, f->sent + i);
+    ssize_t w = mtcp_write(s->host[k].mctx, f->sock, buf, n);
+    if (w > 0) {
+        f->sent += (uint64_t)w;
+        return true;
+    }
+    if (w < 0 && errno != EAGAIN && errno != ENOTCONN)
+        side_failed(s, k, f, errno);
+    return w < 0 && errno != EAGAIN && errno != ENOTCONN;
+}
+
+/* Everything is sent and the peer's end was read: close. Without half close the first side to have
+ * sent everything closes only after the peer's end came too, unless the peer waits for the same. */
+static bool side_end(struct sim *s, struct sim_conn *c, unsigned k)
+{
+    struct flow_side *f = &c->side[k];
+    if (!f->sent_all)
+        return false;
+    bool peer_waits = !c->side[1 - k].plan.half_close && c->side[1 - k].sent_all &&
+                      f->got == c->side[1 - k].plan.total && !c->side[1 - k].closed;
+    if (!f->got_end && !(k == 0 && peer_waits))
+        return false;
+    side_close(s, k, f, false);
+    return true;
+}
+
+static bool side_step(struct sim *s, struct sim_conn *c, unsigned k)
+{
+    struct flow_side *f = &c->side[k];
+    if (f->sock < 0 || s->now_us < f->resume_us)
+        return false;
+    if (sim_chance(&s->rng, f->plan.pause_ppm)) {
+        f->resume_us = s->now_us + f->plan.pause_us;
+        return true;
+    }
+    bool acted = side_read(s, c, k);
+    if (f->sock >= 0)
+        acted |= side_write(s, c, k);
+    if (f->sock >= 0)
+        acted |= side_end(s, c, k);
+    return acted;
+}
+
+/* ---- connections ---- */
+
+static void side_bufs(struct sim *s, unsigned host, const struct flow_side *f)
+{
+    mctx_t m = s->host[host].mctx;
+    int v = (int)f->plan.rcvbuf;
+    if (v && mtcp_setsockopt(m, f->sock, SOL_SOCKET, SO_RCVBUF, &v, sizeof(v)) < 0)
+        sim_fail(s, "SO_RCVBUF: %s", strerror(errno));
+    v = (int)f->plan.sndbuf;
+    if (v && mtcp_setsockopt(m, f->sock, SOL_SOCKET, SO_SNDBUF, &v, sizeof(v)) < 0)
+        sim_fail(s, "SO_SNDBUF: %s", strerror(errno));
+}
+
+static bool client_start(struct sim *s, struct sim_conn *c)
+{
+    struct flow_side *f = &c->side[0];
+    if (f->sock >= 0 || f->closed || s->now_us < c->start_us)
+        return false;
+    mctx_t m = s->host[0].mctx;
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(SERVER_PORT)};
+    inet_pton(AF_INET, "10.0.0.2", &a.sin_addr);
+    f->sock = mtcp_socket(m, AF_INET, SOCK_STREAM, 0);
+    if (f->sock < 0) {
+        sim_fail(s, "socket: %s", strerror(errno));
+        f->closed = true;
+        return true;
+    }
+    mtcp_setsock_nonblock(m, f->sock);
+    side_bufs(s, 0, f);
+    if (mtcp_connect(m, f->sock, (struct sockaddr *)&a, sizeof(a)) < 0 && errno != EINPROGRESS)
+        sim_fail(s, "connect: %s", strerror(errno));
+    socklen_t len = sizeof(a);
+    if (mtcp_getsockname(m, f->sock, (struct sockaddr *)&a, &len) < 0)
+        sim_fail(s, "getsockname: %s", strerror(errno));
+    c->port = ntohs(a.sin_port);
+    s->seen.conns++;
+    return true;
+}
+
+static bool server_accept(struct sim *s)
+{
+    mctx_t m = s->host[1].mctx;
+    struct sockaddr_in a;
+    socklen_t len = sizeof(a);
+    int sock = mtcp_accept(m, s->host[1].listener, (struct sockaddr *)&a, &len);
+    if (sock < 0)
+        return false;
+    mtcp_setsock_nonblock(m, sock);
+    for (unsigned i = 0; i < s->n_conns; i++) {
+        struct flow_side *f = &s->conn[i].side[1];
+        if (s->conn[i].port != ntohs(a.sin_port) || f->closed || f->sock >= 0)
+            continue;
+        f->sock = sock;
+        side_bufs(s, 1, f);
+        return true;
+    }
+    sim_fail(s, "accepted a connection from an unknown port %u", ntohs(a.sin_port));
+    mtcp_close(m, sock);
+    return true;
+}
+
+bool traffic_step(struct sim *s)
+{
+    bool acted = server_accept(s);
+    for (unsigned i = 0; i < s->n_conns; i++) {
+        acted |= client_start(s, &s->conn[i]);
+        for (unsigned k = 0; k < 2; k++)
+            acted |= side_step(s, &s->conn[i], k);
+    }
+    return acted;
+}
+
+bool traffic_done(const struct sim *s)
+{
+    for (unsigned i = 0; i < s->n_conns; i++) {
+        const struct sim_conn *c = &s->conn[i];
+        if (!c->side[0].closed)
+            return false;
+        if (!c->side[1].closed && c->side[1].sock >= 0)
+            return false;
+    }
+    return true;
+}
+
+uint64_t traffic_next_us(const struct sim *s)
+{
+    uint64_t next = SIM_NEVER;
+    for (unsigned i = 0; i < s->n_conns; i++) {
+        const struct sim_conn *c = &s->conn[i];
+        if (c->side[0].sock < 0 && !c->side[0].closed && c->start_us < next)
+            next = c->start_us;
+        for (unsigned k = 0; k < 2; k++)
+            if (c->side[k].sock >= 0 && c->side[k].resume_us > s->now_us &&
+                c->side[k].resume_us < next)
+                next = c->side[k].resume_us;
+    }
+    return next;
+}
+
+void traffic_check_end(struct sim *s)
+{
+    for (unsigned i = 0; i < s->n_conns; i++) {
+        struct sim_conn *c = &s->conn[i];
+        bool failed = c->side[0].failed || c->side[1].failed;
+        for (unsigned k = 0; k < 2; k++) {
+            struct flow_side *f = &c->side[k];
+            if (!failed && !s->evasive && f->got != c->side[1 - k].plan.total)
+                sim_fail(s, "conn %u side %u: got %llu of %llu bytes", i, k,
+                         (unsigned long long)f->got,
+                         (unsigned long long)c->side[1 - k].plan.total);
+            if (f->error == ECONNRESET || f->plan.abort_after != UINT64_MAX)
+                s->seen.resets++;
+            free(f->bytes);
+            f->bytes = NULL;
+        }
+    }
+}

@@ -15,35 +15,59 @@
 #include "mtcp/base/pool.h"
 #include "mtcp/io/io.h"
 #include "mtcp/net/flow_table.h"
+#include "mtcp/net/limit.h"
 #include "mtcp/tcp/tcp.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#define NET_IF_MAX   16
-#define NET_TX_BURST 32
+#define NET_IF_MAX           16
+#define NET_TX_BURST         32
+#define NET_HOPS             256 /* cached next hops (route.c), a power of two */
+#define NET_LISTENER_BUCKETS 64
 
-struct arp; /* arp.c */
+struct arp;         /* arp.c */
+struct arp_entry;   /* arp.c */
+struct net_waiting; /* listener.c */
 
 struct net_if {
     struct mtcp_io *io;
-    const char *name;
     struct mac_addr mac;
     uint16_t mtu;
     uint8_t index;
-    struct ip_addr addr; /* unspecified: none */
     uint8_t prefix_len;  /* of addr, counted within IPv4's 32 bits when it is IPv4 */
-    struct mtcp_pkt *tx[NET_TX_BURST]; /* built, not yet handed to the device */
+    bool announce_due;   /* the gratuitous ARP of a new address */
+    struct ip_addr addr; /* unspecified: none */
+    uint32_t tso_len;    /* payload bytes that fit one frame to be cut by the device; 0: no TSO */
     unsigned n_tx;
+    struct mtcp_pkt *tx[NET_TX_BURST]; /* built, not yet taken by the device */
+    const char *name;
     uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
     uint64_t rx_malformed, rx_bad_csum, rx_not_ours, tx_no_buffer, tx_refused;
 };
 
 struct net_route {
     struct ip_addr dst;
-    uint8_t prefix_len; /* 0: default route */
+    uint8_t prefix_len;     /* 0: default route; as in net_if */
     struct ip_addr gateway; /* unspecified: on link */
     uint8_t netif;
+};
+
+/* Where packets to one address go: a slot of a small direct-mapped cache, so that a packet pays for
+ * neither a route nor an ARP lookup. Valid while `epoch` is the net's (route.c). */
+struct net_hop {
+    struct ip_addr remote;
+    struct arp_entry *neigh;
+    uint32_t epoch;
+    uint8_t netif;
+};
+
+/* flow.marks */
+enum net_mark {
+    NET_MARK_FORGOTTEN = 1 << 0, /* a dead connection, out of the flow table, monitor told: freed
+                                  * when its socket has let go */
+    NET_MARK_BORN = 1 << 1,      /* the monitor has been asked about the first SYN */
+    NET_MARK_RESET = 1 << 2,     /* a half-open record that a monitor wants reset */
 };
 
 /* A listening address. Half-open and completed connections are bounded separately by `backlog`. */
@@ -53,21 +77,22 @@ struct net_listener {
     uint16_t port;
     uint32_t backlog;
     uint32_t n_half_open, n_accept;
-    struct list_node accept; /* established, not accepted: struct net_waiting (listener.c) */
-    struct list_node ready;  /* on net.ready_listeners since a connection came; sock/ takes it off */
-    struct tcp_params params;   /* what accepted connections start with (buffer sizes, cc) */
-    uint32_t conn_flags;        /* TCF_NODELAY, TCF_KEEPALIVE ... inherited */
-    struct tcp_opt_ext ext;     /* inherited when has_ext */
+    struct list_node accept; /* established, not accepted: struct net_waiting (listener.c). One that
+                              * was reset meanwhile stays: accept() returns it with its error */
+    struct list_node ready; /* on net.ready_listeners since a connection came; sock/ takes it off */
+    struct tcp_params params; /* what accepted connections start with (buffer sizes, cc) */
+    uint32_t conn_flags;      /* TCF_NODELAY, TCF_KEEPALIVE ... inherited */
+    struct tcp_opt_ext ext;   /* inherited when has_ext */
     bool has_ext;
     int sock; /* the listening socket's id */
 };
 
 struct net_conf {
-    uint32_t max_conns;      /* half-open, established and closing together; 0: no limit */
-    uint32_t max_time_wait;  /* compact records; beyond it the oldest end early */
+    uint32_t max_conns;     /* half-open, established and closing together; 0: no limit */
+    uint32_t max_time_wait; /* compact records; beyond it the oldest end early */
     uint32_t max_mon_time_wait;
-    uint32_t max_half_open;  /* over all listeners */
-    uint32_t rst_per_sec;    /* resets to unknown segments, and ICMP errors; 0: no limit */
+    uint32_t max_half_open;      /* over all listeners */
+    uint32_t rst_per_sec;        /* resets to unknown segments, and ICMP errors; 0: no limit */
     uint16_t port_min, port_max; /* ephemeral ports */
 };
 
@@ -79,23 +104,30 @@ struct net_stats {
 
 struct net {
     struct tcp_env env; /* first: timers and tcp/ see this part only */
-    struct net_conf conf;
-    const struct log *log;
-    struct net_if ifs[NET_IF_MAX];
-    unsigned n_ifs;
-    struct net_route *routes; /* by falling prefix length */
-    unsigned n_routes;
-    struct arp *arp;
     struct flow_table *flows;
-    struct pool conns, half_opens, time_waits;
-    struct tcp_time_wait *tw_head, **tw_tail; /* in order of expiry */
-    struct timer tw_timer;
-    struct list_node listeners[64]; /* by port */
-    struct list_node ready_listeners;
-    uint32_t n_half_open;
-    uint32_t n_mon_time_wait;
+    unsigned n_ifs;
+    uint32_t hop_epoch;
     uint16_t ip_id;
+    struct pool conns, half_opens, time_waits;
+    struct tcp_time_wait *tw_head, **tw_tail; /* in order of expiry (time_wait.c) */
+    struct timer tw_timer;
+    struct list_node listeners[NET_LISTENER_BUCKETS]; /* by port */
+    struct list_node ready_listeners;
+    struct pool waitings;
+    struct list_node mon_time_waits; /* monitored connections in TIME_WAIT: struct net_waiting */
+    uint32_t n_mon_time_wait;
+    uint32_t n_half_open;
+    uint32_t n_forgotten; /* connections with NET_MARK_FORGOTTEN */
+    uint32_t next_ephemeral;
+    struct rate_limit rst_limit, icmp_limit;
+    struct arp *arp;
+    struct net_route *routes; /* by falling prefix length */
+    unsigned n_routes, max_routes;
+    const struct log *log;
+    struct net_conf conf;
     struct net_stats stats;
+    struct net_hop hops[NET_HOPS];
+    struct net_if ifs[NET_IF_MAX];
 };
 
 /* ---- set-up ---- */
@@ -108,13 +140,17 @@ MUST_CHECK int net_init(struct net *n, struct mem *mem, const struct net_conf *c
 /* Ends every connection at once, without packets; frees all. Hooks get dying(). */
 void net_fini(struct net *n);
 
-/* Adds an interface over a device; a route to its prefix comes with it. Its index, -ENOSPC, -ENOMEM.
- * Announces the address (gratuitous ARP) with the first flush. */
+/* Adds an interface over a device; a route to its prefix comes with it. Its index, -ENOSPC,
+ * -ENOMEM. Announces the address (gratuitous ARP) with the first flush. */
 MUST_CHECK int net_if_add(struct net *n, struct mtcp_io *io, const char *name,
                           const struct ip_addr *addr, uint8_t prefix_len);
-MUST_CHECK int net_route_add(struct net *n, const struct net_route *r);   /* -EEXIST, -ENOMEM */
+
+/* 0, -EEXIST, -ENOMEM, -EINVAL (no such interface, prefix too long, families differ). */
+MUST_CHECK int net_route_add(struct net *n, const struct net_route *r);
+
+/* A static entry. 0, -ENOSPC (table full), -EINVAL (no such interface, not IPv4). */
 MUST_CHECK int net_arp_add(struct net *n, uint8_t netif, const struct ip_addr *ip,
-                           const struct mac_addr *mac);                    /* static entry */
+                           const struct mac_addr *mac);
 
 /* ---- one turn ---- */
 
@@ -136,21 +172,47 @@ MUST_CHECK int net_listen(struct net *n, struct net_listener *l, const struct ip
 /* Stops listening: half-open records are forgotten, what was not accepted is reset. */
 void net_unlisten(struct net *n, struct net_listener *l);
 
-/* The oldest established connection, which then belongs to the caller; NULL when there is none. */
+/* The oldest connection that waits, which then belongs to the caller, who sets c->sock at once (or
+ * aborts it and calls net_conn_release); NULL when there is none. It may have died while it waited
+ * (TCF_DEAD): its bytes can be read and its error is c->err, as with any other. */
 struct tcp_conn *net_accept(struct net *n, struct net_listener *l);
+
+/* The owner lets go of a connection, after tcp_close() or tcp_abort(): net/ frees it when it has
+ * died. A connection belongs to an owner while c->sock >= 0 or it waits to be accepted. When it
+ * dies with an owner it leaves the flow table with the next flush (the monitor hears dying() then)
+ * but stays readable until this call; without one that flush frees it. c must not be used
+ * afterwards. */
+void net_conn_release(struct net *n, struct tcp_conn *c);
 
 /* ---- active opens ---- */
 
-/* A connection to remote:port from local (unspecified address: by route; port 0: ephemeral, RFC
- * 6056), in CLOSED: the caller sets its options, then net_connect_start(). NULL with *err: ENETUNREACH, EADDRNOTAVAIL,
- * EADDRINUSE, ENOMEM (memory or max_conns), EINVAL (remote unspecified or port 0). */
-struct tcp_conn *net_connect_prepare(struct net *n, const struct ip_addr *local, uint16_t local_port,
-                                     const struct ip_addr *remote, uint16_t remote_port, int *err);
+/* The two ends of an active open: local.addr unspecified: by route; local.port 0: ephemeral. */
+struct net_end {
+    struct ip_addr addr;
+    uint16_t port;
+};
+
+/* A connection from local to remote (ephemeral ports: RFC 6056 3.3.3), in CLOSED and in the flow
+ * table: the caller sets c->sock and options, then net_connect_start(). NULL with *err: ENETUNREACH
+ * (no route, or no host's address), EADDRNOTAVAIL (local is not ours, or the ports are used up),
+ * EADDRINUSE (this tuple exists), ENOMEM (memory or max_conns), EINVAL (remote unspecified or port
+ * 0, families differ). */
+struct tcp_conn *net_connect_prepare(struct net *n, const struct net_end *local,
+                                     const struct net_end *remote, int *err);
 void net_connect_start(struct net *n, struct tcp_conn *c);
 
 /* Is the local address one of ours (or unspecified)? Is the port free to bind? */
 bool net_addr_is_local(const struct net *n, const struct ip_addr *a);
 bool net_port_is_bound(const struct net *n, const struct ip_addr *a, uint16_t port);
+
+/* ---- for hook_services: what a monitor may ask of a flow, whichever record it is ---- */
+
+/* The view is tcp_flow_view() (tcp/tcp.h). A half-open record has no streams: for it set_hist and
+ * set_policy do nothing, and the monitor asks again when it has moved(). */
+void net_flow_set_hist(struct flow *f, bool is_rcv, uint32_t bytes);
+void net_flow_set_policy(struct flow *f, bool is_rcv, enum stream_policy p);
+void net_flow_reset(struct net *n, struct flow *f); /* carried out when no monitor's code runs */
+void net_flow_detach(struct flow *f);
 
 /* ---- counting ---- */
 size_t net_n_conns(const struct net *n); /* endpoint connections: half-open, established, closing */

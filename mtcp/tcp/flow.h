@@ -16,7 +16,8 @@ struct flow {
     uint32_t hash;      /* net/flow_table.c */
     uint8_t kind;       /* enum flow_kind */
     uint8_t netif;      /* net/: the interface it lives on */
-    uint8_t pad[2];
+    uint8_t marks;      /* net/: enum net_mark */
+    uint8_t pad;
 };
 
 #endif

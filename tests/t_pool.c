@@ -116,6 +116,31 @@ static void the_spare_stops_thrashing(void)
     mem_destroy(m);
 }
 
+/* The spare is used last: while other slabs have room it stays empty, and can go. */
+static void fills_other_slabs_before_the_spare(void)
+{
+    struct mem *m = mem_create(0);
+    struct pool p;
+    void *obj[3 * 64];
+    pool_init(&p, m, 64, 0);
+    for (unsigned i = 0; i < 3 * p.n_per_slab; i++)
+        obj[i] = pool_get(&p);
+    pool_put(&p, obj[0]); /* room in the first slab; then the second one empties */
+    for (unsigned i = p.n_per_slab; i < 2 * p.n_per_slab; i++)
+        pool_put(&p, obj[i]);
+    EXPECT_EQ(p.n_empty_slabs, 1);
+    obj[0] = pool_get(&p);
+    EXPECT_EQ(p.n_empty_slabs, 1);
+    pool_put(&p, obj[0]);
+    for (unsigned i = 1; i < p.n_per_slab; i++)
+        pool_put(&p, obj[i]);
+    for (unsigned i = 2 * p.n_per_slab; i < 3 * p.n_per_slab; i++)
+        pool_put(&p, obj[i]);
+    pool_fini(&p);
+    EXPECT_EQ(mem_in_use(m), 0);
+    mem_destroy(m);
+}
+
 static unsigned n_slabs(const struct pool *p)
 {
     unsigned n = 0;
@@ -162,4 +187,5 @@ static void random_gets_and_puts_keep_the_books(void)
 
 TEST_SUITE(pool, TEST_CASE(objects_are_aligned_and_distinct), TEST_CASE(keeps_to_its_maximum),
            TEST_CASE(survives_the_end_of_memory), TEST_CASE(memory_returns_after_a_peak),
-           TEST_CASE(the_spare_stops_thrashing), TEST_CASE(random_gets_and_puts_keep_the_books));
+           TEST_CASE(the_spare_stops_thrashing), TEST_CASE(fills_other_slabs_before_the_spare),
+           TEST_CASE(random_gets_and_puts_keep_the_books));

@@ -249,6 +249,20 @@ static void the_past_fires_at_the_next_turn(void)
     CU_ASSERT_PTR_NULL(wheel_expire(&w, 6000));
 }
 
+/* After a turn the wheel knows that everything up to now is over: timers are placed from there. */
+static void a_turn_moves_the_tick(void)
+{
+    struct wheel w;
+    struct timer a;
+    wheel_init(&w, 0);
+    timer_init(&a, 1);
+    wheel_arm(&w, &a, 100);
+    CU_ASSERT_PTR_EQUAL(wheel_expire(&w, 64 * 1000), &a);
+    EXPECT_EQ(w.tick, 1001);
+    CU_ASSERT_PTR_NULL(wheel_expire(&w, 64 * 1000));
+    EXPECT_EQ(w.wake_us, WHEEL_NEVER_US);
+}
+
 static void a_due_timer_can_still_be_cancelled_or_moved(void)
 {
     struct wheel w;
@@ -283,6 +297,6 @@ static void the_end_of_time_is_far(void)
 
 TEST_SUITE(wheel, TEST_CASE(random_timers_match_a_search), TEST_CASE(a_sleeper_wakes_on_time),
            TEST_CASE(a_cancelled_timer_is_forgotten), TEST_CASE(never_fires_early),
-           TEST_CASE(the_past_fires_at_the_next_turn),
+           TEST_CASE(the_past_fires_at_the_next_turn), TEST_CASE(a_turn_moves_the_tick),
            TEST_CASE(a_due_timer_can_still_be_cancelled_or_moved),
            TEST_CASE(the_end_of_time_is_far));

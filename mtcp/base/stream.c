@@ -339,8 +339,7 @@ static uint64_t append_room(struct stream *s, struct mem *mem, uint64_t n)
 {
     if (reserve(s, mem, s->next + n) == 0)
         return n;
-    uint64_t must = s->next - wanted_head(s);
-    return must < ring_size(s) ? ring_size(s) - must : 0;
+    return ring_size(s) - (s->next - wanted_head(s));
 }
 
 int64_t stream_append(struct stream *s, struct mem *mem, const void *data, uint32_t len)

@@ -15,7 +15,6 @@
 enum {
     DIGIT_BITS = 6,
     SLOT_MASK = WHEEL_SLOTS - 1,
-    SLOT_NONE = WHEEL_LEVELS * WHEEL_SLOTS, /* armed, but on `due` or `soon` */
     TICK_LOG2 = 6,
 };
 
@@ -47,7 +46,7 @@ void wheel_init(struct wheel *w, uint64_t now_us)
 
 void timer_init(struct timer *t, uint32_t kind)
 {
-    *t = (struct timer){.kind = kind, .slot = SLOT_NONE};
+    *t = (struct timer){.kind = kind};
     list_node_init(&t->node);
 }
 
@@ -66,16 +65,14 @@ static inline void place(struct wheel *w, struct timer *t, uint64_t tick)
     list_push_tail(&w->slot[level][i], &t->node);
 }
 
-/* Takes an armed timer off whatever list it is on. */
+/* Takes an armed timer off whatever list it is on: its slot's, or `due` or `soon`, for which
+ * clearing the bit of an empty slot changes nothing. */
 static inline void unlink_timer(struct wheel *w, struct timer *t)
 {
     list_del(&t->node);
-    if (t->slot == SLOT_NONE)
-        return;
     unsigned level = t->slot / WHEEL_SLOTS, i = t->slot & SLOT_MASK;
     if (list_is_empty(&w->slot[level][i]))
         w->occupied[level] &= ~((uint64_t)1 << i);
-    t->slot = SLOT_NONE;
 }
 
 void wheel_arm(struct wheel *w, struct timer *t, uint64_t at_us)
@@ -133,12 +130,10 @@ static void open_slot(struct wheel *w, unsigned level, uint64_t tick)
     for (struct list_node *n; (n = list_pop_head(&all)) != NULL;) {
         struct timer *t = container_of(n, struct timer, node);
         uint64_t at = tick_of(t->at_us);
-        if (at >= w->tick) {
+        if (at >= w->tick)
             place(w, t, at);
-            continue;
-        }
-        t->slot = SLOT_NONE;
-        list_push_tail(&w->due, &t->node);
+        else
+            list_push_tail(&w->due, &t->node);
     }
 }
 
@@ -175,7 +170,6 @@ struct timer *wheel_expire(struct wheel *w, uint64_t now_us)
         w->wake_us = list_is_empty(&w->soon) ? slots_next_us(w) : 0;
         return NULL;
     }
-    w->wake_us = 0;
     w->n_armed--;
     return container_of(n, struct timer, node);
 }

@@ -21,7 +21,7 @@ struct timer {
     struct list_node node;
     uint64_t at_us;
     uint32_t kind;
-    uint32_t slot; /* the wheel's own: level and slot while armed */
+    uint32_t slot; /* the wheel's own: level and slot where it waits or last did */
 };
 
 struct wheel {
@@ -53,7 +53,7 @@ void wheel_cancel(struct wheel *w, struct timer *t); /* harmless when not armed 
  * may be armed and cancelled in between (one armed for now or earlier fires at the next turn). */
 struct timer *wheel_expire(struct wheel *w, uint64_t now_us);
 
-/* Before this time wheel_expire() hands out nothing; the first timer expires then, or (when it was
+/* Before this time wheel_expire() hands out nothing; the first timer expires then, or (when it is
  * far away, or a timer before it was cancelled) at most one slot of its level later; asking again
  * then gives a later time. 0 when timers are due already, WHEEL_NEVER_US when none is armed. */
 uint64_t wheel_next_us(const struct wheel *w);

@@ -5,6 +5,7 @@
 #include "mtcp/base/pool.h"
 
 #include "mtcp/base/bug.h"
+#include "mtcp/base/poison.h"
 
 enum {
     SLAB_MIN = 4096,
@@ -51,6 +52,7 @@ static void slab_free(struct pool *p, struct slab *s)
 {
     list_del(&s->node);
     p->n_empty_slabs--;
+    unpoison(s, p->slab_size);
     mem_free(p->mem, s, p->slab_size);
 }
 
@@ -74,6 +76,7 @@ static bool slab_add(struct pool *p)
     s->n_used = 0;
     list_push_head(&p->partial, &s->node);
     p->n_empty_slabs++;
+    poison(s->fresh, p->slab_size - header_size(p));
     return true;
 }
 
@@ -81,11 +84,13 @@ static inline void *slab_take(struct pool *p, struct slab *s)
 {
     struct hole *h = s->free;
     if (likely(h != NULL)) {
+        unpoison(h, p->obj_size);
         s->free = h->next;
         return h;
     }
     void *obj = s->fresh;
     s->fresh += p->obj_size;
+    unpoison(obj, p->obj_size);
     return obj;
 }
 
@@ -124,6 +129,7 @@ void pool_put(struct pool *p, void *obj)
     ASSERT(s->n_used > 0 && p->n_used > 0);
     h->next = s->free;
     s->free = h;
+    poison(obj, p->obj_size);
     p->n_used--;
     if (unlikely(s->n_used-- == p->n_per_slab))
         list_push_head(&p->partial, &s->node);

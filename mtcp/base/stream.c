@@ -93,7 +93,7 @@ static void ring_free(struct stream *s, struct mem *mem)
 /* ---- room ------------------------------------------------------------------------------------ */
 
 /* The oldest byte that is to be kept when room is needed. */
-static uint64_t wanted_head(const struct stream *s)
+static inline uint64_t wanted_head(const struct stream *s)
 {
     uint64_t hist = s->kept - s->unread;
     return stream_read(s) - (hist < s->hist ? hist : s->hist);
@@ -116,13 +116,16 @@ static inline bool fits(const struct stream *s, uint64_t end)
     return end - stream_head(s) <= ring_size(s);
 }
 
+/* Can the present ring hold bytes up to end, at the price of bytes that are not to be kept? */
+static inline bool holds(const struct stream *s, uint64_t end)
+{
+    return end - wanted_head(s) <= ring_size(s);
+}
+
 /* Makes the ring large enough for bytes up to end. Moves no edge. */
 static int reserve(struct stream *s, struct mem *mem, uint64_t end)
 {
-    unsigned log2 = wanted_log2(s, end);
-    if (s->ring != NULL && log2 == s->alloc_log2)
-        return 0;
-    return ring_resize(s, mem, log2);
+    return holds(s, end) ? 0 : ring_resize(s, mem, wanted_log2(s, end));
 }
 
 /* Drops the oldest consumed bytes so that the ring holds bytes up to end. */
@@ -138,7 +141,7 @@ static inline void make_room(struct stream *s, uint64_t end)
 uint64_t stream_head_after(const struct stream *s, uint64_t end)
 {
     uint64_t head = stream_head(s);
-    if (end <= s->next || fits(s, end))
+    if (end <= s->next)
         return head;
     uint64_t size = (uint64_t)1 << wanted_log2(s, end);
     return end - head <= size ? head : end - size;
@@ -321,8 +324,9 @@ int stream_insert(struct stream *s, struct mem *mem, uint64_t off, const void *d
                   struct stream_insert *what)
 {
     uint64_t end = off + len, edge = stream_edge(s);
-    if (likely(off == s->next && s->ooo == NULL && end <= edge && fits(s, end) && len > 0)) {
+    if (likely(off == s->next && s->ooo == NULL && end <= edge && holds(s, end) && len > 0)) {
         *what = (struct stream_insert){off, end, len, false};
+        make_room(s, end);
         ring_write(s, off, data, len);
         advance(s, len);
         return 0;

@@ -143,6 +143,21 @@ static void the_cache_is_bounded(void)
     mem_destroy(m);
 }
 
+/* When the system has none, the cache is given up for it. (Not where a tool watches every block:
+ * nothing is cached there, and the tool would stop at such a request.) */
+static void a_refusal_of_the_system_is_an_answer(void)
+{
+    struct mem *m = mem_create(0);
+    mem_free(m, mem_alloc(m, 4096), 4096);
+    if (mem_cached(m) > 0) {
+        CU_ASSERT_PTR_NULL(mem_alloc(m, (size_t)1 << 50));
+        EXPECT_EQ(mem_n_failed(m), 1);
+        EXPECT_EQ(mem_cached(m), 0);
+        EXPECT_EQ(mem_in_use(m), 0);
+    }
+    mem_destroy(m);
+}
+
 /* Two contexts have nothing in common. */
 static void is_independent_of_others(void)
 {
@@ -203,4 +218,4 @@ TEST_SUITE(mem, TEST_CASE(counts_what_is_handed_out), TEST_CASE(keeps_to_the_bud
            TEST_CASE(the_budget_can_change_at_any_time), TEST_CASE(blocks_are_aligned),
            TEST_CASE(zalloc_clears_a_used_block), TEST_CASE(gives_freed_blocks_again),
            TEST_CASE(the_cache_is_bounded), TEST_CASE(is_independent_of_others),
-           TEST_CASE(blocks_keep_their_bytes));
+           TEST_CASE(a_refusal_of_the_system_is_an_answer), TEST_CASE(blocks_keep_their_bytes));

@@ -20,7 +20,7 @@ struct model {
     struct stream s;
     struct mem *mem;
     struct rng rng;
-    uint64_t base, next, read, head;
+    uint64_t base, next, read, head, top; /* nothing is stored at or beyond top */
     uint64_t n_ring_max; /* the largest ring that limit and hist have allowed so far */
     uint32_t seg_max;
     bool is_send_side; /* appends only */
@@ -43,7 +43,7 @@ static uint8_t *val_at(struct model *m, uint64_t off)
 
 static bool is_stored(const struct model *m, uint64_t off)
 {
-    return off >= m->head && off < m->base + SPAN && m->stored[off - m->base];
+    return off >= m->head && off < m->top && m->stored[off - m->base];
 }
 
 static uint64_t ring_bytes(const struct stream *s)
@@ -74,7 +74,7 @@ static struct model *model_create(uint64_t seed, uint64_t base)
     m->mem = mem_create(0);
     rng_init(&m->rng, seed);
     stream_init(&m->s, 1);
-    m->s.next = m->base = m->next = m->read = m->head = base;
+    m->s.next = m->base = m->next = m->read = m->head = m->top = base;
     return m;
 }
 
@@ -93,7 +93,7 @@ static void model_free(struct model *m)
 static unsigned model_runs(const struct model *m, struct range *runs)
 {
     unsigned n = 0;
-    uint64_t last = m->base + SPAN;
+    uint64_t last = m->top;
     for (uint64_t off = m->head; off < last;) {
         const uint8_t *p = memchr(&m->stored[off - m->base], 1, last - off);
         if (p == NULL)
@@ -181,6 +181,8 @@ static void model_store(struct model *m, uint64_t off, uint64_t end)
             *val_at(m, o) = m->data[o - off];
         m->stored[o - m->base] = 1;
     }
+    if (end > m->top)
+        m->top = end;
     while (is_stored(m, m->next))
         m->next++;
 }
@@ -303,7 +305,8 @@ static void release(struct model *m)
 static void drop_ooo(struct model *m)
 {
     stream_drop_ooo(&m->s, m->mem);
-    memset(&m->stored[m->next - m->base], 0, m->base + SPAN - m->next);
+    memset(&m->stored[m->next - m->base], 0, m->top - m->next);
+    m->top = m->next;
 }
 
 /* The same question to both, at a random place. */

@@ -26,6 +26,17 @@ static int on_url(http_parser *parser, const char *at, size_t len)
     return 0;
 }
 
+/* Counts bytes of headers; nonzero when they are too many. */
+static int header_count(struct request *r, size_t len)
+{
+    if (len > REQUEST_HEADER_MAX - (size_t)r->n_header) {
+        refuse(r, HTTP_STATUS_REQUEST_HEADER_FIELDS_TOO_LARGE);
+        return -1;
+    }
+    r->n_header = (uint16_t)(r->n_header + len);
+    return 0;
+}
+
 static int on_header_field(http_parser *parser, const char *at, size_t len)
 {
     struct request *r = parser->data;
@@ -33,6 +44,8 @@ static int on_header_field(http_parser *parser, const char *at, size_t len)
     if (r->in_value)
         r->name_len = 0;
     r->in_value = false;
+    if (header_count(r, len) != 0)
+        return -1;
     if (len > sizeof(r->name) - r->name_len) { /* too long for ours: no name fits it */
         memset(r->name, 0, sizeof(r->name));
         r->name_len = sizeof(r->name);
@@ -75,12 +88,12 @@ static int on_header_value(http_parser *parser, const char *at, size_t len)
     if (!r->in_value)
         value_begin(r);
     if (r->field != FIELD_SINCE)
-        return 0;
+        return header_count(r, len);
     if (len >= sizeof(r->since) - r->since_len)
         len = sizeof(r->since) - r->since_len - 1; /* too long for a date: it will not parse */
     memcpy(r->since + r->since_len, at, len);
     r->since_len = (uint8_t)(r->since_len + len);
-    return 0;
+    return header_count(r, len);
 }
 
 static void method_check(struct request *r, const http_parser *parser)
@@ -96,7 +109,6 @@ static int on_headers_complete(http_parser *parser)
     struct request *r = parser->data;
     bool has_length = parser->content_length != UINT64_MAX;
 
-    r->in_body = true;
     r->since[r->since_len] = '\0';
     r->is_http10 = parser->http_minor == 0;
     if (parser->http_major != 1)
@@ -177,16 +189,11 @@ enum request_step request_feed(struct request *r, http_parser *parser, const cha
 {
     parser->data = r;
     *used = http_parser_execute(parser, &settings, data, len);
-    if (!r->in_body)
-        r->n_header += (uint32_t)*used;
     if (HTTP_PARSER_ERRNO(parser) == HPE_PAUSED) {
         http_parser_pause(parser, 0);
         return REQUEST_DONE;
     }
     if (HTTP_PARSER_ERRNO(parser) != HPE_OK)
         return parser_refused(r, parser, *used < len ? data[*used] : '\0');
-    if (r->n_header <= REQUEST_HEADER_MAX)
-        return REQUEST_MORE;
-    refuse(r, HTTP_STATUS_REQUEST_HEADER_FIELDS_TOO_LARGE);
-    return REQUEST_BAD;
+    return REQUEST_MORE;
 }

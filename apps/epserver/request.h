@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #define REQUEST_TARGET_MAX 8000    /* bytes of request target: beyond, 414 */
-#define REQUEST_HEADER_MAX 16384   /* bytes of request line and headers: beyond, 431 */
+#define REQUEST_HEADER_MAX 16384   /* bytes of header names and values: beyond, 431 */
 #define REQUEST_BODY_MAX   1048576 /* bytes of body that are read and ignored: beyond, 413 */
 
 enum request_step {
@@ -23,10 +23,11 @@ enum request_step {
 
 struct request {
     struct request *next_free;
-    uint32_t n_header, n_body; /* bytes so far */
-    uint16_t status;           /* 200, or why it is refused */
+    uint32_t n_body;   /* bytes so far */
+    uint16_t n_header; /* bytes of names and values so far */
+    uint16_t status;   /* 200, or why it is refused */
     uint16_t target_len;
-    bool in_body, is_head, keep_alive, is_http10;
+    bool is_head, keep_alive, is_http10;
     bool in_value, has_expect;
     uint8_t n_hosts;
     uint8_t field; /* enum of request.c: the header that is being read */

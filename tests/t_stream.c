@@ -687,6 +687,12 @@ static void the_ring_remembers_its_size(void)
     stream_release(&r.s, r.mem);
     insert_pattern(&r, 20001, 1);
     EXPECT_EQ(stream_mem(&r.s), 2048);
+    insert_pattern(&r, 20002, 30000);
+    stream_consume(&r.s, 30001);
+    stream_release(&r.s, r.mem);
+    mem_set_limit(r.mem, 4096); /* too little for that: then a small one */
+    insert_pattern(&r, 50002, 1);
+    EXPECT_EQ(stream_mem(&r.s), 2048);
     rig_fini(&r);
 }
 

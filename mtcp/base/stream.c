@@ -99,16 +99,19 @@ static inline uint64_t wanted_head(const struct stream *s)
     return stream_read(s) - (hist < s->hist ? hist : s->hist);
 }
 
-/* log2 of the ring that holds [wanted_head, end): the present one when it is large enough. */
+/* log2 of the smallest ring that holds [wanted_head, end). */
+static unsigned least_log2(const struct stream *s, uint64_t end)
+{
+    unsigned log2 = log2_up(end - wanted_head(s));
+    return log2 < RING_LOG2_MIN ? RING_LOG2_MIN : log2;
+}
+
+/* log2 of the ring to have for bytes up to end: the present one when it is large enough; the first
+ * one is at least what the last turn used. */
 static unsigned wanted_log2(const struct stream *s, uint64_t end)
 {
-    uint64_t need = end - wanted_head(s);
-    if (need <= ring_size(s))
-        return s->alloc_log2;
-    unsigned log2 = log2_up(need);
-    if (s->ring == NULL && log2 < s->alloc_log2)
-        log2 = s->alloc_log2; /* what the last turn used */
-    return log2 < RING_LOG2_MIN ? RING_LOG2_MIN : log2;
+    unsigned log2 = least_log2(s, end);
+    return log2 < s->alloc_log2 ? s->alloc_log2 : log2;
 }
 
 static inline bool fits(const struct stream *s, uint64_t end)
@@ -125,7 +128,12 @@ static inline bool holds(const struct stream *s, uint64_t end)
 /* Makes the ring large enough for bytes up to end. Moves no edge. */
 static int reserve(struct stream *s, struct mem *mem, uint64_t end)
 {
-    return holds(s, end) ? 0 : ring_resize(s, mem, wanted_log2(s, end));
+    if (holds(s, end))
+        return 0;
+    int rc = ring_resize(s, mem, wanted_log2(s, end));
+    if (rc != 0 && s->ring == NULL)
+        rc = ring_resize(s, mem, least_log2(s, end)); /* the last turn's size was only a wish */
+    return rc;
 }
 
 /* Drops the oldest consumed bytes so that the ring holds bytes up to end. */

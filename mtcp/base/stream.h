@@ -14,7 +14,7 @@
  *
  *   limit   the promise: how many bytes beyond `read` may be stored (drives the window)
  *   hist    bytes below `read` that monitors asked to be kept peekable
- *   alloc   the ring; a power of two, grown on demand up to roundup(limit + hist)
+ *   alloc   the ring; a power of two (at least 2 KB), grown on demand up to roundup(limit + hist)
  *
  * `head` moves only when room is needed, never past `read`: what was not consumed is never
  * overwritten. Memory comes with the first byte; stream_release() gives it back when everything was

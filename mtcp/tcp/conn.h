@@ -109,7 +109,7 @@ enum tcp_conn_flag {
     TCF_SACK        = 1 << 2,  /* SACK negotiated */
     TCF_WSCALE      = 1 << 3,  /* window scaling negotiated */
     TCF_ACK_NOW     = 1 << 4,  /* an ACK must go out with the next flush */
-    TCF_ACK_DELAYED = 1 << 5,  /* an ACK is owed; delack_at says when at the latest */
+    TCF_ACK_DELAYED = 1 << 5,  /* an ACK is owed; delack_tick says when at the latest */
     TCF_SND_FIN     = 1 << 6,  /* the application closed its side: FIN after the last byte */
     TCF_RCV_FIN     = 1 << 7,  /* the peer's FIN was taken in order */
     TCF_FIN_ACKED   = 1 << 8,  /* our FIN was acknowledged */
@@ -120,7 +120,7 @@ enum tcp_conn_flag {
     TCF_ORPHAN      = 1 << 13, /* no socket any more (closed by the application) */
     TCF_SEND_RST    = 1 << 14, /* a RST goes out with the next flush, then the record dies */
     TCF_CWND_LIMITED = 1 << 15,
-    TCF_PERSIST     = 1 << 16, /* rtx_at is the persist timer */
+    TCF_PERSIST     = 1 << 16, /* rtx_tick is the persist timer */
     TCF_KEEPALIVE   = 1 << 17,
     TCF_PROBE       = 1 << 18, /* the next flush sends a window or keepalive probe */
     TCF_QUICKACK    = 1 << 19, /* delayed ACKs off (TCP_QUICKACK) */
@@ -130,7 +130,6 @@ enum tcp_conn_flag {
     TCF_FIN_OOO     = 1 << 23, /* a FIN beyond next was seen: fin_off */
     TCF_ON_OUT      = 1 << 24, /* on env.out_head */
     TCF_ON_READY    = 1 << 25, /* on env.ready_head */
-    TCF_RTT_TIMING  = 1 << 26, /* without timestamps: a segment is being timed (flight) */
     TCF_NEEDS_SYN   = 1 << 27, /* SYN or SYN-ACK (re)transmission is due */
     TCF_IRS         = 1 << 28, /* the peer's SYN was seen: irs is valid */
 };
@@ -164,42 +163,50 @@ struct tcp_conn {
     uint8_t snd_wscale; /* the peer's */
     uint8_t backoff;    /* consecutive timeouts of the current cause (timers.c) */
     uint32_t flags;     /* enum tcp_conn_flag */
-    uint32_t ready;     /* enum tcp_ready */
+    uint8_t ready;      /* enum tcp_ready */
+    uint8_t n_quick;    /* quick-ACK segments left */
+    uint16_t rcv_mss;   /* largest segment seen: what "full sized" means for delayed ACKs */
     struct stream rcv;  /* input.c, sock reads */
     /* -- receive -- */
     tcp_off_t rcv_adv;   /* right edge promised, never moves left (output.c) */
     tcp_off_t rcv_acked; /* the acknowledgement last sent (output.c) */
     tcp_off_t fin_off;   /* offset of the peer's FIN (TCF_RCV_FIN, TCF_FIN_OOO) */
     tcp_seq_t iss, irs;
-    tcp_seq_t dsack_start, dsack_end; /* valid while n_dsack is 1 */
+    /* The range that the last anomaly concerned: a duplicate, to be reported while n_dsack is 1 (RFC
+     * 2883); else dsack_start says which run beyond a hole got bytes last (RFC 2018: goes first). */
+    tcp_seq_t dsack_start, dsack_end;
     uint32_t ts_recent, ts_recent_ms, ts_offset; /* RFC 7323; ours = clock_ms + ts_offset */
-    uint16_t rcv_mss;  /* largest segment seen: what "full sized" means for delayed ACKs */
-    uint8_t n_quick;   /* quick-ACK segments left */
-    uint8_t n_dsack;   /* 1: dsack holds a range to report (RFC 2883) */
+    uint8_t n_dsack;
+    uint8_t n_probes; /* window probes since the peer was last heard (timers.c) */
+    uint16_t mss;     /* payload bytes per full segment, options taken off (output.c) */
     /* -- send -- */
     struct stream snd; /* read = acknowledged, next = written */
-    tcp_off_t snd_una, snd_nxt, snd_max;
+    tcp_off_t snd_una;
+    union {
+        tcp_off_t snd_nxt; /* never pulled back: a retransmission takes nothing from it ... */
+        tcp_off_t snd_max; /* ... so the two names of RFC 9293 and 5681 are one edge (output.c) */
+    };
     uint32_t snd_wnd, snd_wnd_max; /* bytes, scaled */
     tcp_seq_t snd_wl1, snd_wl2;
-    uint16_t mss;      /* payload bytes per full segment, options taken off (output.c) */
-    uint16_t mss_peer; /* what the peer's SYN offered */
-    uint32_t srtt_us, rttvar_us, rto_us, min_rtt_us; /* rtt.c */
-    uint32_t cwnd, ssthresh;                         /* bytes; cc_*.c, recovery.c */
+    uint32_t srtt_us, rttvar_us, min_rtt_us; /* rtt.c */
+    uint32_t cwnd, ssthresh;                 /* bytes; cc_*.c, recovery.c */
     union {
         struct {
-            uint32_t w_max, k_ms, origin, w_est, acked;
-            uint32_t epoch_ms;
+            uint32_t w_max;    /* bytes */
+            uint32_t w_est;    /* segments, 16.16 */
+            uint32_t k_ms;     /* from the epoch to w_max */
+            uint32_t epoch_ms; /* 0: none yet */
         } cubic;
         struct {
             uint32_t acked;
         } newreno;
     } cc;
+    uint32_t snd_at_ms; /* when data was last sent (recovery.c) */
     const struct tcp_cc_ops *cc_ops;
     struct tcp_flight *flight; /* NULL while nothing is in flight (recovery.c) */
-    /* -- timers: one wheel entry at the earliest of these; WHEEL_NEVER_US = off (timers.c) -- */
-    uint64_t rtx_at, delack_at;
+    /* -- timers: one wheel entry at the earliest deadline (timers.c) -- */
     union {
-        uint64_t aux_at; /* FIN_WAIT_2, TIME_WAIT, keepalive, idle */
+        uint64_t aux_at; /* FIN_WAIT_2, TIME_WAIT, keepalive, idle; WHEEL_NEVER_US: off */
         struct tcp_conn *dead_next; /* on env.dead_head: no deadlines any more */
     };
     struct timer timer;
@@ -209,16 +216,20 @@ struct tcp_conn {
     void *mon;       /* the monitor's handle; NULL: unmonitored */
     void *listener;  /* net/: whose accept queue it waits in; NULL once accepted */
     struct tcp_opt_ext *ext; /* NULL: all default */
-    int sock;        /* the endpoint's socket id, -1: none */
-    uint16_t err;    /* pending errno of the connection, set once (state.c) */
+    /* Deadlines in wheel ticks, the low 32 bits (timers.h). rtx: 0 is off; delack: off unless
+     * TCF_ACK_DELAYED. */
+    uint32_t rtx_tick, delack_tick;
+    int sock;           /* the endpoint's socket id, -1: none */
+    uint16_t err;       /* pending errno of the connection, set once (state.c) */
+    uint16_t mss_peer;  /* what the peer's SYN offered */
+    uint16_t user_mss;  /* TCP_MAXSEG, 0: none */
     uint8_t end_reason; /* enum hook_end, once known */
     uint8_t challenge_slot; /* half second of the last challenge ACK (input.c, RFC 5961 section 7) */
     uint8_t soft_err;   /* errno of a soft network error, reported by a timeout */
     uint8_t tos, ttl;
-    uint16_t user_mss; /* TCP_MAXSEG, 0: none */
 };
 
-_Static_assert(sizeof(struct tcp_conn) <= 464, "an idle connection must stay small (PERFORMANCE.md W5)");
+_Static_assert(sizeof(struct tcp_conn) <= 424, "an idle connection must stay small (PERFORMANCE.md W5)");
 
 static inline struct tcp_conn *conn_of_flow(struct flow *f)
 {
@@ -239,7 +250,7 @@ static inline void conn_mark_output(struct tcp_env *e, struct tcp_conn *c)
 /* Tells the socket layer, which harvests once per turn. */
 static inline void conn_mark_ready(struct tcp_env *e, struct tcp_conn *c, uint32_t what)
 {
-    c->ready |= what;
+    c->ready = (uint8_t)(c->ready | what);
     if (c->flags & TCF_ON_READY)
         return;
     c->flags |= TCF_ON_READY;

@@ -1,5 +1,5 @@
 /* RTT estimation and the retransmission timeout (RFC 6298, Linux's limits). Writes srtt_us,
- * rttvar_us, rto_us, min_rtt_us. */
+ * rttvar_us, min_rtt_us. */
 #ifndef MTCP_TCP_RTT_H
 #define MTCP_TCP_RTT_H
 
@@ -8,7 +8,11 @@
 void rtt_init(const struct tcp_env *e, struct tcp_conn *c);
 void rtt_sample(const struct tcp_env *e, struct tcp_conn *c, uint32_t rtt_us);
 
-/* rto_us with the present back-off, bounded by max_rto. */
+/* The retransmission timeout without back-off: srtt plus a variance term that is at least min_rto_us;
+ * init_rto_us before the first sample. */
+uint32_t rtt_rto_base(const struct tcp_env *e, const struct tcp_conn *c);
+
+/* The same with the present back-off, bounded by max_rto_us. */
 uint32_t rtt_rto(const struct tcp_env *e, const struct tcp_conn *c);
 
 #endif

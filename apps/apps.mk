@@ -1,12 +1,18 @@
-# The applications: each a folder, each linked with the whole library, so that the plugins which
-# mos.conf names find its calls. Included by the Makefile.
+# The applications: each a folder. Programs are linked with the whole library, and show its calls
+# to the plugins that mos.conf names. Included by the Makefile.
 
 APP_LINK = $(LDFLAGS_ALL) -rdynamic -Wl,--whole-archive $(LIB) -Wl,--no-whole-archive \
            $(DPDK_LIBS) $(LIBS) -lhttp_parser
 
-EPSERVER_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard apps/epserver/*.c))
+app_obj = $(patsubst %.c,$(B)/%.o,$(wildcard apps/$(1)/*.c))
 
-APPS := $(B)/epserver
+EPSERVER_OBJ := $(call app_obj,epserver)
+EPCLIENT_OBJ := $(call app_obj,epclient)
+FLOWLOG_OBJ  := $(call app_obj,flowlog)
+EXAMPLE_OBJ  := $(call app_obj,examples)
+EXAMPLES     := $(patsubst $(B)/apps/examples/%.o,$(B)/%.so,$(EXAMPLE_OBJ))
+
+APPS := $(B)/epserver $(B)/epclient $(B)/flowlog.so $(EXAMPLES)
 
 all: apps
 .PHONY: apps
@@ -15,8 +21,22 @@ apps: $(APPS) ## epserver, epclient, flowlog and the examples
 $(B)/epserver: $(EPSERVER_OBJ) $(LIB)
 	$(CC) $(EPSERVER_OBJ) $(APP_LINK) -o $@
 
+$(B)/epclient: $(EPCLIENT_OBJ) $(LIB)
+	$(CC) $(EPCLIENT_OBJ) $(APP_LINK) -o $@
+
+# Plugins hold none of the library: the program that loads them has it.
+$(FLOWLOG_OBJ) $(EXAMPLE_OBJ): CFLAGS_ALL += -fPIC
+
+$(B)/flowlog.so: $(FLOWLOG_OBJ)
+	$(CC) $(LDFLAGS_ALL) -shared $^ -o $@
+
+$(EXAMPLES): $(B)/%.so: $(B)/apps/examples/%.o
+	$(CC) $(LDFLAGS_ALL) -shared $^ -o $@
+
 # What the unit tests take from here.
-UNIT_EXTRA_OBJ := $(patsubst %,$(B)/apps/epserver/%.o,path httpdate mime request)
+UNIT_EXTRA_OBJ := $(patsubst %,$(B)/apps/epserver/%.o,path httpdate mime request) \
+                  $(patsubst %,$(B)/apps/epclient/%.o,histogram url) \
+                  $(B)/apps/flowlog/options.o
 UNIT_EXTRA_LIBS := -lhttp_parser
 
--include $(EPSERVER_OBJ:.o=.d)
+-include $(EPSERVER_OBJ:.o=.d) $(EPCLIENT_OBJ:.o=.d) $(FLOWLOG_OBJ:.o=.d) $(EXAMPLE_OBJ:.o=.d)

@@ -1,0 +1,300 @@
+/*
+ * flowlog - a monitor that writes one line per event of every connection:
+ *
+ *     time #connection client > server  event, and what belongs to it
+ *
+ * A plugin: mos.conf names it, `monitor "log" { plugin = "flowlog.so" args = "edges" }`, and any
+ * program of the library has it. options.h lists the args; print.c writes what an option of
+ * mtcp_getsockopt says of a buffer. Bytes are counted "to" the side that receives them.
+ */
+#include "apps/flowlog/flowlog.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* mos_monitor_fini is told the context and nothing of ours: this finds the log of a context. */
+static pthread_mutex_t logs_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct flowlog *logs;
+
+static struct flowlog *log_of(mctx_t mctx, int sock)
+{
+    return mtcp_get_uctx(mctx, mtcp_get_passive(mctx, sock));
+}
+
+/* ---- a connection ---- */
+
+static void flow_name(struct flow *f, mctx_t mctx, int sock)
+{
+    struct sockaddr_storage addrs[2];
+    char names[2][INET6_ADDRSTRLEN] = {"?", "?"};
+    unsigned ports[2] = {0, 0};
+
+    for (int side = 0; side < 2; side++) {
+        socklen_t len = sizeof(addrs[side]);
+        struct sockaddr *a = (struct sockaddr *)&addrs[side];
+        if (mtcp_getpeername(mctx, sock, a, &len, side) < 0)
+            continue;
+        struct sockaddr_in *v4 = (struct sockaddr_in *)a;
+        struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)a;
+        bool is_v4 = a->sa_family == AF_INET;
+        inet_ntop(a->sa_family, is_v4 ? (void *)&v4->sin_addr : (void *)&v6->sin6_addr, names[side],
+                  sizeof(names[side]));
+        ports[side] = ntohs(is_v4 ? v4->sin_port : v6->sin6_port);
+    }
+    snprintf(f->name, sizeof(f->name),
+             strchr(names[0], ':') ? "[%s]:%u > [%s]:%u" : "%s:%u > %s:%u", names[0], ports[0],
+             names[1], ports[1]);
+}
+
+/* The flow of an event's socket; made at its first event. NULL without memory: nothing is logged.
+ */
+static struct flow *flow_of(mctx_t mctx, int sock)
+{
+    struct flow *f = mtcp_get_uctx(mctx, sock);
+
+    if (f != NULL)
+        return f;
+    f = calloc(1, sizeof(*f));
+    if (f == NULL)
+        return NULL;
+    f->log = log_of(mctx, sock);
+    f->number = ++f->log->n_flows;
+    clock_gettime(CLOCK_MONOTONIC, &f->since);
+    flow_name(f, mctx, sock);
+    mtcp_set_uctx(mctx, sock, f);
+    return f;
+}
+
+static double flow_age(const struct flow *f)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - f->since.tv_sec) + (double)(now.tv_nsec - f->since.tv_nsec) / 1e9;
+}
+
+static bool is_wanted(const struct flow *f, enum flowlog_event event)
+{
+    return f != NULL && (f->log->options.events & event) != 0;
+}
+
+static int option_int(mctx_t mctx, int sock, int option)
+{
+    int value = -1;
+    socklen_t len = sizeof(value);
+
+    return mtcp_getsockopt(mctx, sock, SOL_MONSOCKET, option, &value, &len) < 0 ? -1 : value;
+}
+
+/* ---- events ---- */
+
+static void on_start(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    static const char *const where[] = {"the client is this host", "the server is this host"};
+    struct flow *f = flow_of(mctx, sock);
+    int real = option_int(mctx, sock, MOS_REAL_SIDE);
+
+    (void)side, (void)event, (void)arg;
+    if (is_wanted(f, FLOWLOG_START))
+        print_line(f, "start", "%s",
+                   real < 0 || real > 1 ? "both hosts are elsewhere" : where[real]);
+}
+
+static void on_state(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    struct flow *f = flow_of(mctx, sock);
+    int option = side == MOS_SIDE_CLI ? MOS_TCP_STATE_CLI : MOS_TCP_STATE_SVR;
+
+    (void)event, (void)arg;
+    if (is_wanted(f, FLOWLOG_STATE))
+        print_line(f, "state", "%s %s", print_side(side),
+                   print_state(option_int(mctx, sock, option)));
+}
+
+static uint64_t missed_total(mctx_t mctx, int sock, int side)
+{
+    int option = side == MOS_SIDE_CLI ? MOS_MISSED_CLIBUF : MOS_MISSED_SVRBUF;
+    uint64_t n = 0;
+    socklen_t len = sizeof(n);
+
+    return mtcp_getsockopt(mctx, sock, SOL_MONSOCKET, option, &n, &len) < 0 ? 0 : n;
+}
+
+/* Looks at a side's new bytes, without copying them: their number, and in *n_missed the number of
+ * those that were gone already. */
+static uint64_t bytes_take(struct flow *f, mctx_t mctx, int sock, int side, uint64_t *n_missed)
+{
+    uint64_t n_new = 0, before = f->n_missed[side];
+    struct iovec iov[2];
+
+    for (;;) {
+        ssize_t n = mtcp_peek_iov(mctx, sock, side, iov);
+        uint64_t missed = missed_total(mctx, sock, side);
+        if (n > 0 && mtcp_peek_consume(mctx, sock, side, (size_t)n) == n)
+            n_new += (uint64_t)n;
+        else if (missed == f->n_missed[side])
+            break;
+        f->n_missed[side] = missed;
+    }
+    *n_missed = f->n_missed[side] - before;
+    return n_new;
+}
+
+static void on_data(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    struct flow *f = flow_of(mctx, sock);
+    uint64_t n_missed;
+
+    (void)event, (void)arg;
+    if (f == NULL)
+        return;
+    uint64_t n_new = bytes_take(f, mctx, sock, side, &n_missed);
+    f->n_bytes[side] += n_new + n_missed;
+    if (!is_wanted(f, FLOWLOG_DATA))
+        return;
+    if (n_missed > 0)
+        print_line(f, "missed", "to %s %llu bytes", print_side(side), (unsigned long long)n_missed);
+    print_line(f, "data", "to %s %llu bytes, %llu in all", print_side(side),
+               (unsigned long long)n_new, (unsigned long long)f->n_bytes[side]);
+    if (f->log->options.edges) {
+        print_edges(f, mctx, sock, MOS_SIDE_SVR);
+        print_edges(f, mctx, sock, MOS_SIDE_CLI);
+    }
+}
+
+static void on_rexmit(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    struct flow *f = flow_of(mctx, sock);
+    struct pkt_info p;
+
+    (void)event, (void)arg;
+    if (!is_wanted(f, FLOWLOG_REXMIT))
+        return;
+    if (mtcp_getlastpkt(mctx, sock, side, &p) < 0)
+        print_line(f, "rexmit", "to %s", print_side(side));
+    else
+        print_line(f, "rexmit", "to %s seq %u: %u bytes from offset %llu%s%s", print_side(side),
+                   p.seq, p.payloadlen, (unsigned long long)p.offset, p.tcph->syn ? ", SYN" : "",
+                   p.tcph->fin ? ", FIN" : "");
+}
+
+static void on_error(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    static const char *const what[] = {"?", "bytes not looked at are about to go",
+                                       "data beyond the window", "two copies of a byte differ"};
+    struct flow *f = flow_of(mctx, sock);
+    int kind = option_int(mctx, sock, MOS_LASTERROR);
+
+    (void)event, (void)arg;
+    if (is_wanted(f, FLOWLOG_ERROR))
+        print_line(f, "error", "to %s: %s", print_side(side),
+                   what[kind > 0 && kind < 4 ? kind : 0]);
+}
+
+/* Each side has two; the last of the four is the server's as sender. */
+static void on_end(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    struct flow *f = mtcp_get_uctx(mctx, sock);
+
+    (void)event, (void)arg;
+    if (side != MOS_SIDE_SVR || f == NULL)
+        return;
+    if (is_wanted(f, FLOWLOG_END))
+        print_line(f, "end", "%s; to svr %llu bytes, to cli %llu bytes, %.6f s",
+                   print_reason(option_int(mctx, sock, MOS_END_REASON)),
+                   (unsigned long long)f->n_bytes[MOS_SIDE_SVR],
+                   (unsigned long long)f->n_bytes[MOS_SIDE_CLI], flow_age(f));
+    mtcp_set_uctx(mctx, sock, NULL);
+    free(f);
+}
+
+/* ---- start and end ---- */
+
+static const struct {
+    event_t event;
+    int hook;
+    callback_t call;
+} callbacks[] = {
+    {MOS_ON_CONN_START, MOS_HK_SND, on_start},
+    {MOS_ON_TCP_STATE_CHANGE, MOS_HK_SND, on_state},
+    {MOS_ON_TCP_STATE_CHANGE, MOS_HK_RCV, on_state},
+    {MOS_ON_CONN_NEW_DATA, MOS_NULL, on_data},
+    {MOS_ON_REXMIT, MOS_HK_RCV, on_rexmit},
+    {MOS_ON_ERROR, MOS_NULL, on_error},
+    {MOS_ON_CONN_END, MOS_HK_SND, on_end},
+};
+
+static bool out_open(struct flowlog *l)
+{
+    l->out = l->options.file[0] != '\0' ? fopen(l->options.file, "ae") : stdout;
+    if (l->out == NULL) {
+        fprintf(stderr, "flowlog: %s: %s\n", l->options.file, strerror(errno));
+        return false;
+    }
+    setvbuf(l->out, NULL, _IOLBF, 8192); /* whole lines, also from several cores */
+    return true;
+}
+
+static bool socket_open(struct flowlog *l)
+{
+    l->sock = mtcp_socket(l->mctx, AF_UNSPEC, MOS_SOCK_MONITOR_STREAM, 0);
+    bool ok = l->sock >= 0;
+    for (size_t i = 0; ok && i < sizeof(callbacks) / sizeof(callbacks[0]); i++)
+        ok = mtcp_register_callback(l->mctx, l->sock, callbacks[i].event, callbacks[i].hook,
+                                    callbacks[i].call) == 0;
+    if (!ok)
+        fprintf(stderr, "flowlog: socket: %s\n", strerror(errno));
+    else
+        mtcp_set_uctx(l->mctx, l->sock, l);
+    return ok;
+}
+
+static void log_free(struct flowlog *l)
+{
+    if (l->sock >= 0)
+        mtcp_close(l->mctx, l->sock);
+    if (l->out != NULL && l->out != stdout)
+        fclose(l->out);
+    free(l);
+}
+
+int mos_monitor_init(mctx_t mctx, const char *args)
+{
+    struct flowlog *l = calloc(1, sizeof(*l));
+    char err[400];
+
+    if (l == NULL)
+        return -1;
+    l->mctx = mctx;
+    l->sock = -1;
+    if (!flowlog_options_read(&l->options, args, err, sizeof(err))) {
+        fprintf(stderr, "flowlog: %s\n", err);
+        free(l);
+        return -1;
+    }
+    if (!out_open(l) || !socket_open(l)) {
+        log_free(l);
+        return -1;
+    }
+    pthread_mutex_lock(&logs_lock);
+    l->next = logs;
+    logs = l;
+    pthread_mutex_unlock(&logs_lock);
+    return 0;
+}
+
+void mos_monitor_fini(mctx_t mctx)
+{
+    pthread_mutex_lock(&logs_lock);
+    struct flowlog **at = &logs, *l;
+    while ((l = *at) != NULL && l->mctx != mctx)
+        at = &l->next;
+    if (l != NULL)
+        *at = l->next;
+    pthread_mutex_unlock(&logs_lock);
+    if (l != NULL)
+        log_free(l);
+}

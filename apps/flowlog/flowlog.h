@@ -1,0 +1,43 @@
+/* What the files of flowlog share: a log, a connection in it, and the lines. */
+#ifndef FLOWLOG_FLOWLOG_H
+#define FLOWLOG_FLOWLOG_H
+
+#include "apps/flowlog/options.h"
+
+#include <mtcp_api.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <time.h>
+
+/* One per context: the context pointer of the passive socket. */
+struct flowlog {
+    struct flowlog *next;
+    mctx_t mctx;
+    int sock; /* the passive socket */
+    struct flowlog_options options;
+    FILE *out;
+    uint64_t n_flows;
+};
+
+/* One per connection: the context pointer of its active socket. */
+struct flow {
+    struct flowlog *log;
+    uint64_t number;
+    uint64_t n_bytes[2]; /* to the client, to the server */
+    uint64_t n_missed[2];
+    struct timespec since;
+    char name[112]; /* "client:port > server:port" */
+};
+
+/* One line: time, connection, event, and the rest as printf writes it. */
+__attribute__((format(printf, 3, 4))) void print_line(const struct flow *f, const char *event,
+                                                      const char *format, ...);
+
+/* One line with the four edges of a side's buffer and the runs of bytes in it. */
+void print_edges(const struct flow *f, mctx_t mctx, int sock, int side);
+
+const char *print_side(int side);
+const char *print_state(int state);
+const char *print_reason(int reason);
+
+#endif

@@ -64,10 +64,10 @@ struct net_hop {
 
 /* flow.marks */
 enum net_mark {
-    NET_MARK_FORGOTTEN = 1 << 0, /* a dead connection, out of the flow table, monitor told: freed
-                                  * when its socket has let go */
-    NET_MARK_BORN = 1 << 1,      /* the monitor has been asked about the first SYN */
-    NET_MARK_RESET = 1 << 2,     /* a half-open record that a monitor wants reset */
+    NET_MARK_FORGOTTEN = 1 << 0, /* a dead connection: out of the flow table, the monitor told */
+    NET_MARK_HELD = 1 << 1,      /* ... and off the dead list: its owner has not let go yet */
+    NET_MARK_BORN = 1 << 2,      /* the monitor has been asked about the first SYN */
+    NET_MARK_RESET = 1 << 3,     /* a half-open record that a monitor wants reset */
 };
 
 /* A listening address. Half-open and completed connections are bounded separately by `backlog`. */
@@ -109,7 +109,7 @@ struct net {
     uint32_t hop_epoch;
     uint16_t ip_id;
     struct pool conns, half_opens, time_waits;
-    struct tcp_time_wait *tw_head, **tw_tail; /* in order of expiry (time_wait.c) */
+    struct tcp_time_wait *tw_head, *tw_last; /* in order of expiry (time_wait.c) */
     struct timer tw_timer;
     struct list_node listeners[NET_LISTENER_BUCKETS]; /* by port */
     struct list_node ready_listeners;
@@ -118,6 +118,7 @@ struct net {
     uint32_t n_mon_time_wait;
     uint32_t n_half_open;
     uint32_t n_forgotten; /* connections with NET_MARK_FORGOTTEN */
+    bool prune_ready;     /* connections without an owner may be on the ready list */
     uint32_t next_ephemeral;
     struct rate_limit rst_limit, icmp_limit;
     struct arp *arp;

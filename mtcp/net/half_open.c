@@ -1,0 +1,289 @@
+/*
+ * Half-open records. Bounded by the listener's backlog and by max_half_open over all: beyond either
+ * a SYN is dropped. The SYN-ACK is sent at once and again with back-off (RFC 6298, 9293 3.8.1); the
+ * ACK that completes the handshake makes a connection, unless the accept queue is full: then it is
+ * dropped, and the peer, who believes to be connected, sends again (as Linux).
+ */
+#include "mtcp/net/half_open.h"
+
+#include "mtcp/net/listener.h"
+#include "mtcp/net/netif.h"
+#include "mtcp/net/packet_out.h"
+#include "mtcp/net/route.h"
+
+#include <errno.h>
+
+static struct net_listener *listener_of(const struct tcp_half_open *h)
+{
+    return h->listener;
+}
+
+/* ---- the end -------------------------------------------------------------------------------- */
+
+/* The record's place in the bounds; it is in the flow table no more. */
+static void half_open_free(struct net *n, struct tcp_half_open *h)
+{
+    listener_of(h)->n_half_open--;
+    n->n_half_open--;
+    wheel_cancel(&n->env.wheel, &h->timer);
+    pool_put(&n->half_opens, h);
+}
+
+void half_open_end(struct net *n, struct tcp_half_open *h, enum hook_end reason)
+{
+    if (unlikely(h->mon != NULL))
+        n->env.hooks->dying(n->env.mon, h->mon, reason);
+    flow_table_remove(n->flows, &h->flow);
+    half_open_free(n, h);
+}
+
+/* ---- SYN-ACKs ------------------------------------------------------------------------------- */
+
+static void send_synack(struct net *n, struct tcp_half_open *h)
+{
+    struct tcp_tx tx;
+    tcp_half_open_synack(&n->env, h, &tx);
+    (void)segment_send(n, &h->mon, &tx); /* what did not pass is sent again by the timer */
+}
+
+/* The time until the next SYN-ACK, doubled for each that was sent (RFC 6298 5.5). */
+static uint64_t synack_timeout_us(const struct net *n, const struct tcp_half_open *h)
+{
+    const struct tcp_params *p = &n->env.params;
+    unsigned shift = h->n_sent < 16 ? h->n_sent - 1u : 15u;
+    uint64_t us = (uint64_t)p->init_rto_us << shift;
+    return us < p->max_rto_us ? us : p->max_rto_us;
+}
+
+static void send_synack_timed(struct net *n, struct tcp_half_open *h)
+{
+    send_synack(n, h);
+    h->n_sent++;
+    wheel_arm(&n->env.wheel, &h->timer, n->env.now_us + synack_timeout_us(n, h));
+}
+
+/* A RST as for a segment of no connection: the peer's next would be irs + 1, acknowledging iss + 1.
+ */
+static void reset_by_monitor(struct net *n, struct tcp_half_open *h)
+{
+    struct seg next = {
+        .tuple = h->tuple, .seq = seq_add(h->irs, 1), .ack = seq_add(h->iss, 1), .flags = TCP_ACK};
+    segment_reset(n, &h->mon, &next);
+    half_open_end(n, h, HOOK_END_RESET_BY_MONITOR);
+}
+
+void half_open_timer(struct net *n, struct tcp_half_open *h)
+{
+    if (unlikely(h->flow.marks & NET_MARK_RESET))
+        reset_by_monitor(n, h);
+    else if (h->n_sent > n->env.params.synack_retries)
+        half_open_end(n, h, HOOK_END_TIMEOUT);
+    else
+        send_synack_timed(n, h);
+}
+
+/* ---- the SYN -------------------------------------------------------------------------------- */
+
+static bool listener_takes_syn(const struct net *n, const struct net_listener *l)
+{
+    if (l->n_half_open >= l->backlog || listener_is_full(l))
+        return false;
+    if (n->conf.max_half_open && n->n_half_open >= n->conf.max_half_open)
+        return false;
+    return n->conf.max_conns == 0 || net_n_conns(n) < n->conf.max_conns;
+}
+
+/* A record in no table yet; NULL: no memory, or no way to answer. */
+static struct tcp_half_open *half_open_new(struct net *n, struct net_listener *l,
+                                           const struct rx *x)
+{
+    const struct net_hop *hop = route_hop(n, &x->p.seg.tuple.remote);
+    if (!hop) {
+        n->stats.no_route++;
+        return NULL;
+    }
+    struct tcp_half_open *h = pool_get(&n->half_opens);
+    if (!h) {
+        n->stats.conn_nomem++;
+        return NULL;
+    }
+    h->flow = (struct flow){.kind = FLOW_HALF_OPEN, .netif = hop->netif};
+    tcp_half_open_init(&n->env, h, &x->p.seg, n->ifs[hop->netif].mtu, l->params.rcvbuf);
+    h->listener = l;
+    return h;
+}
+
+static struct hook_seg half_open_hook_seg(const struct net *n, const struct tcp_half_open *h,
+                                          const struct rx *x)
+{
+    struct hook_seg hs = rx_hook_seg(n, x);
+    hs.has_off = true;
+    hs.off = off_of_seq(h->irs, x->p.seg.seq, 0);
+    return hs;
+}
+
+/* Is the connection to be? A monitor may want it not to, or may want to see it (mon). */
+static bool half_open_is_wanted(struct net *n, struct tcp_half_open *h, const struct rx *x)
+{
+    const struct tcp_hooks *hooks = n->env.hooks;
+    struct hook_seg hs = half_open_hook_seg(n, h, x);
+    hs.accepted = true;
+    if (hooks->born(n->env.mon, &hs, &h->flow, &h->mon) == HOOK_DROP) {
+        n->stats.hook_drops++;
+        return false;
+    }
+    if (h->mon)
+        (void)hooks->pkt(n->env.mon, h->mon, &hs); /* the verdict was born()'s */
+    if (h->mon)
+        hooks->state(n->env.mon, h->mon, TCPS_LISTEN, TCPS_SYN_RCVD);
+    if (h->mon)
+        hooks->pkt_done(n->env.mon, h->mon, &hs);
+    return true;
+}
+
+void half_open_begin(struct net *n, struct net_listener *l, const struct rx *x)
+{
+    if (unlikely(!listener_takes_syn(n, l))) {
+        n->stats.syn_dropped_backlog++;
+        rx_orphan(n, x);
+        return;
+    }
+    struct tcp_half_open *h = half_open_new(n, l, x);
+    if (unlikely(!h)) {
+        rx_orphan(n, x);
+        return;
+    }
+    flow_table_insert(n->flows, &h->flow, x->hash);
+    l->n_half_open++;
+    n->n_half_open++;
+    if (unlikely(n->env.hooks != NULL) && !half_open_is_wanted(n, h, x)) {
+        h->mon = NULL;
+        half_open_end(n, h, HOOK_END_ABORT);
+        return;
+    }
+    if (likely(!(h->flow.marks & NET_MARK_RESET)))
+        send_synack_timed(n, h);
+}
+
+/* ---- the connection ------------------------------------------------------------------------- */
+
+/* What the listening socket's options say of its connections. */
+static void conn_inherit(struct net *n, struct tcp_conn *c, const struct net_listener *l)
+{
+    stream_set_limit(&c->rcv, l->params.rcvbuf);
+    stream_set_limit(&c->snd, l->params.sndbuf);
+    if (l->params.cc)
+        c->cc_ops = l->params.cc;
+    c->flags |= l->conn_flags;
+    if (!l->has_ext)
+        return;
+    c->ext = mem_alloc(n->env.mem, sizeof(*c->ext));
+    if (c->ext)
+        *c->ext = l->ext;
+}
+
+/* A connection in the place of the record, which is gone then. NULL without memory. */
+static struct tcp_conn *half_open_promote(struct net *n, struct tcp_half_open *h)
+{
+    struct net_listener *l = listener_of(h);
+    struct tcp_conn *c = pool_get(&n->conns);
+    struct net_waiting *w = c ? pool_get(&n->waitings) : NULL;
+    if (!w) {
+        n->stats.conn_nomem++;
+        if (c)
+            pool_put(&n->conns, c);
+        return NULL;
+    }
+    struct tcp_open open = {.tuple = h->tuple, .mtu = h->mtu};
+    c->flow = h->flow;
+    c->flow.kind = FLOW_CONN;
+    tcp_conn_init(&n->env, c, &open);
+    conn_inherit(n, c, l);
+    flow_table_replace(n->flows, &h->flow, &c->flow);
+    tcp_half_open_promote(&n->env, c, h);
+    *w = (struct net_waiting){.conn = c};
+    c->listener = w;
+    if (unlikely(c->mon != NULL))
+        n->env.hooks->moved(n->env.mon, c->mon, &c->flow);
+    half_open_free(n, h);
+    listener_enqueue(n, l, w);
+    return c;
+}
+
+/* ---- segments ------------------------------------------------------------------------------- */
+
+static enum tcp_half_open_verdict half_open_judge(struct net *n, const struct tcp_half_open *h,
+                                                  const struct rx *x)
+{
+    enum tcp_half_open_verdict v = tcp_half_open_input(&n->env, h, &x->p.seg);
+    if (v == TCP_HO_PROMOTE && listener_is_full(listener_of(h))) {
+        n->stats.accept_dropped++;
+        return TCP_HO_DROP;
+    }
+    return v;
+}
+
+/* Everything but the promotion. */
+static void half_open_answer(struct net *n, struct tcp_half_open *h, const struct seg *s,
+                             enum tcp_half_open_verdict v)
+{
+    struct tcp_tx tx;
+    switch (v) {
+    case TCP_HO_SYNACK:
+        send_synack(n, h);
+        return;
+    case TCP_HO_ACK:
+        if (!rate_limit_take(&n->rst_limit, n->env.now_us))
+            return;
+        tcp_half_open_ack(&n->env, h, &tx);
+        (void)segment_send(n, &h->mon, &tx);
+        return;
+    case TCP_HO_RESET:
+        segment_reset(n, &h->mon, s);
+        return;
+    case TCP_HO_CLOSED:
+        half_open_end(n, h, HOOK_END_RST_IN);
+        return;
+    case TCP_HO_DROP:
+    case TCP_HO_PROMOTE:
+        return;
+    }
+}
+
+/* `hs`: what the monitor was asked about, or NULL. */
+static void half_open_act(struct net *n, struct tcp_half_open *h, const struct rx *x,
+                          enum tcp_half_open_verdict v, const struct hook_seg *hs)
+{
+    struct tcp_conn *c = v == TCP_HO_PROMOTE ? half_open_promote(n, h) : NULL;
+    if (c) {
+        rx_give_to_conn(n, c, x, hs);
+        return;
+    }
+    if (h->mon)
+        n->env.hooks->pkt_done(n->env.mon, h->mon, hs);
+    if (!(h->flow.marks & NET_MARK_RESET))
+        half_open_answer(n, h, &x->p.seg, v);
+}
+
+static void half_open_in_monitored(struct net *n, struct tcp_half_open *h, const struct rx *x,
+                                   enum tcp_half_open_verdict v)
+{
+    struct hook_seg hs = half_open_hook_seg(n, h, x);
+    hs.accepted = v == TCP_HO_PROMOTE || v == TCP_HO_CLOSED;
+    if (n->env.hooks->pkt(n->env.mon, h->mon, &hs) == HOOK_DROP) {
+        n->stats.hook_drops++;
+        return;
+    }
+    if (h->flow.marks & NET_MARK_RESET)
+        v = TCP_HO_DROP; /* the monitor's reset comes next */
+    half_open_act(n, h, x, v, &hs);
+}
+
+void half_open_in(struct net *n, struct tcp_half_open *h, const struct rx *x)
+{
+    enum tcp_half_open_verdict v = half_open_judge(n, h, x);
+    if (unlikely(h->mon != NULL))
+        half_open_in_monitored(n, h, x, v);
+    else
+        half_open_act(n, h, x, v, NULL);
+}

@@ -1,0 +1,19 @@
+/* Half-open records: from the SYN that a listener takes to the connection, or to nothing. */
+#ifndef MTCP_NET_HALF_OPEN_H
+#define MTCP_NET_HALF_OPEN_H
+
+#include "mtcp/net/packet_in.h"
+
+/* A SYN of no known flow for a listener. */
+void half_open_begin(struct net *n, struct net_listener *l, const struct rx *x);
+
+/* A segment for the record. */
+void half_open_in(struct net *n, struct tcp_half_open *h, const struct rx *x);
+
+/* The SYN-ACK was not answered in time. */
+void half_open_timer(struct net *n, struct tcp_half_open *h);
+
+/* Forgets the record; the monitor hears dying(). */
+void half_open_end(struct net *n, struct tcp_half_open *h, enum hook_end reason);
+
+#endif

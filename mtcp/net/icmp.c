@@ -1,0 +1,148 @@
+/*
+ * ICMP. An error is believed only when it quotes a segment that its connection may have in flight
+ * (RFC 5927 4.1), and never ends an established connection (RFC 1122 4.2.3.9, RFC 5927 5.2). All of
+ * it is rate limited, answers and errors alike.
+ */
+#include "mtcp/net/icmp.h"
+
+#include "mtcp/net/netif.h"
+#include "mtcp/net/packet_out.h"
+#include "mtcp/net/route.h"
+#include "mtcp/wire/build.h"
+
+#include <errno.h>
+
+enum icmp_type {
+    ICMP_ECHO_REPLY = 0,
+    ICMP_UNREACHABLE = 3,
+    ICMP_ECHO = 8,
+    ICMP_TIME_EXCEEDED = 11,
+    ICMP_PARAMETER_PROBLEM = 12,
+};
+
+#define CODE_FRAG_NEEDED 4
+#define PMTU_MIN         552u /* as Linux's min_pmtu: less is an attack or a mistake */
+#define PMTU_UNSAID      576u /* routers older than RFC 1191 name none: what every path takes */
+#define ICMP_HDRS        (IPV4_HDR_LEN + 4u) /* IP header, type, code, checksum */
+#define TTL              64
+
+/* ---- echo ----------------------------------------------------------------------------------- */
+
+static void echo_reply(struct net *n, const struct rx *x)
+{
+    const struct net_hop *hop = route_hop(n, &x->p.src);
+    if (!hop || ICMP_HDRS + x->p.icmp.len > n->ifs[hop->netif].mtu)
+        return;
+    struct net_if *nif = &n->ifs[hop->netif];
+    struct mtcp_pkt *pkt = netif_alloc(nif);
+    if (!pkt)
+        return;
+    if (pkt->room < ETH_HDR_LEN + ICMP_HDRS + x->p.icmp.len) {
+        nif->io->free(nif->io, pkt);
+        return;
+    }
+    struct build_icmp reply = {.l2 = {.src = nif->mac},
+                               .src = x->p.dst,
+                               .dst = x->p.src,
+                               .type = ICMP_ECHO_REPLY,
+                               .ttl = TTL,
+                               .ip_id = n->ip_id++,
+                               .data = x->p.icmp.data,
+                               .len = x->p.icmp.len};
+    pkt->len = build_icmp(pkt->data, &reply);
+    n->stats.icmp_out++;
+    netif_send_to(n, hop, pkt);
+}
+
+/* ---- errors --------------------------------------------------------------------------------- */
+
+struct icmp_error {
+    uint8_t err; /* 0: of no consequence */
+    bool is_hard;
+};
+
+/* RFC 1122 4.2.3.9: 2 to 4 are hard, 0, 1 and 5 soft; what forbids the way (9, 10, 13) is as Linux
+ * has it. */
+static struct icmp_error unreachable_error(uint8_t code)
+{
+    static const struct icmp_error errors[] = {
+        [0] = {ENETUNREACH, false},  [1] = {EHOSTUNREACH, false},  [2] = {ENOPROTOOPT, true},
+        [3] = {ECONNREFUSED, true},  [5] = {EOPNOTSUPP, false},    [6] = {ENETUNREACH, false},
+        [7] = {EHOSTUNREACH, false}, [8] = {EHOSTUNREACH, false},  [9] = {ENETUNREACH, true},
+        [10] = {EHOSTUNREACH, true}, [11] = {ENETUNREACH, false},  [12] = {EHOSTUNREACH, false},
+        [13] = {EHOSTUNREACH, true}, [14] = {EHOSTUNREACH, false}, [15] = {EHOSTUNREACH, false},
+    };
+    return code < sizeof(errors) / sizeof(errors[0]) ? errors[code] : (struct icmp_error){0, false};
+}
+
+static struct icmp_error error_of(uint8_t type, uint8_t code)
+{
+    switch (type) {
+    case ICMP_UNREACHABLE:
+        return unreachable_error(code);
+    case ICMP_TIME_EXCEEDED:
+        return (struct icmp_error){EHOSTUNREACH, false};
+    case ICMP_PARAMETER_PROBLEM:
+        return (struct icmp_error){EPROTO, false};
+    default: /* source quench is ignored (RFC 6633) */
+        return (struct icmp_error){0, false};
+    }
+}
+
+/* Might the quoted segment be on its way (RFC 5927 4.1: SND.UNA =< SEG.SEQ < SND.NXT)? */
+static bool conn_has_sent(const struct tcp_conn *c, tcp_seq_t seq)
+{
+    tcp_off_t off = off_of_seq(c->iss, seq, c->snd_una);
+    return c->state != TCPS_CLOSED && off >= c->snd_una && off < c->snd_max;
+}
+
+/* The path takes less than we thought: not less than any sane path, not more than before. */
+static uint16_t believable_mtu(uint16_t mtu)
+{
+    if (mtu == 0)
+        return PMTU_UNSAID;
+    return mtu < PMTU_MIN ? (uint16_t)PMTU_MIN : mtu;
+}
+
+static void error_to_conn(struct net *n, struct tcp_conn *c, const struct packet *p)
+{
+    if (!conn_has_sent(c, p->icmp.seq) || (c->flags & TCF_DEAD))
+        return;
+    if (p->icmp.type == ICMP_UNREACHABLE && p->icmp.code == CODE_FRAG_NEEDED) {
+        uint16_t mtu = believable_mtu(p->icmp.mtu);
+        if (mtu < n->ifs[c->flow.netif].mtu)
+            tcp_mtu_changed(&n->env, c, mtu);
+        return;
+    }
+    struct icmp_error e = error_of(p->icmp.type, p->icmp.code);
+    if (e.err)
+        tcp_net_error(&n->env, c, e.err, e.is_hard);
+}
+
+static void icmp_error_in(struct net *n, const struct rx *x)
+{
+    if (!x->p.icmp.has_tcp)
+        return;
+    const struct flow_tuple *t = &x->p.icmp.tuple;
+    struct flow *f = flow_table_find(n->flows, t, flow_table_hash(n->flows, t));
+    if (!f || f->kind != FLOW_CONN)
+        return; /* a half-open record lives on until its SYN-ACKs are used up */
+    struct tcp_conn *c = conn_of_flow(f);
+    error_to_conn(n, c, &x->p);
+    tcp_run_queued(&n->env, c);
+}
+
+void icmp_in(struct net *n, const struct rx *x)
+{
+    n->stats.icmp_in++;
+    if (!netif_owns(n, &x->p.dst) || !netif_addr_is_host(&x->p.src))
+        return;
+    if (x->p.kind == PACKET_ICMP_ECHO && x->p.icmp.type != ICMP_ECHO)
+        return;
+    if (!rate_limit_take(&n->icmp_limit, n->env.now_us))
+        return;
+    if (x->p.kind == PACKET_ICMP_ECHO)
+        echo_reply(n, x);
+    else
+        icmp_error_in(n, x);
+}

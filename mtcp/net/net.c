@@ -1,0 +1,261 @@
+/* The whole of net/: set-up and end, the timers of all kinds, the flush at the end of a turn. */
+#include "mtcp/net/net.h"
+
+#include "mtcp/net/arp.h"
+#include "mtcp/net/conn_end.h"
+#include "mtcp/net/half_open.h"
+#include "mtcp/net/listener.h"
+#include "mtcp/net/netif.h"
+#include "mtcp/net/packet_out.h"
+#include "mtcp/net/time_wait.h"
+#include "mtcp/net/timer_kind.h"
+#include "mtcp/tcp/state.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* ---- set-up and end ------------------------------------------------------------------------- */
+
+static void pools_init(struct net *n, struct mem *mem)
+{
+    pool_init(&n->conns, mem, sizeof(struct tcp_conn), 0);
+    pool_init(&n->half_opens, mem, sizeof(struct tcp_half_open), 0);
+    pool_init(&n->time_waits, mem, sizeof(struct tcp_time_wait), 0);
+    pool_init(&n->waitings, mem, sizeof(struct net_waiting), 0);
+}
+
+int net_init(struct net *n, struct mem *mem, const struct net_conf *conf, uint64_t seed,
+             uint64_t now_us)
+{
+    memset(n, 0, sizeof(*n));
+    tcp_env_init(&n->env, mem, seed, now_us);
+    n->conf = *conf;
+    n->hop_epoch = 1;
+    n->ip_id = (uint16_t)rng_u32(&n->env.rng);
+    n->next_ephemeral = rng_u32(&n->env.rng);
+    rate_limit_init(&n->rst_limit, conf->rst_per_sec);
+    rate_limit_init(&n->icmp_limit, conf->rst_per_sec);
+    for (unsigned i = 0; i < NET_LISTENER_BUCKETS; i++)
+        list_init(&n->listeners[i]);
+    list_init(&n->ready_listeners);
+    list_init(&n->mon_time_waits);
+    time_waits_init(n);
+    pools_init(n, mem);
+    struct hash_key key = {rng_u64(&n->env.rng), rng_u64(&n->env.rng)};
+    n->flows = flow_table_create(mem, &key);
+    if (n->flows && arp_init(n) == 0)
+        return 0;
+    flow_table_destroy(n->flows);
+    n->flows = NULL;
+    return -ENOMEM;
+}
+
+/* Ends one record, for good and without a packet. */
+static void flow_end(void *arg, struct flow *f)
+{
+    struct net *n = arg;
+    struct tcp_conn *c = conn_of_flow(f);
+    if (f->kind == FLOW_HALF_OPEN) {
+        half_open_end(n, (struct tcp_half_open *)(void *)f, HOOK_END_ABORT);
+    } else if (f->kind == FLOW_CONN) {
+        conn_die(&n->env, c, HOOK_END_ABORT, ECONNABORTED);
+        conn_forget(n, c);
+        c->sock = -1;
+    }
+}
+
+static void conns_fini(struct net *n)
+{
+    for (unsigned i = 0; i < NET_LISTENER_BUCKETS; i++)
+        while (!list_is_empty(&n->listeners[i]))
+            net_unlisten(n, container_of(n->listeners[i].next, struct net_listener, node));
+    time_waits_fini(n);
+    flow_table_each(n->flows, flow_end, n);
+    for (struct tcp_conn *c = n->env.out_head; c; c = c->out_next)
+        c->flags &= ~(uint32_t)TCF_ON_OUT;
+    n->env.out_head = NULL;
+    n->env.out_tail = &n->env.out_head;
+    conns_prune_ready(n);
+    conns_reap(n);
+}
+
+static void netif_fini(struct net_if *nif)
+{
+    for (unsigned i = 0; i < nif->n_tx; i++)
+        nif->io->free(nif->io, nif->tx[i]);
+    nif->n_tx = 0;
+}
+
+void net_fini(struct net *n)
+{
+    if (!n->flows)
+        return;
+    conns_fini(n);
+    arp_fini(n);
+    for (unsigned i = 0; i < n->n_ifs; i++)
+        netif_fini(&n->ifs[i]);
+    mem_free(n->env.mem, n->routes, n->max_routes * sizeof(*n->routes));
+    flow_table_destroy(n->flows);
+    n->flows = NULL;
+    pool_fini(&n->conns);
+    pool_fini(&n->half_opens);
+    pool_fini(&n->time_waits);
+    pool_fini(&n->waitings);
+}
+
+/* ---- timers --------------------------------------------------------------------------------- */
+
+static void conn_timer(struct net *n, struct tcp_conn *c)
+{
+    tcp_timer(&n->env, c);
+    tcp_run_queued(&n->env, c);
+}
+
+void net_timers(struct net *n)
+{
+    struct timer *t;
+    while ((t = wheel_expire(&n->env.wheel, n->env.now_us)) != NULL) {
+        switch (t->kind) {
+        case TIMER_CONN:
+            conn_timer(n, container_of(t, struct tcp_conn, timer));
+            break;
+        case TIMER_HALF_OPEN:
+            half_open_timer(n, container_of(t, struct tcp_half_open, timer));
+            break;
+        case NET_TIMER_TIME_WAIT:
+            time_waits_timer(n);
+            break;
+        case NET_TIMER_ARP:
+            arp_timer(n, container_of(t, struct arp_entry, timer));
+            break;
+        }
+    }
+}
+
+/* ---- the flush ------------------------------------------------------------------------------ */
+
+/* In TIME_WAIT, without an owner: the compact record takes over as soon as nothing holds the
+ * connection. */
+static void conn_shrink(struct net *n, struct tcp_conn *c)
+{
+    if (c->listener || (c->flags & TCF_ON_OUT))
+        return;
+    if (tcp_time_wait_fits(c)) {
+        (void)time_wait_take(n, c);
+    } else if ((c->flags & (TCF_ORPHAN | TCF_ON_READY)) == (TCF_ORPHAN | TCF_ON_READY)) {
+        n->prune_ready = true; /* the next flush finds it off that list */
+        conn_mark_output(&n->env, c);
+    }
+}
+
+/* Everything that one marked connection has to send; then what is empty goes back. */
+static void conn_flush(struct net *n, struct tcp_conn *c)
+{
+    bool is_done = conn_send(n, c);
+    if (unlikely(c->flags & TCF_DEAD))
+        return;
+    tcp_output_done(&n->env, c);
+    if (!is_done)
+        conn_mark_output(&n->env, c);
+    else if (unlikely(c->state == TCPS_TIME_WAIT))
+        conn_shrink(n, c);
+}
+
+/* The list is taken off first: what is marked again is for the next turn. */
+static void conns_flush(struct net *n)
+{
+    struct tcp_env *e = &n->env;
+    struct tcp_conn *c = e->out_head, *next;
+    e->out_head = NULL;
+    e->out_tail = &e->out_head;
+    for (; c; c = next) {
+        next = c->out_next;
+        __builtin_prefetch(next);
+        c->flags &= ~(uint32_t)TCF_ON_OUT;
+        conn_flush(n, c);
+    }
+}
+
+void net_flush(struct net *n)
+{
+    if (unlikely(n->prune_ready || n->env.dead_head)) {
+        conns_prune_ready(n);
+        n->prune_ready = false;
+    }
+    conns_flush(n);
+    for (unsigned i = 0; i < n->n_ifs; i++) {
+        struct net_if *nif = &n->ifs[i];
+        if (unlikely(nif->announce_due)) {
+            nif->announce_due = false;
+            arp_announce(n, nif);
+        }
+        netif_flush(nif);
+    }
+    if (n->env.dead_head) {
+        conns_prune_ready(n);
+        conns_reap(n);
+    }
+}
+
+uint64_t net_next_us(const struct net *n)
+{
+    return wheel_next_us(&n->env.wheel);
+}
+
+bool net_has_work(const struct net *n)
+{
+    if (n->env.out_head || n->env.dead_head)
+        return true;
+    for (unsigned i = 0; i < n->n_ifs; i++)
+        if (n->ifs[i].n_tx > 0 || n->ifs[i].announce_due)
+            return true;
+    return false;
+}
+
+size_t net_n_conns(const struct net *n)
+{
+    return n->conns.n_used + n->half_opens.n_used - n->n_forgotten;
+}
+
+/* ---- for monitors --------------------------------------------------------------------------- */
+
+static struct stream *stream_of(struct flow *f, bool is_rcv)
+{
+    if (f->kind != FLOW_CONN)
+        return NULL;
+    struct tcp_conn *c = conn_of_flow(f);
+    return is_rcv ? &c->rcv : &c->snd;
+}
+
+void net_flow_set_hist(struct flow *f, bool is_rcv, uint32_t bytes)
+{
+    struct stream *s = stream_of(f, is_rcv);
+    if (s)
+        stream_set_hist(s, bytes);
+}
+
+void net_flow_set_policy(struct flow *f, bool is_rcv, enum stream_policy p)
+{
+    struct stream *s = stream_of(f, is_rcv);
+    if (s)
+        s->policy = (uint8_t)p;
+}
+
+void net_flow_reset(struct net *n, struct flow *f)
+{
+    if (f->kind == FLOW_CONN) {
+        tcp_abort(&n->env, conn_of_flow(f), HOOK_END_RESET_BY_MONITOR, ECONNRESET);
+    } else if (f->kind == FLOW_HALF_OPEN) {
+        struct tcp_half_open *h = (struct tcp_half_open *)(void *)f;
+        f->marks |= NET_MARK_RESET;
+        wheel_arm(&n->env.wheel, &h->timer, 0);
+    }
+}
+
+void net_flow_detach(struct flow *f)
+{
+    if (f->kind == FLOW_CONN)
+        conn_of_flow(f)->mon = NULL;
+    else if (f->kind == FLOW_HALF_OPEN)
+        ((struct tcp_half_open *)(void *)f)->mon = NULL;
+}

@@ -1,0 +1,278 @@
+/*
+ * Packets in. A burst is gone through twice: first every packet is parsed and its flow's place in
+ * the table prefetched, then each goes to whoever takes it. What is not for us is counted and
+ * dropped.
+ *
+ * A segment goes to its connection, its half-open record, its TIME_WAIT record, a listener, or to
+ * nobody: then it is answered with a RST.
+ */
+#include "mtcp/net/packet_in.h"
+
+#include "mtcp/net/arp.h"
+#include "mtcp/net/conn_end.h"
+#include "mtcp/net/half_open.h"
+#include "mtcp/net/icmp.h"
+#include "mtcp/net/listener.h"
+#include "mtcp/net/netif.h"
+#include "mtcp/net/packet_out.h"
+#include "mtcp/net/time_wait.h"
+#include "mtcp/tcp/state.h"
+
+#include <errno.h>
+
+#define PREFETCH_AHEAD 3u
+
+/* ---- the monitor's view --------------------------------------------------------------------- */
+
+struct hook_seg rx_hook_seg(const struct net *n, const struct rx *x)
+{
+    return (struct hook_seg){
+        .dir = HOOK_IN,
+        .seg = x->p.kind == PACKET_TCP ? &x->p.seg : NULL,
+        .frame = x->pkt->data,
+        .frame_len = x->p.frame_len,
+        .l3_off = x->p.l3_off,
+        .l4_off = x->p.l4_off,
+        .netif = x->nif->index,
+        .now_us = n->env.now_us,
+    };
+}
+
+void rx_orphan(struct net *n, const struct rx *x)
+{
+    if (likely(!n->env.hooks))
+        return;
+    struct hook_seg hs = rx_hook_seg(n, x);
+    n->env.hooks->orphan(n->env.mon, &hs, &x->p);
+}
+
+static struct hook_seg conn_hook_seg(const struct net *n, const struct tcp_conn *c,
+                                     const struct rx *x)
+{
+    struct hook_seg hs = rx_hook_seg(n, x);
+    const struct seg *s = &x->p.seg;
+    hs.accepted = tcp_acceptable(&n->env, c, s);
+    if (c->flags & TCF_IRS) {
+        hs.has_off = true;
+        hs.off = off_of_seq(c->irs, s->seq, (tcp_off_t)stream_next(&c->rcv));
+    } else if (s->flags & TCP_SYN) {
+        hs.has_off = true;
+        hs.off = -1;
+    }
+    return hs;
+}
+
+/* ---- segments of nobody --------------------------------------------------------------------- */
+
+static void tcp_to_nobody(struct net *n, const struct rx *x)
+{
+    const struct seg *s = &x->p.seg;
+    if (unlikely(!netif_addr_is_host(&s->tuple.remote) || !netif_addr_is_host(&s->tuple.local) ||
+                 netif_owns(n, &s->tuple.remote))) {
+        x->nif->rx_not_ours++; /* silently (RFC 9293 MUST-57, RFC 1122 4.2.3.10) */
+        return;
+    }
+    if ((s->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN) {
+        struct net_listener *l = listener_find(n, &s->tuple.local, s->tuple.local_port);
+        if (l) {
+            half_open_begin(n, l, x);
+            return;
+        }
+    }
+    n->stats.orphan_segs++;
+    rx_orphan(n, x);
+    segment_reset(n, NULL, s);
+}
+
+/* ---- segments of connections ---------------------------------------------------------------- */
+
+/* The tuple begins anew: the old connection ends first, with its monitor told. */
+static void conn_superseded(struct net *n, struct tcp_conn *c, const struct rx *x)
+{
+    conn_die(&n->env, c, HOOK_END_FIN, 0);
+    conn_forget(n, c);
+    tcp_to_nobody(n, x);
+}
+
+static void conn_after_input(struct net *n, struct tcp_conn *c, const struct rx *x, unsigned what)
+{
+    if (what & (TCP_IN_DIED | TCP_IN_TIME_WAIT))
+        n->prune_ready = true;
+    if (what & TCP_IN_RESET)
+        segment_reset(n, &c->mon, &x->p.seg);
+    if ((what & TCP_IN_TIME_WAIT) && c->mon)
+        mon_time_wait_add(n, c);
+    if (what & TCP_IN_NEW_SYN)
+        conn_superseded(n, c, x);
+}
+
+void rx_give_to_conn(struct net *n, struct tcp_conn *c, const struct rx *x,
+                     const struct hook_seg *hs)
+{
+    unsigned what = tcp_input(&n->env, c, &x->p.seg);
+    if (unlikely(hs != NULL)) {
+        if (c->mon)
+            n->env.hooks->pkt_done(n->env.mon, c->mon, hs);
+        tcp_run_queued(&n->env, c);
+    }
+    if (unlikely(what & (TCP_IN_RESET | TCP_IN_DIED | TCP_IN_TIME_WAIT | TCP_IN_NEW_SYN)))
+        conn_after_input(n, c, x, what);
+}
+
+/* A SYN in TIME_WAIT that begins a new connection belongs to that one: the old one's monitor does
+ * not see it. Otherwise nothing has moved but an ACK that is due. */
+static bool syn_supersedes(struct net *n, struct tcp_conn *c, const struct rx *x)
+{
+    if (c->state != TCPS_TIME_WAIT || !(x->p.seg.flags & TCP_SYN))
+        return false;
+    if (!(tcp_input(&n->env, c, &x->p.seg) & TCP_IN_NEW_SYN))
+        return false;
+    conn_superseded(n, c, x);
+    return true;
+}
+
+static void tcp_to_monitored(struct net *n, struct tcp_conn *c, const struct rx *x)
+{
+    if (syn_supersedes(n, c, x))
+        return;
+    struct hook_seg hs = conn_hook_seg(n, c, x);
+    if (n->env.hooks->pkt(n->env.mon, c->mon, &hs) == HOOK_DROP) {
+        n->stats.hook_drops++;
+        tcp_run_queued(&n->env, c);
+        return;
+    }
+    rx_give_to_conn(n, c, x, &hs);
+}
+
+static void tcp_to_conn(struct net *n, struct tcp_conn *c, const struct rx *x)
+{
+    if (unlikely(c->flags & TCF_DEAD)) { /* since this burst began */
+        conn_forget(n, c);
+        tcp_to_nobody(n, x);
+    } else if (unlikely(c->mon != NULL)) {
+        tcp_to_monitored(n, c, x);
+    } else {
+        rx_give_to_conn(n, c, x, NULL);
+    }
+}
+
+static void tcp_in(struct net *n, const struct rx *x)
+{
+    struct flow *f = flow_table_find(n->flows, &x->p.seg.tuple, x->hash);
+    if (likely(f && f->kind == FLOW_CONN))
+        tcp_to_conn(n, conn_of_flow(f), x);
+    else if (!f)
+        tcp_to_nobody(n, x);
+    else if (f->kind == FLOW_HALF_OPEN)
+        half_open_in(n, (struct tcp_half_open *)(void *)f, x);
+    else if (time_wait_in(n, (struct tcp_time_wait *)(void *)f, x))
+        tcp_to_nobody(n, x);
+}
+
+/* ---- packets -------------------------------------------------------------------------------- */
+
+static void packet_in(struct net *n, const struct rx *x)
+{
+    switch (x->p.kind) {
+    case PACKET_TCP:
+        tcp_in(n, x);
+        return;
+    case PACKET_ARP:
+        rx_orphan(n, x);
+        arp_in(n, x->nif, &x->p);
+        return;
+    case PACKET_ICMP_ECHO:
+    case PACKET_ICMP_ERROR:
+        rx_orphan(n, x);
+        icmp_in(n, x);
+        return;
+    case PACKET_FRAGMENT:
+        n->stats.fragments_dropped++;
+        rx_orphan(n, x);
+        return;
+    case PACKET_OTHER:
+        rx_orphan(n, x);
+        return;
+    }
+}
+
+static bool mac_eq(const struct mac_addr *a, const struct mac_addr *b)
+{
+    return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+/* Is the packet addressed to this host? ARP also to everybody. */
+static bool is_for_us(const struct net *n, const struct rx *x)
+{
+    if (unlikely(!mac_eq(&x->p.eth_dst, &x->nif->mac)))
+        return x->p.kind == PACKET_ARP && (x->p.eth_dst.b[0] & 1);
+    if (likely(x->p.kind == PACKET_TCP))
+        return likely(ip_addr_eq(&x->p.dst, &x->nif->addr)) || netif_owns(n, &x->p.dst);
+    return true;
+}
+
+/* The first pass over one packet: false when there is nothing more to do with it. */
+static bool rx_parse(struct net *n, struct rx *x)
+{
+    struct net_if *nif = x->nif;
+    nif->rx_bytes += x->pkt->len;
+    if (unlikely(x->pkt->flags & MTCP_PKT_RX_CSUM_BAD)) {
+        nif->rx_bad_csum++;
+        return false;
+    }
+    enum packet_csum csum =
+        x->pkt->flags & MTCP_PKT_RX_CSUM_GOOD ? PACKET_CSUM_GOOD : PACKET_CSUM_UNKNOWN;
+    int err = packet_parse(&x->p, x->pkt->data, x->pkt->len, csum);
+    if (unlikely(err)) {
+        *(err == -EILSEQ ? &nif->rx_bad_csum : &nif->rx_malformed) += 1;
+        return false;
+    }
+    if (unlikely(!is_for_us(n, x))) {
+        nif->rx_not_ours++;
+        return false;
+    }
+    if (likely(x->p.kind == PACKET_TCP)) {
+        x->hash = flow_table_hash(n->flows, &x->p.seg.tuple);
+        flow_table_prefetch(n->flows, x->hash);
+    }
+    return true;
+}
+
+static void rx_prefetch_flow(const struct net *n, const struct rx *x)
+{
+    if (likely(x->pkt && x->p.kind == PACKET_TCP))
+        flow_table_prefetch_flow(n->flows, x->hash);
+}
+
+/* A burst of one interface. */
+static unsigned netif_rx(struct net *n, struct net_if *nif)
+{
+    struct mtcp_pkt *pkts[IO_BURST];
+    struct rx rx[IO_BURST];
+    unsigned n_pkts = nif->io->rx_burst(nif->io, pkts, IO_BURST);
+    for (unsigned i = 0; i < n_pkts; i++) {
+        rx[i].pkt = pkts[i];
+        rx[i].nif = nif;
+        if (unlikely(!rx_parse(n, &rx[i])))
+            rx[i].pkt = NULL;
+    }
+    for (unsigned i = 0; i < PREFETCH_AHEAD && i < n_pkts; i++)
+        rx_prefetch_flow(n, &rx[i]);
+    for (unsigned i = 0; i < n_pkts; i++) {
+        if (i + PREFETCH_AHEAD < n_pkts)
+            rx_prefetch_flow(n, &rx[i + PREFETCH_AHEAD]);
+        if (likely(rx[i].pkt != NULL))
+            packet_in(n, &rx[i]);
+        nif->io->free(nif->io, pkts[i]);
+    }
+    nif->rx_packets += n_pkts;
+    return n_pkts;
+}
+
+unsigned net_rx(struct net *n)
+{
+    unsigned n_pkts = 0;
+    for (unsigned i = 0; i < n->n_ifs; i++)
+        n_pkts += netif_rx(n, &n->ifs[i]);
+    return n_pkts;
+}

@@ -1,0 +1,178 @@
+/* Monitored connections. */
+#include "mos/conns.h"
+
+#include "mos/mon_opt.h"
+#include "mos/passive.h"
+
+#include <string.h>
+
+void mon_conn_due(struct mon_conn *c)
+{
+    if (!list_is_linked(&c->due))
+        list_push_tail(&c->mon->due, &c->due);
+}
+
+/* ---- watches --------------------------------------------------------------------------------- */
+
+static void watch_inherit(struct watch *w, struct mon_passive *p)
+{
+    w->passive = p;
+    w->set = cb_set_get(p->set);
+    for (int side = 0; side < SIDES; side++) {
+        if (p->hist[side] > 0)
+            w->hist[side] = (uint32_t)p->hist[side];
+        w->no_peek[side] = p->hist[side] == 0;
+        if (p->policy[side] >= 0)
+            w->conn->host[side].policy = (uint8_t)p->policy[side];
+    }
+}
+
+/* An active socket, at *at in the connection's list; NULL: no memory or no id. */
+static struct watch *watch_create(struct mon_conn *c, struct mon_passive *p, struct watch **at)
+{
+    struct mon *m = c->mon;
+    struct watch *w = pool_get(&m->watches);
+    if (!w)
+        return NULL;
+    memset(w, 0, sizeof(*w));
+    w->sock = m->sv->sock_alloc(m->ctx, MOS_SOCK_MONITOR_STREAM_ACTIVE, &mon_active_ops, w);
+    if (w->sock < 0) {
+        pool_put(&m->watches, w);
+        return NULL;
+    }
+    w->conn = c;
+    watch_inherit(w, p);
+    list_push_tail(&p->watches, &w->of_passive);
+    *at = w;
+    return w;
+}
+
+static void watch_unlink(struct watch *w)
+{
+    struct watch **at = &w->conn->watches;
+    while (*at != w)
+        at = &(*at)->next;
+    *at = w->next;
+    list_del(&w->of_passive);
+}
+
+void watch_free(struct watch *w)
+{
+    struct mon_conn *c = w->conn;
+    struct mon *m = c->mon;
+    const uint32_t hist[SIDES] = {w->hist[0], w->hist[1]};
+    watch_unlink(w);
+    m->sv->sock_free(m->ctx, w->sock);
+    cb_set_put(&m->sets, w->set);
+    pool_put(&m->watches, w);
+    for (int side = 0; side < SIDES; side++)
+        if (hist[side] > 0)
+            mon_conn_apply_hist(c, side);
+    if (!c->watches)
+        mon_conn_due(c);
+}
+
+/* ---- what is asked of the endpoint ----------------------------------------------------------- */
+
+void mon_conn_apply_hist(struct mon_conn *c, int side)
+{
+    uint32_t most = 0;
+    if (!c->flow)
+        return;
+    for (const struct watch *w = c->watches; w; w = w->next)
+        if (w->hist[side] > most)
+            most = w->hist[side];
+    c->mon->sv->set_hist(c->mon->ctx, c->flow, side == c->real, most);
+}
+
+void mon_conn_apply_policy(struct mon_conn *c, int side)
+{
+    if (side == c->real) /* of what is sent there are no two copies */
+        c->mon->sv->set_policy(c->mon->ctx, c->flow, true,
+                               (enum stream_policy)c->host[side].policy);
+}
+
+static bool any_hist(const struct mon_conn *c, int side)
+{
+    for (const struct watch *w = c->watches; w; w = w->next)
+        if (w->hist[side] > 0)
+            return true;
+    return false;
+}
+
+void mon_conn_apply(struct mon_conn *c)
+{
+    for (int side = 0; side < SIDES; side++) {
+        if (any_hist(c, side))
+            mon_conn_apply_hist(c, side);
+        if (c->host[side].policy != MOS_OVERLAP_POLICY_FIRST)
+            mon_conn_apply_policy(c, side);
+    }
+}
+
+/* ---- connections ----------------------------------------------------------------------------- */
+
+static struct mon_conn *conn_alloc(struct mon *m, struct flow *flow, const struct hook_seg *syn)
+{
+    struct mon_conn *c = pool_get(&m->conns);
+    if (!c)
+        return NULL;
+    memset(c, 0, sizeof(*c));
+    list_node_init(&c->due);
+    c->mon = m;
+    c->flow = flow;
+    c->is_starting = c->verdict_given = true;
+    c->real = syn->dir == HOOK_IN ? MOS_SIDE_SVR : MOS_SIDE_CLI;
+    c->host[MOS_SIDE_CLI].state = MOS_TCPS_CLOSED;
+    c->host[MOS_SIDE_SVR].state = MOS_TCPS_LISTEN;
+    c->last_active_us = syn->now_us;
+    return c;
+}
+
+static void conn_add_watch(struct mon_conn *c, struct mon_passive *p)
+{
+    struct watch **at = &c->watches;
+    while (*at)
+        at = &(*at)->next;
+    if (!watch_create(c, p, at))
+        c->mon->n_missed_conns++;
+}
+
+struct mon_conn *mon_conn_create(struct mon *m, struct flow *flow, const struct hook_seg *syn)
+{
+    struct mon_conn *c = NULL;
+    LIST_FOREACH (n, &m->passives) {
+        struct mon_passive *p = container_of(n, struct mon_passive, node);
+        if (!passive_wants(p, syn))
+            continue;
+        if (!c)
+            c = conn_alloc(m, flow, syn);
+        if (c)
+            conn_add_watch(c, p);
+        else
+            m->n_missed_conns++;
+    }
+    if (c && !c->watches) {
+        mon_conn_free(c);
+        return NULL;
+    }
+    if (c)
+        mon_conn_apply(c);
+    return c;
+}
+
+void mon_conn_free(struct mon_conn *c)
+{
+    struct mon *m = c->mon;
+    c->flow = NULL;
+    while (c->watches)
+        watch_free(c->watches);
+    list_del(&c->due);
+    pool_put(&m->conns, c);
+}
+
+void mon_conn_let_go(struct mon_conn *c)
+{
+    c->mon->sv->detach(c->mon->ctx, c->flow);
+    mon_conn_free(c);
+}

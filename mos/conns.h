@@ -1,0 +1,30 @@
+/* The record of a monitored connection and its active sockets: made, policed, freed. */
+#ifndef MOS_CONNS_H
+#define MOS_CONNS_H
+
+#include "mos/mon.h"
+
+/* The record of the connection whose first SYN this is, with a watch for every passive socket that
+ * wants it; NULL when none does or there is no memory. */
+struct mon_conn *mon_conn_create(struct mon *m, struct flow *flow, const struct hook_seg *syn);
+
+/* Ends all its active sockets and frees it. */
+void mon_conn_free(struct mon_conn *c);
+
+/* The same while the endpoint holds it as its handle: which it forgets. Not inside a packet's
+ * hooks. */
+void mon_conn_let_go(struct mon_conn *c);
+
+/* Frees an active socket; a connection that has none any more is let go in the next turn. */
+void watch_free(struct watch *w);
+
+/* Looks at it in the next turn(). */
+void mon_conn_due(struct mon_conn *c);
+
+/* Tells the endpoint how much history the watches want and which overlap policy holds: one of them
+ * after a change, all that is off the defaults for a new record. */
+void mon_conn_apply_hist(struct mon_conn *c, int side);
+void mon_conn_apply_policy(struct mon_conn *c, int side);
+void mon_conn_apply(struct mon_conn *c);
+
+#endif

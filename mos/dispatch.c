@@ -1,0 +1,183 @@
+/* Delivery of events, and what waits for its end. */
+#include "mos/dispatch.h"
+
+#include "mos/conns.h"
+#include "mos/passive.h"
+
+#include <errno.h>
+
+/* A callback set that will be replaced when no callback runs. */
+struct change {
+    struct list_node node;
+    struct cb_set **at, *set;
+};
+
+/* ---- settling -------------------------------------------------------------------------------- */
+
+static void settle_changes(struct mon *m)
+{
+    struct list_node *n;
+    while ((n = list_pop_head(&m->changes)) != NULL) {
+        struct change *c = container_of(n, struct change, node);
+        cb_set_put(&m->sets, *c->at);
+        *c->at = c->set;
+        mem_free(m->mem, c, sizeof(*c));
+    }
+}
+
+static void settle_closed(struct mon *m)
+{
+    LIST_FOREACH_SAFE (n, &m->passives) {
+        struct mon_passive *p = container_of(n, struct mon_passive, node);
+        if (p->is_closed)
+            passive_free(p);
+    }
+    m->has_closed = false;
+}
+
+static void settle(struct mon *m)
+{
+    struct list_node *n;
+    settle_changes(m);
+    while ((n = list_pop_head(&m->stopped)) != NULL)
+        watch_free(container_of(n, struct watch, of_passive));
+    if (m->has_closed)
+        settle_closed(m);
+    if (m->frame) {
+        mem_free(m->mem, m->frame, m->frame_room);
+        m->frame = NULL;
+    }
+}
+
+static void enter(struct mon *m)
+{
+    m->depth++;
+}
+
+static void leave(struct mon *m)
+{
+    if (--m->depth == 0)
+        settle(m);
+}
+
+/* ---- delivery -------------------------------------------------------------------------------- */
+
+static void call(struct mon *m, struct mon_dispatch *d, int sock, callback_t cb)
+{
+    filter_arg_t arg = {0};
+    int saved = errno;
+    d->outer = m->now;
+    m->now = d;
+    m->sv->user_begin(m->ctx);
+    cb(m->ctx, sock, d->side, slot_event(d->slot), &arg);
+    m->sv->user_end(m->ctx);
+    m->now = d->outer;
+    errno = saved;
+}
+
+static bool watch_wants(const struct watch *w, const struct mon_dispatch *d)
+{
+    if (w->stopped[d->side])
+        return false;
+    if (d->slot != SLOT_ERROR || d->error != HOOK_OVERRUN)
+        return true;
+    return !w->no_peek[d->side] && w->peek[d->side] < d->overrun_to;
+}
+
+void mon_dispatch(struct mon *m, struct mon_dispatch *d)
+{
+    enter(m);
+    for (struct watch *w = d->conn->watches; w; w = w->next) {
+        callback_t cb = cb_set_find(w->set, d->slot);
+        if (cb && watch_wants(w, d))
+            call(m, d, w->sock, cb);
+    }
+    leave(m);
+}
+
+void mon_dispatch_orphan(struct mon *m, const struct hook_seg *s, const struct packet *p)
+{
+    struct mon_dispatch d = {.slot = SLOT_ORPHAN, .side = MOS_SIDE_BOTH, .seg = s};
+    enter(m);
+    LIST_FOREACH (n, &m->passives) {
+        d.passive = container_of(n, struct mon_passive, node);
+        callback_t cb = cb_set_find(d.passive->set, SLOT_ORPHAN);
+        if (cb && !d.passive->is_closed && filter_match(d.passive->orphan, s, p))
+            call(m, &d, d.passive->sock, cb);
+    }
+    leave(m);
+}
+
+/* ---- changes --------------------------------------------------------------------------------- */
+
+static struct change *change_of(const struct mon *m, struct cb_set *const *set)
+{
+    LIST_FOREACH (n, &m->changes) {
+        struct change *c = container_of(n, struct change, node);
+        if (c->at == set)
+            return c;
+    }
+    return NULL;
+}
+
+struct cb_set *mon_set_next(const struct mon *m, struct cb_set *const *set)
+{
+    const struct change *c = change_of(m, set);
+    return c ? c->set : *set;
+}
+
+static struct change *change_add(struct mon *m, struct cb_set **set)
+{
+    struct change *c = mem_alloc(m->mem, sizeof(*c));
+    if (!c)
+        return NULL;
+    c->at = set;
+    c->set = cb_set_get(*set);
+    list_push_tail(&m->changes, &c->node);
+    return c;
+}
+
+int mon_set_change(struct mon *m, struct cb_set **set, enum mon_slot slot, callback_t cb)
+{
+    struct cb_set **at = set;
+    if (m->depth > 0) {
+        struct change *c = change_of(m, set);
+        if (!c)
+            c = change_add(m, set);
+        if (!c)
+            return -ENOMEM;
+        at = &c->set;
+    }
+    struct cb_set *next;
+    int rc = cb_set_with(&m->sets, *at, slot, cb, &next);
+    if (rc != 0)
+        return rc;
+    cb_set_put(&m->sets, *at);
+    *at = next;
+    return 0;
+}
+
+void watch_stop(struct watch *w)
+{
+    struct mon *m = w->conn->mon;
+    w->stopped[MOS_SIDE_CLI] = w->stopped[MOS_SIDE_SVR] = true;
+    if (m->depth == 0) {
+        watch_free(w);
+        return;
+    }
+    list_del(&w->of_passive);
+    list_push_tail(&m->stopped, &w->of_passive);
+}
+
+void passive_stop(struct mon_passive *p)
+{
+    struct mon *m = p->mon;
+    p->is_closed = true;
+    m->sv->sock_free(m->ctx, p->sock);
+    while (!list_is_empty(&p->watches))
+        watch_stop(container_of(p->watches.next, struct watch, of_passive));
+    if (m->depth == 0)
+        passive_free(p);
+    else
+        m->has_closed = true; /* it stays where it is: a loop may stand on it */
+}

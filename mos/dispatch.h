@@ -1,0 +1,46 @@
+/*
+ * Calls callbacks: one event, at one hook point, for one side, to every monitor of a connection in
+ * creation order. What callbacks ask for and can't have while they run (changed sets, sockets that
+ * end) is carried out when the outermost dispatch is done.
+ */
+#ifndef MOS_DISPATCH_H
+#define MOS_DISPATCH_H
+
+#include "mos/mon.h"
+
+/* What is being delivered. The caller fills the first part; `now` of the monitor points to it. */
+struct mon_dispatch {
+    struct mon_conn *conn; /* NULL: an orphan */
+    enum mon_slot slot;
+    int side;
+    const struct hook_seg *seg; /* the packet; NULL: none */
+    bool is_verdict;            /* the packet may be dropped */
+    enum hook_error error;      /* SLOT_ERROR */
+    uint64_t overrun_to;        /* HOOK_OVERRUN: only to those that have not peeked below this */
+    /* answers and links */
+    bool drop;
+    struct mon_passive *passive; /* an orphan's monitor */
+    struct mon_dispatch *outer;
+};
+
+/* To every monitor of d->conn. */
+void mon_dispatch(struct mon *m, struct mon_dispatch *d);
+
+/* A packet of no connection, to every passive socket that wants it. */
+void mon_dispatch_orphan(struct mon *m, const struct hook_seg *s, const struct packet *p);
+
+/* `*set` becomes the set with another callback: at once, or when the running dispatch is done.
+ * 0 or -ENOMEM. */
+MUST_CHECK int mon_set_change(struct mon *m, struct cb_set **set, enum mon_slot slot,
+                              callback_t cb);
+
+/* The set that *set will be. */
+struct cb_set *mon_set_next(const struct mon *m, struct cb_set *const *set);
+
+/* Ends an active socket: no event any more, the id is free when the running callback returns. */
+void watch_stop(struct watch *w);
+
+/* The same for a passive one and all its active ones; its own id is free at once. */
+void passive_stop(struct mon_passive *p);
+
+#endif

@@ -1,0 +1,15 @@
+/* The packet of the running callback: looking at it, and the verdict on it. */
+#ifndef MOS_LASTPKT_H
+#define MOS_LASTPKT_H
+
+#include "mos/mon.h"
+
+/* mtcp_getlastpkt of a connection's packet, or of the orphan that `p` is being shown: 0 or -errno
+ * (ENODATA, ENOMEM). One of c and p is given. */
+MUST_CHECK int lastpkt_get(struct mon *m, const struct mon_conn *c, const struct mon_passive *p,
+                           struct pkt_info *out);
+
+/* mtcp_setlastpkt: 0, -EINVAL (option), -ENODATA, -EPERM (not the verdict step, or not allowed). */
+MUST_CHECK int lastpkt_set(struct mon *m, const struct mon_conn *c, int option);
+
+#endif

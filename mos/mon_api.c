@@ -1,0 +1,156 @@
+/* The monitor's public calls (mos_api.h): who calls, on which socket, and then the module that does
+ * it. Calls that every socket has (options, close, addresses) are in mon_opt.c. */
+#include "mos/dispatch.h"
+#include "mos/lastpkt.h"
+#include "mos/monitor.h"
+#include "mos/passive.h"
+#include "mos/peek.h"
+
+#include <errno.h>
+
+/* 0, or -1 and errno. */
+static int answer(int rc)
+{
+    if (rc == 0)
+        return 0;
+    errno = -rc;
+    return -1;
+}
+
+/* ---- sockets by handle and id ---------------------------------------------------------------- */
+
+static struct watch *watch_of(mctx_t mctx, int sock)
+{
+    struct mon *m = hook_monitor_of(mctx);
+    return m ? mon_watch(m, sock, ENOTSOCK) : NULL;
+}
+
+static struct mon *sock_of(mctx_t mctx, int sock, struct mon_sock *s)
+{
+    struct mon *m = hook_monitor_of(mctx);
+    return m && mon_sock_find(m, sock, s) == 0 ? m : NULL;
+}
+
+/* ---- scope and callbacks --------------------------------------------------------------------- */
+
+int mtcp_bind_monitor_filter(mctx_t mctx, int sock, monitor_filter_t ft)
+{
+    struct mon *m = hook_monitor_of(mctx);
+    struct mon_passive *p = m ? mon_passive(m, sock, ENOTSOCK) : NULL;
+    return p ? answer(passive_bind(p, ft)) : -1;
+}
+
+int mtcp_register_callback(mctx_t mctx, int sock, event_t event, int hook_point, callback_t cb)
+{
+    struct mon_sock s;
+    struct mon *m = sock_of(mctx, sock, &s);
+    return m ? answer(mon_sock_register(m, &s, slot_find(event, hook_point), cb)) : -1;
+}
+
+int mtcp_unregister_callback(mctx_t mctx, int sock, event_t event, int hook_point)
+{
+    struct mon_sock s;
+    struct mon *m = sock_of(mctx, sock, &s);
+    return m ? answer(mon_sock_unregister(m, &s, slot_find(event, hook_point))) : -1;
+}
+
+void mtcp_set_uctx(mctx_t mctx, int sock, void *uctx)
+{
+    struct mon_sock s;
+    if (sock_of(mctx, sock, &s))
+        *(s.watch ? &s.watch->uctx : &s.passive->uctx) = uctx;
+}
+
+void *mtcp_get_uctx(mctx_t mctx, int sock)
+{
+    struct mon_sock s;
+    if (!sock_of(mctx, sock, &s))
+        return NULL;
+    return s.watch ? s.watch->uctx : s.passive->uctx;
+}
+
+int mtcp_get_passive(mctx_t mctx, int sock)
+{
+    const struct watch *w = watch_of(mctx, sock);
+    return w ? w->passive->sock : -1;
+}
+
+/* ---- bytes ----------------------------------------------------------------------------------- */
+
+ssize_t mtcp_peek(mctx_t mctx, int sock, int side, char *buf, size_t len)
+{
+    struct watch *w = watch_of(mctx, sock);
+    return w ? watch_peek(w, side, buf, len) : -1;
+}
+
+ssize_t mtcp_ppeek(mctx_t mctx, int sock, int side, char *buf, size_t len, uint64_t off)
+{
+    struct mon *m = hook_monitor_of(mctx);
+    struct watch *w = m ? mon_watch(m, sock, ESOCKTNOSUPPORT) : NULL;
+    return w ? watch_ppeek(w, side, buf, len, off) : -1;
+}
+
+ssize_t mtcp_peek_iov(mctx_t mctx, int sock, int side, struct iovec iov[2])
+{
+    struct watch *w = watch_of(mctx, sock);
+    return w ? watch_peek_iov(w, side, iov) : -1;
+}
+
+ssize_t mtcp_peek_consume(mctx_t mctx, int sock, int side, size_t len)
+{
+    struct watch *w = watch_of(mctx, sock);
+    return w ? watch_peek_consume(w, side, len) : -1;
+}
+
+/* ---- packets --------------------------------------------------------------------------------- */
+
+/* Of an active socket, or of a passive one whose orphan callback runs. */
+int mtcp_getlastpkt(mctx_t mctx, int sock, int side, struct pkt_info *p)
+{
+    struct mon_sock s;
+    struct mon *m = sock_of(mctx, sock, &s);
+    if (!m)
+        return -1;
+    if (s.passive && (!m->now || m->now->passive != s.passive))
+        return answer(-ENOTSOCK);
+    if (!p)
+        return answer(-EFAULT);
+    if (s.watch && !side_is_one(side))
+        return answer(-EINVAL);
+    return answer(lastpkt_get(m, s.watch ? s.watch->conn : NULL, s.passive, p));
+}
+
+/* Of the changes, only the verdict. */
+int mtcp_setlastpkt(mctx_t mctx, int sock, int side, off_t offset, byte *data, uint16_t datalen,
+                    int option)
+{
+    struct watch *w = watch_of(mctx, sock);
+    (void)offset;
+    if (!w)
+        return -1;
+    if (!data && datalen > 0 && (option & (MOS_OVERWRITE | MOS_INSERT)))
+        return answer(-EFAULT);
+    if (!side_is_one(side))
+        return answer(-EINVAL);
+    return answer(lastpkt_set(w->conn->mon, w->conn, option));
+}
+
+int mtcp_reset_conn(mctx_t mctx, int sock)
+{
+    const struct watch *w = watch_of(mctx, sock);
+    if (!w)
+        return -1;
+    const struct mon_conn *c = w->conn;
+    if (c->end_reason || (c->host[c->real].state == MOS_TCPS_CLOSED && !c->is_starting))
+        return answer(-ENOTCONN);
+    c->mon->sv->reset(c->mon->ctx, c->flow);
+    return 0;
+}
+
+/* ---- time ------------------------------------------------------------------------------------ */
+
+uint32_t mtcp_cb_get_ts(mctx_t mctx)
+{
+    const struct mon *m = hook_monitor_of(mctx);
+    return m ? (uint32_t)m->sv->now_us(m->ctx) : 0;
+}

@@ -1,0 +1,392 @@
+/* The order of events. */
+#include "mos/order.h"
+
+#include "mos/conns.h"
+#include "mos/dispatch.h"
+#include "mos/edges.h"
+#include "mos/peer.h"
+
+static int side_of_sender(const struct mon_conn *c, const struct hook_seg *s)
+{
+    return s->dir == HOOK_OUT ? c->real : side_other(c->real);
+}
+
+static void fire(struct mon_conn *c, enum mon_slot slot, int side, const struct hook_seg *s)
+{
+    struct mon_dispatch d = {.conn = c, .slot = slot, .side = side, .seg = s};
+    mon_dispatch(c->mon, &d);
+}
+
+/* ---- new data -------------------------------------------------------------------------------- */
+
+static void new_data(struct mon_conn *c, int side)
+{
+    struct mon_edges e;
+    mon_edges(c, side, &e);
+    if (e.next == c->host[side].told)
+        return;
+    c->host[side].told = e.next;
+    fire(c, SLOT_NEW_DATA, side, NULL);
+}
+
+static void new_data_both(struct mon_conn *c)
+{
+    new_data(c, MOS_SIDE_CLI);
+    new_data(c, MOS_SIDE_SVR);
+}
+
+/* ---- states of the real side ----------------------------------------------------------------- */
+
+/* The endpoint moved: to be reported with the packet that belongs to it. */
+static void pending_add(struct mon_conn *c, uint8_t to)
+{
+    struct moves *p = &c->pending;
+    uint8_t last = p->n ? p->to[p->n - 1] : c->host[c->real].state;
+    if (to != last && p->n < MOVES_MAX)
+        p->to[p->n++] = to;
+}
+
+/* Does the application cause it, so that the SYN or FIN that goes out reports it? */
+static bool waits_for_segment(uint8_t state)
+{
+    return state == MOS_TCPS_SYN_SENT || state == MOS_TCPS_FIN_WAIT_1 || state == MOS_TCPS_LAST_ACK;
+}
+
+/* Takes the first n. */
+static struct moves pending_take(struct mon_conn *c, uint8_t n)
+{
+    struct moves first = c->pending, rest = {0};
+    for (uint8_t i = n; i < first.n; i++)
+        rest.to[rest.n++] = first.to[i];
+    first.n = n;
+    c->pending = rest;
+    return first;
+}
+
+/* What a received segment caused. A move does not overtake an earlier one: what the application
+ * caused before is reported first, though its segment is still to come. */
+static struct moves pending_of_received(struct mon_conn *c)
+{
+    uint8_t n = c->pending.n;
+    while (n > 0 && waits_for_segment(c->pending.to[n - 1]))
+        n--;
+    return pending_take(c, n);
+}
+
+/* What a segment that goes out reports. */
+static struct moves pending_of_sent(struct mon_conn *c, const struct seg *seg)
+{
+    uint8_t highest = MOS_TCPS_CLOSED, n = 0;
+    if (seg->flags & TCP_FIN)
+        highest = MOS_TCPS_TIME_WAIT;
+    else if (seg->flags & TCP_SYN)
+        highest = MOS_TCPS_SYN_RCVD;
+    while (n < c->pending.n && c->pending.to[n] <= highest && c->pending.to[n] != MOS_TCPS_CLOSED)
+        n++;
+    return pending_take(c, n);
+}
+
+/* The record of a connection begins before a hook can tell of its first move. */
+static void pending_of_first_syn(struct mon_conn *c)
+{
+    struct tcp_flow_view v;
+    c->mon->sv->view(c->mon->ctx, c->flow, &v);
+    if (v.state == MOS_TCPS_SYN_SENT || v.state == MOS_TCPS_SYN_RCVD)
+        pending_add(c, v.state);
+}
+
+/* ---- states of the emulated side ------------------------------------------------------------- */
+
+static unsigned events_of_sender(const struct seg *seg)
+{
+    unsigned ev = 0;
+    if (seg->flags & TCP_RST)
+        return PEER_BIT(PEER_RST);
+    if (seg->flags & TCP_SYN)
+        ev |= PEER_BIT(PEER_SENT_SYN);
+    else if (seg->flags & TCP_FIN)
+        ev |= PEER_BIT(PEER_SENT_FIN);
+    return ev;
+}
+
+/* Does the segment acknowledge the FIN of the host? */
+static bool acks_fin(const struct mon_host *h, const struct seg *seg)
+{
+    if (!h->fin_seen)
+        return false;
+    return seq_leq(seq_of_off(h->isn, (tcp_off_t)h->fin_off + 1), seg->ack);
+}
+
+static unsigned events_of_receiver(const struct mon_host *h, const struct seg *seg)
+{
+    unsigned ev = 0;
+    if (seg->flags & TCP_RST)
+        return PEER_BIT(PEER_RST);
+    if (seg->flags & TCP_SYN)
+        ev |= PEER_BIT(seg->flags & TCP_ACK ? PEER_GOT_SYNACK : PEER_GOT_SYN);
+    else if (seg->flags & TCP_FIN)
+        ev |= PEER_BIT(PEER_GOT_FIN);
+    if ((seg->flags & TCP_ACK) && h->syn_seen)
+        ev |= PEER_BIT(PEER_SYN_ACKED);
+    if ((seg->flags & TCP_ACK) && acks_fin(h, seg))
+        ev |= PEER_BIT(PEER_FIN_ACKED);
+    return ev;
+}
+
+/* ---- one packet ------------------------------------------------------------------------------ */
+
+/* The last of the moves holds for what is delivered first. */
+static void host_moved(struct mon_conn *c, int side, const struct moves *moved)
+{
+    if (moved->n > 0)
+        c->host[side].state = moved->to[moved->n - 1];
+}
+
+/* One call per transition, each with its own state. */
+static void fire_states(struct mon_conn *c, enum mon_slot slot, int side, const struct hook_seg *s,
+                        const struct moves *moved)
+{
+    for (uint8_t i = 0; i < moved->n; i++) {
+        c->host[side].state = moved->to[i];
+        fire(c, slot, side, s);
+    }
+}
+
+static enum hook_verdict ask(struct mon_conn *c, const struct hook_seg *s)
+{
+    struct mon_dispatch d = {
+        .conn = c,
+        .slot = SLOT_PKT_IN_SND,
+        .side = side_of_sender(c, s),
+        .seg = s,
+        .is_verdict = true,
+    };
+    mon_dispatch(c->mon, &d);
+    return d.drop ? HOOK_DROP : HOOK_PASS;
+}
+
+/* Stream offset of the first payload byte. */
+static tcp_off_t payload_off(const struct hook_seg *s)
+{
+    return s->seg->flags & TCP_SYN ? 0 : s->off;
+}
+
+static bool payload_was_seen(struct mon_conn *c, const struct hook_seg *s)
+{
+    tcp_off_t from = payload_off(s), to = from + s->seg->len;
+    struct mon_edges e;
+    if (s->seg->len == 0 || to <= 0)
+        return false;
+    if (from < 0)
+        from = 0;
+    mon_edges(c, c->real, &e);
+    if (!e.stream)
+        return (uint64_t)from < e.next;
+    return stream_has_any(e.stream, (uint64_t)from, (uint64_t)to);
+}
+
+/* Was its payload, SYN or FIN there before? Asked before the sender is updated. */
+static bool is_rexmit(struct mon_conn *c, const struct hook_seg *s)
+{
+    const struct mon_host *h = &c->host[side_of_sender(c, s)];
+    const struct seg *seg = s->seg;
+    if (c->is_starting)
+        return false;
+    if (s->dir == HOOK_OUT)
+        return s->rexmit;
+    if ((seg->flags & TCP_SYN) && h->syn_seen && seq_eq(seg->seq, h->isn))
+        return true;
+    if (!s->has_off)
+        return false;
+    if ((seg->flags & TCP_FIN) && h->fin_seen && payload_off(s) + seg->len == (tcp_off_t)h->fin_off)
+        return true;
+    return payload_was_seen(c, s);
+}
+
+/* What the sender is known to have sent. */
+static void sender_note(struct mon_host *h, const struct hook_seg *s)
+{
+    if ((s->seg->flags & TCP_SYN) && !h->syn_seen) {
+        h->syn_seen = true;
+        h->isn = s->seg->seq;
+    }
+    if ((s->seg->flags & TCP_FIN) && s->has_off && !h->fin_seen && payload_off(s) >= 0) {
+        h->fin_seen = true;
+        h->fin_off = (uint64_t)payload_off(s) + s->seg->len;
+    }
+}
+
+static struct moves sender_update(struct mon_conn *c, const struct hook_seg *s)
+{
+    struct mon_host *h = &c->host[side_of_sender(c, s)];
+    if (s->dir == HOOK_IN && !s->accepted)
+        return (struct moves){0};
+    sender_note(h, s);
+    if (s->dir == HOOK_IN)
+        return peer_move(h->state, events_of_sender(s->seg));
+    if (c->is_starting)
+        pending_of_first_syn(c);
+    return pending_of_sent(c, s->seg);
+}
+
+static struct moves receiver_update(struct mon_conn *c, const struct hook_seg *s)
+{
+    const struct mon_host *h = &c->host[side_other(side_of_sender(c, s))];
+    if (s->dir == HOOK_OUT)
+        return peer_move(h->state, events_of_receiver(h, s->seg));
+    if (c->is_starting)
+        pending_of_first_syn(c);
+    return pending_of_received(c);
+}
+
+/* ---- hooks ----------------------------------------------------------------------------------- */
+
+static enum hook_verdict hook_born(void *mon, const struct hook_seg *s, struct flow *flow,
+                                   void **handle)
+{
+    struct mon_conn *c = mon_conn_create(mon, flow, s);
+    *handle = NULL;
+    if (!c)
+        return HOOK_PASS;
+    if (ask(c, s) == HOOK_DROP) {
+        mon_conn_free(c);
+        return HOOK_DROP;
+    }
+    *handle = c;
+    return HOOK_PASS;
+}
+
+static enum hook_verdict hook_pkt(void *mon, void *handle, const struct hook_seg *s)
+{
+    struct mon_conn *c = handle;
+    struct mon *m = mon;
+    int side = side_of_sender(c, s);
+    if (!c->verdict_given && ask(c, s) == HOOK_DROP)
+        return HOOK_DROP;
+    c->verdict_given = false;
+    c->last_active_us = s->now_us;
+    m->pkt = s;
+    m->pkt_conn = c;
+    bool rexmit = is_rexmit(c, s);
+    struct moves moved = sender_update(c, s);
+    host_moved(c, side, &moved);
+    if (c->is_starting)
+        fire(c, SLOT_CONN_START_SND, side, s);
+    fire_states(c, SLOT_STATE_SND, side, s, &moved);
+    if (rexmit)
+        fire(c, SLOT_REXMIT_RCV, side_other(side), s);
+    return HOOK_PASS;
+}
+
+static void hook_pkt_done(void *mon, void *handle, const struct hook_seg *s)
+{
+    struct mon_conn *c = handle;
+    struct mon *m = mon;
+    int side = side_other(side_of_sender(c, s));
+    struct moves moved = receiver_update(c, s);
+    host_moved(c, side, &moved);
+    fire(c, SLOT_PKT_IN_RCV, side, s);
+    if (c->is_starting)
+        fire(c, SLOT_CONN_START_RCV, side, s);
+    c->is_starting = false;
+    fire_states(c, SLOT_STATE_RCV, side, s, &moved);
+    m->pkt = NULL;
+    m->pkt_conn = NULL;
+    if (s->seg->len > 0)
+        mon_conn_due(c);
+    if (side == c->real && c->host[side].state == MOS_TCPS_TIME_WAIT && moved.n > 0)
+        new_data_both(c); /* the streams shrink now */
+}
+
+static bool is_receiving(const struct mon_conn *c)
+{
+    return c->mon->pkt_conn == c && c->mon->pkt->dir == HOOK_IN;
+}
+
+static void hook_state(void *mon, void *handle, uint8_t from, uint8_t to)
+{
+    struct mon_conn *c = handle;
+    (void)mon;
+    (void)from;
+    /* Closing without a packet is told by CONN_END alone. */
+    if (to != MOS_TCPS_CLOSED || is_receiving(c))
+        pending_add(c, to);
+}
+
+static void hook_error(void *mon, void *handle, enum hook_error kind, bool is_rcv, uint64_t from,
+                       uint64_t to)
+{
+    struct mon_conn *c = handle;
+    struct mon *m = mon;
+    (void)from;
+    struct mon_dispatch d = {
+        .conn = c,
+        .slot = SLOT_ERROR,
+        .side = is_rcv ? c->real : side_other(c->real),
+        .seg = m->pkt_conn == c ? m->pkt : NULL,
+        .error = kind,
+        .overrun_to = to,
+    };
+    if (kind == HOOK_OVERRUN)
+        new_data(c, d.side);
+    mon_dispatch(m, &d);
+}
+
+static void hook_moved(void *mon, void *handle, struct flow *flow)
+{
+    struct mon_conn *c = handle;
+    (void)mon;
+    c->flow = flow;
+    mon_conn_apply(c);
+}
+
+static void hook_dying(void *mon, void *handle, enum hook_end reason)
+{
+    struct mon_conn *c = handle;
+    struct mon *m = mon;
+    if (m->pkt_conn == c) {
+        m->pkt = NULL;
+        m->pkt_conn = NULL;
+    }
+    new_data_both(c);
+    c->end_reason = (uint8_t)reason;
+    c->host[c->real].state = MOS_TCPS_CLOSED;
+    for (int side = 0; side < SIDES; side++) {
+        fire(c, SLOT_CONN_END_RCV, side, NULL);
+        fire(c, SLOT_CONN_END_SND, side, NULL);
+    }
+    mon_conn_free(c);
+}
+
+static void hook_orphan(void *mon, const struct hook_seg *s, const struct packet *p)
+{
+    mon_dispatch_orphan(mon, s, p);
+}
+
+static void hook_turn(void *mon, enum hook_phase phase)
+{
+    struct mon *m = mon;
+    struct list_node now, *n;
+    (void)phase; /* what is not new yet is not told: both phases ask the same question */
+    list_init(&now);
+    list_splice_tail(&now, &m->due);
+    while ((n = list_pop_head(&now)) != NULL) {
+        struct mon_conn *c = container_of(n, struct mon_conn, due);
+        if (c->watches)
+            new_data_both(c);
+        else
+            mon_conn_let_go(c);
+    }
+}
+
+const struct tcp_hooks order_hooks = {
+    .born = hook_born,
+    .pkt = hook_pkt,
+    .pkt_done = hook_pkt_done,
+    .state = hook_state,
+    .error = hook_error,
+    .moved = hook_moved,
+    .dying = hook_dying,
+    .orphan = hook_orphan,
+    .turn = hook_turn,
+};

@@ -53,12 +53,18 @@ static void says_what_is_wrong(void)
     static const struct {
         const char *text, *words;
     } bad[] = {
-        {NULL, "no device given"},          {"", "no device given"},
-        {"eth0", "neither a PCI address"},  {"net_tapper0", "neither a PCI address"},
-        {"net_tap0 iface=x", "blanks"},     {"net_tap0\n", "blanks"},
-        {"net_tap0,", "comma at the end"},  {"net_tap0,iface", "has no value"},
-        {"net_tap0,=x", "is empty"},        {"net_tap0,,iface=x", "is empty"},
+        {NULL, "no device given"},
+        {"", "no device given"},
+        {"eth0", "neither a PCI address"},
+        {"net_tapper0", "neither a PCI address"},
+        {"net_tap0 iface=x", "blanks"},
+        {"net_tap0\n", "blanks"},
+        {"net_tap0,", "comma at the end"},
+        {"net_tap0,iface", "has no value"},
+        {"net_tap0,=x", "is empty"},
+        {"net_tap0,,iface=x", "is empty"},
         {",iface=x", "the name must have"},
+        {"net_tap0,ifacy=x", "no argument 'ifacy'; it takes: iface mac remote persist"},
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         EXPECT_EQ(parse(bad[i].text), -EINVAL);
@@ -72,13 +78,16 @@ static void says_what_is_wrong(void)
 static void finds_arguments(void)
 {
     char v[8];
-    EXPECT_EQ(parse("net_af_packet0,xiface=a,iface=eth0,blocksz=4096,long=123456789"), 0);
+    EXPECT_EQ(parse("net_ring0,xiface=a,iface=eth0,blocksz=4096,long=123456789"), 0);
     CU_ASSERT_TRUE(io_devstr_arg(&dev, "iface", v, sizeof(v)));
     CU_ASSERT_STRING_EQUAL(v, "eth0");
     CU_ASSERT_TRUE(io_devstr_arg(&dev, "blocksz", v, sizeof(v)));
     CU_ASSERT_STRING_EQUAL(v, "4096");
     CU_ASSERT_FALSE(io_devstr_arg(&dev, "long", v, sizeof(v)));
     CU_ASSERT_FALSE(io_devstr_arg(&dev, "block", v, sizeof(v)));
+    EXPECT_EQ(io_devstr_number(&dev, "blocksz"), 4096);
+    EXPECT_EQ(io_devstr_number(&dev, "iface"), 0);
+    EXPECT_EQ(io_devstr_number(&dev, "nosuch"), 0);
 }
 
 static void adds_arguments_once(void)
@@ -90,6 +99,30 @@ static void adds_arguments_once(void)
     EXPECT_EQ(parse("net_null0"), 0);
     EXPECT_EQ(io_devstr_add(&dev, "size", 64), 0);
     CU_ASSERT_STRING_EQUAL(io_devstr_args(&dev), "size=64");
+}
+
+static void completes_what_is_missing(void)
+{
+    EXPECT_EQ(parse("net_af_packet0,iface=eth0"), 0);
+    EXPECT_EQ(io_devstr_complete(&dev, 1, 1500), 0);
+    CU_ASSERT_STRING_EQUAL(dev.text, "net_af_packet0,iface=eth0");
+    EXPECT_EQ(io_devstr_complete(&dev, 2, 9000), 0);
+    CU_ASSERT_STRING_EQUAL(dev.text,
+                           "net_af_packet0,iface=eth0,qpairs=2,framesz=16384,blocksz=16384");
+    EXPECT_EQ(parse("net_af_xdp0,iface=eth0"), 0);
+    EXPECT_EQ(io_devstr_complete(&dev, 1, 0), 0);
+    CU_ASSERT_STRING_EQUAL(dev.text, "net_af_xdp0,iface=eth0,busy_budget=0");
+    EXPECT_EQ(parse("net_tap0"), 0);
+    EXPECT_EQ(io_devstr_complete(&dev, 4, 0), 0);
+    CU_ASSERT_STRING_EQUAL(dev.text, "net_tap0");
+}
+
+static void asks_the_kernel_for_the_mtu(void)
+{
+    EXPECT_EQ(parse("net_af_packet0,iface=lo"), 0);
+    CU_ASSERT_TRUE(io_devstr_kernel_mtu(&dev) >= 1500);
+    EXPECT_EQ(parse("net_tap0,iface=lo"), 0);
+    EXPECT_EQ(io_devstr_kernel_mtu(&dev), 0);
 }
 
 static void misses_an_interface(void)
@@ -140,5 +173,6 @@ static void tells_stale_sockets_from_served_ones(void)
 
 TEST_SUITE(io_devstr, TEST_CASE(takes_virtual_devices), TEST_CASE(takes_pci_addresses),
            TEST_CASE(says_what_is_wrong), TEST_CASE(finds_arguments),
-           TEST_CASE(adds_arguments_once), TEST_CASE(misses_an_interface),
+           TEST_CASE(adds_arguments_once), TEST_CASE(completes_what_is_missing),
+           TEST_CASE(asks_the_kernel_for_the_mtu), TEST_CASE(misses_an_interface),
            TEST_CASE(tells_stale_sockets_from_served_ones));

@@ -14,6 +14,7 @@
 #include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -41,13 +42,17 @@ __attribute__((format(printf, 4, 5))) static int fail(int error, char *err, size
 static int tap_try(int fd, const char *iface, char *err, size_t err_len)
 {
     struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_MULTI_QUEUE};
+    size_t n = strlen(iface);
 
-    snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", iface);
+    if (n >= IFNAMSIZ)
+        return fail(-EINVAL, err, err_len, "iface=%s is longer than %d characters", iface,
+                    IFNAMSIZ - 1);
+    memcpy(ifr.ifr_name, iface, n + 1);
     if (ioctl(fd, TUNSETIFF, &ifr) == 0)
         return 0;
     int e = errno;
     if (e == EPERM || e == EACCES)
-        return fail(-EPERM, err, err_len, "no permission to make the interface %s: %s", iface,
+        return fail(-EPERM, err, err_len, "no permission to make a network interface: %s",
                     HOW_TO_BE_ROOT);
     if (e == EBUSY)
         return fail(-EBUSY, err, err_len,
@@ -60,7 +65,7 @@ static int tap_try(int fd, const char *iface, char *err, size_t err_len)
 
 static int check_tap(const struct io_devstr *dev, char *err, size_t err_len)
 {
-    char iface[IFNAMSIZ] = "dtap%d";
+    char iface[IO_DEV_STR_MAX] = "dtap%d";
     int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
 
     if (fd < 0 && (errno == ENOENT || errno == ENODEV || errno == ENXIO))
@@ -78,13 +83,10 @@ static int check_tap(const struct io_devstr *dev, char *err, size_t err_len)
 
 static int check_iface_arg(const struct io_devstr *dev, char *err, size_t err_len)
 {
-    char iface[IFNAMSIZ];
+    char iface[IO_DEV_STR_MAX];
 
     if (!io_devstr_arg(dev, "iface", iface, sizeof(iface)))
-        return fail(-EINVAL, err, err_len,
-                    "iface= is missing or longer than %d characters: name the kernel interface "
-                    "to use",
-                    IFNAMSIZ - 1);
+        return fail(-EINVAL, err, err_len, "iface= is missing: the kernel interface to use");
     if (if_nametoindex(iface) == 0)
         return fail(-ENODEV, err, err_len,
                     "there is no interface %s in this network namespace (see 'ip link')", iface);
@@ -105,18 +107,21 @@ static int check_af_packet(const struct io_devstr *dev, char *err, size_t err_le
     return 0;
 }
 
-/* Does anybody listen at a Unix socket? 0 yes, -ECONNREFUSED nobody, -ENOENT no such file, ... */
-static int unix_socket_probe(const char *path)
+/* Does anybody listen at a Unix socket? 0 yes, -EPROTOTYPE yes (and never heard of it, when it is
+ * of another type), -ECONNREFUSED nobody, -ENOENT no such file, ... */
+static int unix_socket_probe(const char *path, bool is_abstract)
 {
     struct sockaddr_un sa = {.sun_family = AF_UNIX};
+    size_t n = strlen(path);
 
-    if (strlen(path) >= sizeof(sa.sun_path))
+    if (n + is_abstract >= sizeof(sa.sun_path))
         return -ENAMETOOLONG;
-    snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+    memcpy(sa.sun_path + is_abstract, path, n);
+    socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + 1);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
-    int rc = connect(fd, (const struct sockaddr *)&sa, sizeof(sa)) == 0 ? 0 : -errno;
+    int rc = connect(fd, (const struct sockaddr *)&sa, len) == 0 ? 0 : -errno;
     close(fd);
     return rc;
 }
@@ -140,7 +145,7 @@ static int check_socket_server(const char *path, char *err, size_t err_len)
     if (!S_ISSOCK(st.st_mode))
         return fail(-EEXIST, err, err_len, "%s exists and is not a socket: choose another path",
                     path);
-    if (unix_socket_probe(path) != -ECONNREFUSED)
+    if (unix_socket_probe(path, false) != -ECONNREFUSED)
         return fail(-EADDRINUSE, err, err_len, "another process serves %s: choose another path",
                     path);
     if (unlink(path) != 0)
@@ -159,7 +164,7 @@ static int check_socket_client(const char *path, char *err, size_t err_len)
                     strerror(errno));
     if (!S_ISSOCK(st.st_mode))
         return 0; /* a vhost-net or vDPA device */
-    int rc = unix_socket_probe(path);
+    int rc = unix_socket_probe(path, false);
     if (rc == -ECONNREFUSED)
         return fail(rc, err, err_len,
                     "nobody serves %s: start the process with the other end first", path);
@@ -197,12 +202,33 @@ static int check_virtio_user(const struct io_devstr *dev, char *err, size_t err_
     return check_socket_client(path, err, err_len);
 }
 
+/* A client looks for its server once, when it is opened. memif's sockets are SOCK_SEQPACKET, so the
+ * question does not reach the server: one that a client leaves at once ends its process. */
+static int check_memif(const struct io_devstr *dev, char *err, size_t err_len)
+{
+    char role[16] = "client", abstract[8] = "yes", path[IO_DEV_STR_MAX] = "/run/memif.sock";
+
+    io_devstr_arg(dev, "role", role, sizeof(role));
+    io_devstr_arg(dev, "socket-abstract", abstract, sizeof(abstract));
+    io_devstr_arg(dev, "socket", path, sizeof(path));
+    bool is_abstract = strcmp(abstract, "no") != 0;
+    if (strcmp(role, "server") == 0 || strcmp(role, "master") == 0)
+        return is_abstract ? 0 : check_socket_server(path, err, err_len);
+    int rc = unix_socket_probe(path, is_abstract);
+    if (rc != -ECONNREFUSED && rc != -ENOENT)
+        return 0;
+    return fail(rc, err, err_len,
+                "nobody serves the socket %s: start the end with role=server first", path);
+}
+
 static int check_pcap(const struct io_devstr *dev, char *err, size_t err_len)
 {
     char path[IO_DEV_STR_MAX];
 
     if (io_devstr_arg(dev, "rx_pcap", path, sizeof(path)) && access(path, R_OK) != 0)
         return fail(-errno, err, err_len, "can't read the capture %s: %s", path, strerror(errno));
+    if (io_devstr_arg(dev, "iface", path, sizeof(path)))
+        return check_iface_arg(dev, err, err_len);
     return 0;
 }
 
@@ -224,27 +250,53 @@ static int check_pci(const struct io_devstr *dev, char *err, size_t err_len)
 /* ---- drivers ----------------------------------------------------------------------------------
  */
 
+#define VIRTIO_USER                                                                                \
+    .keys = "queues cq mac path queue_size iface server mrg_rxbuf in_order packed_vq speed "       \
+            "vectorized",                                                                          \
+    .wake = IO_WAKE_INTR, .tso_one_piece = true, .check = check_virtio_user
+
 static const struct io_driver drivers[] = {
     {.name = "net_tap",
+     .keys = "iface mac remote persist",
      .wake = IO_WAKE_INTR,
-     .n_rxd = 4, /* a frame per read: more would only hold buffers */
+     .n_rxd = 4, /* it reads a frame at a time: more would only hold buffers */
      .soft_csum = true,
      .kernel_side = true,
      .async_signal = true,
      .check = check_tap},
     {.name = "net_af_packet",
+     .keys = "iface qpairs blocksz framesz framecnt qdisc_bypass",
      .wake = IO_WAKE_SOCKET,
+     .wake_family = AF_PACKET,
      .kernel_iface = true,
+     .mtu_free = true,
      .q_arg = "qpairs",
      .check = check_af_packet},
-    {.name = "net_af_xdp", .wake = IO_WAKE_SOCKET, .kernel_iface = true, .check = check_iface_arg},
-    {.name = "net_vhost", .wake = IO_WAKE_INTR, .check = check_vhost},
-    {.name = "net_virtio_user", .wake = IO_WAKE_INTR, .check = check_virtio_user},
-    {.name = "virtio_user", .wake = IO_WAKE_INTR, .check = check_virtio_user},
-    {.name = "net_memif", .wake = IO_WAKE_NONE},
-    {.name = "net_pcap", .wake = IO_WAKE_NONE, .check = check_pcap},
-    {.name = "net_ring", .wake = IO_WAKE_NONE},
-    {.name = "net_null", .wake = IO_WAKE_NONE},
+    {.name = "net_af_xdp",
+     .keys = "iface start_queue queue_count shared_umem xdp_prog busy_budget force_copy",
+     .wake = IO_WAKE_SOCKET,
+     .wake_family = AF_XDP,
+     .kernel_iface = true,
+     .check = check_iface_arg},
+    {.name = "net_vhost",
+     .keys = "iface queues client iommu-support postcopy-support tso linear-buffer ext-buffer "
+             "legacy-ol-flags",
+     .wake = IO_WAKE_INTR,
+     .check = check_vhost},
+    {.name = "net_virtio_user", VIRTIO_USER},
+    {.name = "virtio_user", VIRTIO_USER},
+    {.name = "net_memif",
+     .keys = "id role bsize rsize socket socket-abstract mac zero-copy secret",
+     .wake = IO_WAKE_NONE,
+     .mtu_free = true,
+     .check = check_memif},
+    {.name = "net_pcap",
+     .keys = "rx_pcap tx_pcap rx_iface rx_iface_in tx_iface iface phy_mac infinite_rx",
+     .wake = IO_WAKE_NONE,
+     .mtu_free = true,
+     .check = check_pcap},
+    {.name = "net_ring", .wake = IO_WAKE_NONE, .mtu_free = true},
+    {.name = "net_null", .keys = "size copy no-rx", .wake = IO_WAKE_NONE, .mtu_free = true},
     {.name = "net_bonding", .wake = IO_WAKE_NONE},
     {.name = "net_failsafe", .wake = IO_WAKE_NONE},
 };
@@ -296,7 +348,19 @@ static size_t arg_len(const char *a)
     return n;
 }
 
-static int args_parse(const char *args, char *err, size_t err_len)
+/* Is the word of n characters in a list separated by blanks? */
+static bool key_known(const char *list, const char *word, size_t n)
+{
+    for (const char *p = list; *p != '\0';) {
+        size_t len = strcspn(p, " ");
+        if (len == n && memcmp(p, word, n) == 0)
+            return true;
+        p += len + (p[len] == ' ');
+    }
+    return false;
+}
+
+static int args_parse(const char *args, const struct io_driver *drv, char *err, size_t err_len)
 {
     while (*args != '\0') {
         size_t n = arg_len(args);
@@ -307,6 +371,10 @@ static int args_parse(const char *args, char *err, size_t err_len)
         if (eq == NULL)
             return fail(-EINVAL, err, err_len, "argument '%.*s' has no value: expected %.*s=value",
                         (int)n, args, (int)n, args);
+        size_t key_len = (size_t)(eq - args);
+        if (drv->keys != NULL && !key_known(drv->keys, args, key_len))
+            return fail(-EINVAL, err, err_len, "%s has no argument '%.*s'; it takes: %s", drv->name,
+                        (int)key_len, args, drv->keys);
         args += n + (args[n] == ',');
     }
     return 0;
@@ -353,7 +421,7 @@ int io_devstr_parse(struct io_devstr *dev, const char *text, char *err, size_t e
         return fail(-EINVAL, err, err_len, "longer than %d characters", IO_DEV_STR_MAX - 1);
     if (dev->text[len - 1] == ',')
         return fail(-EINVAL, err, err_len, "there is a comma at the end");
-    return args_parse(io_devstr_args(dev), err, err_len);
+    return args_parse(io_devstr_args(dev), dev->drv, err, err_len);
 }
 
 const char *io_devstr_args(const struct io_devstr *dev)
@@ -387,6 +455,16 @@ bool io_devstr_arg(const struct io_devstr *dev, const char *key, char *value, si
     return false;
 }
 
+uint32_t io_devstr_number(const struct io_devstr *dev, const char *key)
+{
+    char value[16], *end;
+
+    if (!io_devstr_arg(dev, key, value, sizeof(value)))
+        return 0;
+    unsigned long n = strtoul(value, &end, 10);
+    return *end == '\0' && n <= UINT32_MAX ? (uint32_t)n : 0;
+}
+
 int io_devstr_add(struct io_devstr *dev, const char *key, uint32_t value)
 {
     char old[IO_DEV_STR_MAX];
@@ -400,4 +478,42 @@ int io_devstr_add(struct io_devstr *dev, const char *key, uint32_t value)
         return -ENAMETOOLONG;
     }
     return 0;
+}
+
+uint32_t io_devstr_kernel_mtu(const struct io_devstr *dev)
+{
+    struct ifreq ifr = {0};
+
+    if (!dev->drv->kernel_iface || !io_devstr_arg(dev, "iface", ifr.ifr_name, sizeof(ifr.ifr_name)))
+        return 0;
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return 0;
+    int rc = ioctl(fd, SIOCGIFMTU, &ifr);
+    close(fd);
+    return rc == 0 && ifr.ifr_mtu > 0 ? (uint32_t)ifr.ifr_mtu : 0;
+}
+
+/* A slot of the packet ring holds a frame and some 100 bytes before it. */
+static int add_frame_size(struct io_devstr *dev, uint32_t mtu)
+{
+    uint32_t size = 4096;
+
+    while (size < mtu + 128)
+        size *= 2;
+    int rc = io_devstr_add(dev, "framesz", size);
+    return rc == 0 ? io_devstr_add(dev, "blocksz", size) : rc;
+}
+
+int io_devstr_complete(struct io_devstr *dev, unsigned n_queues, uint32_t mtu)
+{
+    int rc = 0;
+
+    if (dev->drv->q_arg != NULL && n_queues > 1)
+        rc = io_devstr_add(dev, dev->drv->q_arg, n_queues);
+    if (rc == 0 && dev->drv->wake_family == AF_PACKET && mtu > 1500)
+        rc = add_frame_size(dev, mtu);
+    if (rc == 0 && dev->drv->wake_family == AF_XDP)
+        rc = io_devstr_add(dev, "busy_budget", 0); /* busy polling and sleep exclude each other */
+    return rc;
 }

@@ -24,15 +24,20 @@ enum io_wake {
 
 struct io_devstr;
 
+/* What the library knows of a driver. */
 struct io_driver {
     const char *name; /* "net_tap"; a device is this and a suffix: "net_tap0" */
+    const char *keys; /* the arguments it takes, separated by blanks; NULL: not known */
     enum io_wake wake;
-    uint16_t n_rxd;    /* default number of receive descriptors; 0: the common one */
-    bool soft_csum;    /* "offers" checksums that it computes in software: ours are faster */
-    bool kernel_side;  /* its address is the kernel's end of the wire: ours must differ */
-    bool kernel_iface; /* `iface=` is a kernel interface whose MTU is the device's */
-    bool async_signal; /* would have the kernel send a signal per packet, unless prevented */
-    const char *q_arg; /* argument for the number of queues that may be added when missing */
+    int wake_family;    /* IO_WAKE_SOCKET: the socket's address family */
+    uint16_t n_rxd;     /* number of receive descriptors, whatever is asked for; 0: any */
+    bool soft_csum;     /* "offers" checksums that it computes in software: ours are faster */
+    bool kernel_side;   /* its address is the kernel's end of the wire: ours must differ */
+    bool kernel_iface;  /* `iface=` is a kernel interface whose MTU is the device's */
+    bool mtu_free;      /* carries frames beyond the MTU that it admits to */
+    bool async_signal;  /* would have the kernel send a signal per frame, unless prevented */
+    bool tso_one_piece; /* with segmentation offload takes 64 KB in one piece */
+    const char *q_arg;  /* argument for the number of queues, added when missing */
     /* Has the system what the device needs? 0 or -errno with a line in err. */
     int (*check)(const struct io_devstr *dev, char *err, size_t err_len);
 };
@@ -51,11 +56,21 @@ MUST_CHECK int io_devstr_parse(struct io_devstr *dev, const char *text, char *er
  * anything behind. 0, or -errno with a line in err. */
 MUST_CHECK int io_devstr_check(const struct io_devstr *dev, char *err, size_t err_len);
 
+/* The MTU of the kernel interface beneath; 0 when there is none or it can't be told. */
+uint32_t io_devstr_kernel_mtu(const struct io_devstr *dev);
+
+/* Arguments that are better given than left to the driver: queues, room for an MTU above 1500 (0:
+ * any). 0, or -ENAMETOOLONG. */
+MUST_CHECK int io_devstr_complete(struct io_devstr *dev, unsigned n_queues, uint32_t mtu);
+
 /* What follows the name and its comma; "" when there is nothing. */
 const char *io_devstr_args(const struct io_devstr *dev);
 
 /* The value of an argument; false when it is absent or does not fit. */
 bool io_devstr_arg(const struct io_devstr *dev, const char *key, char *value, size_t value_len);
+
+/* The same as a number; 0 when it is absent or none. */
+uint32_t io_devstr_number(const struct io_devstr *dev, const char *key);
 
 /* Appends ",key=value" unless the key is there. 0 or -ENAMETOOLONG. */
 MUST_CHECK int io_devstr_add(struct io_devstr *dev, const char *key, uint32_t value);

@@ -10,10 +10,14 @@
 #include <rte_lcore.h>
 
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
-#define EAL_OWN_MB 24 /* what EAL and the drivers take besides packet buffers */
+#define MTU_MIN        576  /* what every host must take, RFC 791 */
+#define KERNEL_MTU_MAX 9000 /* of a loopback's 64 KB no more than a jumbo frame is used */
+#define EAL_OWN_MB     24   /* what EAL and the drivers take besides packet buffers */
 
 static struct {
     unsigned n;
@@ -22,20 +26,36 @@ static struct {
 
 static int dev_parse(struct io_port *p, const struct io_dpdk_dev *conf, char *err, size_t err_len)
 {
-    char what[384];
-    const char *name = conf->name != NULL ? conf->name : "?";
+    int rc = io_devstr_parse(&p->dev, conf->device, err, err_len);
 
-    memset(p, 0, sizeof(*p));
-    snprintf(p->name, sizeof(p->name), "%s", name);
-    int rc = io_devstr_parse(&p->dev, conf->device, what, sizeof(what));
-    if (rc == 0 && p->dev.drv->q_arg != NULL && conf->n_queues > 1)
-        rc = io_devstr_add(&p->dev, p->dev.drv->q_arg, conf->n_queues);
     if (rc == 0)
-        rc = io_devstr_check(&p->dev, what, sizeof(what));
+        rc = io_devstr_check(&p->dev, err, err_len);
     if (rc != 0)
-        snprintf(err, err_len, "netdev %s: device %s: %s", name,
-                 conf->device != NULL ? conf->device : "", what);
+        return rc;
+    uint32_t kernel_mtu = io_devstr_kernel_mtu(&p->dev);
+    if (kernel_mtu > KERNEL_MTU_MAX)
+        kernel_mtu = KERNEL_MTU_MAX;
+    p->mtu = conf->mtu != 0 ? conf->mtu : (uint16_t)kernel_mtu;
+    if (p->mtu != 0 && p->mtu < MTU_MIN)
+        rc = -EINVAL;
+    else
+        rc = io_devstr_complete(&p->dev, conf->n_queues, p->mtu);
+    if (rc == -EINVAL)
+        snprintf(err, err_len, "an MTU of %u is too small: at least %d", p->mtu, MTU_MIN);
+    else if (rc != 0)
+        snprintf(err, err_len, "too many arguments");
     return rc;
+}
+
+static int dev_unique(unsigned i, char *err, size_t err_len)
+{
+    for (unsigned j = 0; j < i; j++) {
+        if (strcmp(ports.port[i].dev.name, ports.port[j].dev.name) != 0)
+            continue;
+        snprintf(err, err_len, "netdev %s has a device of this name already", ports.port[j].name);
+        return -EINVAL;
+    }
+    return 0;
 }
 
 static int devs_parse(const struct io_dpdk_conf *conf, char *err, size_t err_len)
@@ -45,16 +65,19 @@ static int devs_parse(const struct io_dpdk_conf *conf, char *err, size_t err_len
         return -EINVAL;
     }
     for (unsigned i = 0; i < conf->n_devs; i++) {
-        int rc = dev_parse(&ports.port[i], &conf->devs[i], err, err_len);
-        if (rc != 0)
-            return rc;
-        for (unsigned j = 0; j < i; j++) {
-            if (strcmp(ports.port[i].dev.name, ports.port[j].dev.name) != 0)
-                continue;
-            snprintf(err, err_len, "netdev %s: device %s: netdev %s has it already",
-                     ports.port[i].name, ports.port[i].dev.text, ports.port[j].name);
-            return -EINVAL;
-        }
+        const struct io_dpdk_dev *d = &conf->devs[i];
+        struct io_port *p = &ports.port[i];
+        char what[768];
+        memset(p, 0, sizeof(*p));
+        snprintf(p->name, sizeof(p->name), "%s", d->name != NULL ? d->name : "?");
+        int rc = dev_parse(p, d, what, sizeof(what));
+        if (rc == 0)
+            rc = dev_unique(i, what, sizeof(what));
+        if (rc == 0)
+            continue;
+        snprintf(err, err_len, "netdev %s: device %s: %s", p->name,
+                 d->device != NULL ? d->device : "", what);
+        return rc;
     }
     return 0;
 }
@@ -68,7 +91,7 @@ static int eal_start(const struct io_dpdk_conf *conf, char *err, size_t err_len)
     uint64_t bytes = 0;
 
     for (unsigned i = 0; i < conf->n_devs; i++) {
-        bytes += io_port_mem(&conf->devs[i], &ports.port[i].dev);
+        bytes += io_port_mem(&ports.port[i], &conf->devs[i]);
         if (ports.port[i].dev.is_pci)
             eal.pci[eal.n_pci++] = ports.port[i].dev.text;
     }
@@ -76,25 +99,51 @@ static int eal_start(const struct io_dpdk_conf *conf, char *err, size_t err_len)
     return io_eal_start(&eal, err, err_len);
 }
 
-int io_dpdk_start(const struct io_dpdk_conf *conf, char *err, size_t err_len)
+/* DPDK's threads inherit the mask, so that signals reach the program's own threads. */
+static void signals_block(sigset_t *old)
 {
-    int rc = ports.n != 0 ? -EBUSY : devs_parse(conf, err, err_len);
+    sigset_t set;
 
-    if (rc == -EBUSY)
-        snprintf(err, err_len, "DPDK is running already");
+    sigfillset(&set);
+    sigdelset(&set, SIGSEGV);
+    sigdelset(&set, SIGBUS);
+    sigdelset(&set, SIGFPE);
+    sigdelset(&set, SIGILL);
+    sigdelset(&set, SIGABRT);
+    pthread_sigmask(SIG_BLOCK, &set, old);
+}
+
+static int ports_open(const struct io_dpdk_conf *conf, char *err, size_t err_len)
+{
+    int rc = devs_parse(conf, err, err_len);
+
     if (rc == 0)
         rc = eal_start(conf, err, err_len);
-    if (rc != 0) {
-        errno = -rc;
-        return -1;
-    }
+    if (rc != 0)
+        return rc;
     while (rc == 0 && ports.n < conf->n_devs) {
         rc = io_port_open(&ports.port[ports.n], &conf->devs[ports.n], err, err_len);
         ports.n += rc == 0;
     }
+    if (rc != 0)
+        io_dpdk_stop();
+    return rc;
+}
+
+int io_dpdk_start(const struct io_dpdk_conf *conf, char *err, size_t err_len)
+{
+    sigset_t signals;
+
+    if (ports.n != 0) {
+        snprintf(err, err_len, "DPDK is running already");
+        errno = EBUSY;
+        return -1;
+    }
+    signals_block(&signals);
+    int rc = ports_open(conf, err, err_len);
+    pthread_sigmask(SIG_SETMASK, &signals, NULL);
     if (rc == 0)
         return 0;
-    io_dpdk_stop();
     errno = -rc;
     return -1;
 }

@@ -221,7 +221,7 @@ int eal_args_make(struct eal_args *a, const struct eal_conf *conf, char *err, si
     args_add(a, "mtcp");
     args_memory(a, conf);
     args_add(a, "--no-shconf");
-    args_add(a, "--file-prefix=mtcp%ld", (long)getpid());
+    args_add(a, "--file-prefix=" EAL_PREFIX "%ld", (long)getpid());
     cpus_text(cpus, sizeof(cpus), conf->n_cpus_max);
     args_add(a, "--lcores=0@(%s)", cpus);
     if (conf->n_pci == 0)

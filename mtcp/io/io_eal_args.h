@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define EAL_PREFIX   "mtcp" /* of the runtime directory's name; the process id follows */
 #define EAL_ARGS_MAX 96
 #define EAL_PCI_MAX  16
 

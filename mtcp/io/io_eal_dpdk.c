@@ -28,8 +28,9 @@ static struct {
     FILE *stream;   /* what DPDK logs to */
     char line[256]; /* of it, being put together */
     size_t line_len;
-    char last_line[256]; /* the last complete one */
-    char own_dir[64];    /* a runtime directory's parent made by us; "" when not */
+    char last[256]; /* the last complete one, a driver's if there was one */
+    bool last_is_eal;
+    char own_dir[64]; /* a runtime directory's parent made by us; "" when not */
 } eal;
 
 /* ---- log --------------------------------------------------------------------------------------
@@ -41,7 +42,11 @@ static void log_end_line(void)
     eal.line_len = 0;
     if (eal.line[0] == '\0')
         return;
-    memcpy(eal.last_line, eal.line, sizeof(eal.line));
+    bool is_eal = strncmp(eal.line, "EAL: ", 5) == 0;
+    if (!is_eal || eal.last_is_eal) {
+        memcpy(eal.last, eal.line, sizeof(eal.line));
+        eal.last_is_eal = is_eal;
+    }
     log_line(&eal.log, LOG_DEBUG, "dpdk: %s", eal.line);
 }
 
@@ -76,46 +81,17 @@ static void log_mute(void)
     funlockfile(eal.stream);
 }
 
-void io_eal_last_line(char *line, size_t len)
+void io_eal_last_words(char *line, size_t len)
 {
     flockfile(eal.stream);
-    snprintf(line, len, "%s", eal.last_line);
-    eal.last_line[0] = '\0';
+    snprintf(line, len, "%s", eal.last);
+    eal.last[0] = '\0';
+    eal.last_is_eal = true;
     funlockfile(eal.stream);
 }
 
 /* ---- runtime directory ------------------------------------------------------------------------
  */
-
-/* Can EAL keep its files in <base>/dpdk? */
-static bool dir_usable(const char *base)
-{
-    char path[256];
-    struct stat st;
-
-    if (base == NULL || (size_t)snprintf(path, sizeof(path), "%s/dpdk", base) >= sizeof(path))
-        return false;
-    if (mkdir(path, 0700) != 0 && errno != EEXIST)
-        return false;
-    return stat(path, &st) == 0 && st.st_uid == geteuid() && access(path, W_OK | X_OK) == 0;
-}
-
-/* Where: as the environment says, else where root or a user keeps such files, else a new place. */
-static const char *dir_choose(void)
-{
-    const char *xdg = getenv("XDG_RUNTIME_DIR");
-
-    if (geteuid() == 0 && dir_usable("/var/run"))
-        return "/var/run";
-    if (dir_usable(xdg))
-        return xdg;
-    if (dir_usable("/tmp"))
-        return "/tmp";
-    snprintf(eal.own_dir, sizeof(eal.own_dir), "/tmp/mtcp-XXXXXX");
-    if (mkdtemp(eal.own_dir) == NULL)
-        eal.own_dir[0] = '\0';
-    return eal.own_dir;
-}
 
 static void dir_remove(const char *path)
 {
@@ -131,6 +107,58 @@ static void dir_remove(const char *path)
     rmdir(path);
 }
 
+/* Removes what processes of ours that were killed left in <base>/dpdk. */
+static void dirs_sweep(const char *dpdk)
+{
+    DIR *d = opendir(dpdk);
+    struct dirent *e;
+
+    if (d == NULL)
+        return;
+    while ((e = readdir(d)) != NULL) {
+        char path[512], *end;
+        if (strncmp(e->d_name, EAL_PREFIX, strlen(EAL_PREFIX)) != 0)
+            continue;
+        long pid = strtol(e->d_name + strlen(EAL_PREFIX), &end, 10);
+        if (pid <= 0 || *end != '\0' || kill((pid_t)pid, 0) == 0 || errno != ESRCH)
+            continue;
+        snprintf(path, sizeof(path), "%s/%s", dpdk, e->d_name);
+        dir_remove(path);
+    }
+    closedir(d);
+}
+
+/* Can EAL keep its files in <base>/dpdk? */
+static bool dir_usable(const char *base)
+{
+    char path[256];
+    struct stat st;
+
+    if (base == NULL || (size_t)snprintf(path, sizeof(path), "%s/dpdk", base) >= sizeof(path))
+        return false;
+    if (mkdir(path, 0700) != 0 && errno != EEXIST)
+        return false;
+    if (stat(path, &st) != 0 || st.st_uid != geteuid() || access(path, W_OK | X_OK) != 0)
+        return false;
+    dirs_sweep(path);
+    return true;
+}
+
+/* Where: as the environment says, else where root or a user keeps such files, else a new place. */
+static const char *dir_choose(void)
+{
+    const char *xdg = getenv("XDG_RUNTIME_DIR");
+
+    if (geteuid() == 0 && dir_usable("/var/run"))
+        return "/var/run";
+    if (dir_usable(xdg))
+        return xdg;
+    snprintf(eal.own_dir, sizeof(eal.own_dir), "/tmp/mtcp-XXXXXX");
+    if (mkdtemp(eal.own_dir) == NULL)
+        eal.own_dir[0] = '\0';
+    return eal.own_dir;
+}
+
 static void own_dir_remove(void)
 {
     char path[128];
@@ -144,20 +172,6 @@ static void own_dir_remove(void)
 
 /* ---- start and stop ---------------------------------------------------------------------------
  */
-
-/* DPDK's threads inherit the mask, so that signals reach the program's own threads. */
-static void signals_block(sigset_t *old)
-{
-    sigset_t set;
-
-    sigfillset(&set);
-    sigdelset(&set, SIGSEGV);
-    sigdelset(&set, SIGBUS);
-    sigdelset(&set, SIGFPE);
-    sigdelset(&set, SIGILL);
-    sigdelset(&set, SIGABRT);
-    pthread_sigmask(SIG_BLOCK, &set, old);
-}
 
 static int eal_init(struct eal_args *args)
 {
@@ -178,7 +192,6 @@ static int eal_init(struct eal_args *args)
 int io_eal_start(const struct eal_conf *conf, char *err, size_t err_len)
 {
     struct eal_args args;
-    sigset_t signals;
     char why[256];
 
     if (eal.started) {
@@ -191,14 +204,12 @@ int io_eal_start(const struct eal_conf *conf, char *err, size_t err_len)
     if (rc != 0 || (rc = log_start(conf->log)) != 0)
         return rc;
     eal.started = true;
-    signals_block(&signals);
     rc = eal_init(&args);
-    pthread_sigmask(SIG_SETMASK, &signals, NULL);
     if (rc == 0) {
         eal.running = true;
         return 0;
     }
-    io_eal_last_line(why, sizeof(why));
+    io_eal_last_words(why, sizeof(why));
     snprintf(err, err_len, "DPDK does not start: %s (%s)", why, strerror(-rc));
     log_mute();
     own_dir_remove();

@@ -1,6 +1,11 @@
 /*
- * What the files of the DPDK device share: EAL's start and stop (io_eal_dpdk.c), one port
- * (io_port_dpdk.c) and a queue pair in use (io_queue_dpdk.c). No <rte_*.h> here.
+ * What the files of the DPDK device share. No <rte_*.h> here.
+ *
+ *   io_dpdk.c        the contract of io.h: all ports, start and stop
+ *   io_eal_dpdk.c    EAL: log, runtime directory, start and stop
+ *   io_port_dpdk.c   one port: from a device string to started queues, and back
+ *   io_wake_dpdk.c   what an idle queue waits on
+ *   io_queue_dpdk.c  a queue pair in use: bursts, buffers, sleep
  */
 #ifndef MTCP_IO_IO_PORT_H
 #define MTCP_IO_IO_PORT_H
@@ -14,8 +19,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define IO_PORTS_MAX  16
-#define IO_QUEUES_MAX 64
+#define IO_PORTS_MAX   16
+#define IO_QUEUES_MAX  64
+#define IO_SOCKETS_MAX 64
 
 struct rte_mbuf;
 struct rte_mempool;
@@ -26,21 +32,29 @@ struct io_queue {
     uint16_t port, queue;
     bool tx_prepare; /* the driver wants to see packets with offload flags first */
     bool thread_registered;
-    struct rte_mempool *pool;
+    bool intr;                   /* interrupts are to be switched on before sleep */
+    struct rte_mempool *pool;    /* what alloc takes from */
+    struct rte_mempool *rx_pool; /* what the driver receives into; may be the same */
     uint64_t rx_packets, rx_bytes, rx_dropped;
     uint64_t tx_packets, tx_bytes, tx_dropped;
     int wake_fd;               /* an epoll descriptor of ours that holds the driver's; or -1 */
     int event_fd;              /* written when the link's state changes; or -1 */
-    bool intr;                 /* the driver's interrupts are to be switched on before sleep */
     unsigned n_stash, i_stash; /* packets that sleep_begin found */
     struct rte_mbuf *stash[IO_BURST];
+};
+
+/* Descriptors of sockets of one family, ascending. */
+struct io_sockets {
+    unsigned n;
+    int fd[IO_SOCKETS_MAX];
 };
 
 struct io_port {
     struct io_devstr dev;
     char name[64]; /* of the netdev section */
+    uint16_t mtu;  /* wanted: given, or of the kernel interface beneath; 0: the device's own */
     uint16_t id;
-    bool is_open, is_probed, has_callback;
+    bool is_probed, is_started, has_callback;
     unsigned n_queues;
     struct io_queue *queues;
 };
@@ -48,12 +62,22 @@ struct io_port {
 /* ---- io_port_dpdk.c ---- */
 
 /* Bytes of packet memory that the device will take. */
-uint64_t io_port_mem(const struct io_dpdk_dev *conf, const struct io_devstr *dev);
+uint64_t io_port_mem(const struct io_port *p, const struct io_dpdk_dev *conf);
 
 /* Opens and starts the device, EAL running. 0, or -errno with a line in err; closed then. */
 MUST_CHECK int io_port_open(struct io_port *p, const struct io_dpdk_dev *conf, char *err,
                             size_t err_len);
 void io_port_close(struct io_port *p); /* harmless when not open */
+
+/* ---- io_wake_dpdk.c ---- */
+
+/* The sockets of the family that the process has now. */
+void io_wake_sockets(struct io_sockets *s, int family);
+
+/* Gives every queue of the started port what it can wait on; without any it works too, its user
+ * naps. `before`: io_wake_sockets() from before the device was opened. */
+void io_wake_open(struct io_port *p, bool interrupts, const struct io_sockets *before);
+void io_wake_close(struct io_port *p);
 
 /* ---- io_queue_dpdk.c ---- */
 
@@ -62,10 +86,11 @@ void io_queue_init(struct io_queue *q);
 
 /* ---- io_eal_dpdk.c ---- */
 
+/* Starts EAL, once per process. 0, or -errno with a line in err; -EBUSY when it ran before. */
 MUST_CHECK int io_eal_start(const struct eal_conf *conf, char *err, size_t err_len);
 void io_eal_stop(void);
 
-/* The last line that EAL or a driver logged, copied; "" when there was none since the last call. */
-void io_eal_last_line(char *line, size_t len);
+/* Copies what a driver, or else EAL, said last since the last call; "" when nothing. */
+void io_eal_last_words(char *line, size_t len);
 
 #endif

@@ -263,8 +263,12 @@ static void queue_stats(struct mtcp_io *io, struct mtcp_io_stats *out)
                                   .tx_packets = q->tx_packets,
                                   .tx_bytes = q->tx_bytes,
                                   .tx_dropped = q->tx_dropped,
-                                  .pkts_total = q->pool->size,
-                                  .pkts_free = rte_mempool_avail_count(q->pool)};
+                                  .pkts_total = q->rx_pool->size,
+                                  .pkts_free = rte_mempool_avail_count(q->rx_pool)};
+    if (q->pool != q->rx_pool) {
+        out->pkts_total += q->pool->size;
+        out->pkts_free += rte_mempool_avail_count(q->pool);
+    }
     if (q->queue == 0 && rte_eth_stats_get(q->port, &port) == 0)
         out->rx_dropped += port.imissed + port.ierrors + port.rx_nombuf;
 }

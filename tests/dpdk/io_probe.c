@@ -57,7 +57,7 @@ struct worker {
     pthread_t thread;
     bool has_peer_mac;
     struct mac_addr peer_mac;
-    uint64_t next_ping_us, n_sent, n_replies, n_echoed, n_sleeps;
+    uint64_t next_ping_us, asked_us, rtt_us, n_sent, n_replies, n_echoed, n_sleeps;
     uint16_t seq;
 };
 
@@ -154,8 +154,10 @@ static bool on_ipv4(struct worker *w, struct mtcp_pkt *pkt)
     if (len < sizeof(*ip) + sizeof(*icmp) || len + sizeof(*eth) > pkt->len)
         return false;
     bool good = csum_fold(csum_add(0, icmp, len - sizeof(*ip))) == 0;
-    if (icmp->type == ICMP_REPLY && good)
+    if (icmp->type == ICMP_REPLY && good) {
         w->n_replies++;
+        w->rtt_us += now_us() - w->asked_us;
+    }
     if (icmp->type != ICMP_REQUEST || !good)
         return false;
     be32_t dst = ip->dst;
@@ -238,6 +240,7 @@ static void echo_ask(struct worker *w)
     memcpy(&icmp->csum, &sum, sizeof(sum));
     pkt->len = (uint32_t)(FRAME_ECHO + w->opt->size);
     w->n_sent++;
+    w->asked_us = now_us();
     pkt_send(w, pkt);
 }
 
@@ -288,7 +291,7 @@ static void *worker_run(void *arg)
 {
     struct worker *w = arg;
     struct mtcp_pkt *pkts[IO_BURST];
-    uint64_t start = now_us(), busy = start, end = UINT64_MAX;
+    uint64_t start = now_us(), busy = start, end = UINT64_MAX, turn = 0;
 
     w->io = io_dpdk_queue(0, w->queue);
     if (w->opt->for_us != 0)
@@ -302,10 +305,11 @@ static void *worker_run(void *arg)
             busy = now;
         if (now >= end || (w->opt->n_replies != 0 && w->n_replies >= w->opt->n_replies))
             stop_all(0);
+        if ((++turn & 1023) == 0 || now - busy >= SPIN_US)
+            if (stopped())
+                break;
         if (now - busy < SPIN_US)
             continue;
-        if (stopped())
-            break;
         next = next < end ? next : end;
         idle(w, next > now ? next - now : 0);
         busy = now_us() - SPIN_US / 2;
@@ -329,7 +333,7 @@ static void ready_print(const struct options *opt, const struct mtcp_io *io)
 static uint64_t stats_print(const struct worker *w, unsigned n)
 {
     struct mtcp_io_stats sum = {0}, s;
-    uint64_t echoed = 0, replies = 0, sleeps = 0, sent = 0;
+    uint64_t echoed = 0, replies = 0, sleeps = 0, sent = 0, rtt = 0;
     char queues[256] = "";
     size_t used = 0;
 
@@ -345,17 +349,18 @@ static uint64_t stats_print(const struct worker *w, unsigned n)
         replies += w[i].n_replies;
         sleeps += w[i].n_sleeps;
         sent += w[i].n_sent;
+        rtt += w[i].rtt_us;
         used += (size_t)snprintf(queues + used, sizeof(queues) - used, "%s%llu", i > 0 ? "," : "",
                                  (unsigned long long)s.rx_packets);
     }
     printf(
         "stats rx=%llu tx=%llu echoed=%llu sent=%llu replies=%llu rx_dropped=%llu tx_dropped=%llu "
-        "sleeps=%llu pkts=%llu/%llu per_queue=%s\n",
+        "sleeps=%llu rtt_us=%llu pkts=%llu/%llu per_queue=%s\n",
         (unsigned long long)sum.rx_packets, (unsigned long long)sum.tx_packets,
         (unsigned long long)echoed, (unsigned long long)sent, (unsigned long long)replies,
         (unsigned long long)sum.rx_dropped, (unsigned long long)sum.tx_dropped,
-        (unsigned long long)sleeps, (unsigned long long)sum.pkts_free,
-        (unsigned long long)sum.pkts_total, queues);
+        (unsigned long long)sleeps, (unsigned long long)(replies > 0 ? rtt / replies : 0),
+        (unsigned long long)sum.pkts_free, (unsigned long long)sum.pkts_total, queues);
     return replies;
 }
 

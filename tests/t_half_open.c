@@ -1,0 +1,202 @@
+/* Half-open records and TIME_WAIT records: every verdict, options negotiated and answered. */
+#include "mtcp/tcp/handshake.h"
+#include "mtcp/tcp/tcp.h"
+#include "tests/test.h"
+
+#include <stdlib.h>
+
+#define PEER_ISN 0xffffffffu
+
+struct fixture {
+    struct mem *mem;
+    struct tcp_env env;
+    struct tcp_half_open h;
+};
+
+static struct seg syn(void)
+{
+    struct seg s = {.flags = TCP_SYN, .wnd = 4000, .ttl = 64};
+    s.tuple = (struct flow_tuple){ip_addr_v4(be32_make(0x0a000001)),
+                                  ip_addr_v4(be32_make(0x0a000002)), 80, 40000};
+    s.seq = seq_make(PEER_ISN);
+    s.opt.has_mss = true;
+    s.opt.mss = 1400;
+    return s;
+}
+
+static struct fixture *half_open_of(const struct seg *s)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    if (!f)
+        exit(2);
+    f->mem = mem_create(0);
+    tcp_env_init(&f->env, f->mem, 1, 5000000);
+    f->h.flow.kind = FLOW_HALF_OPEN;
+    tcp_half_open_init(&f->env, &f->h, s, 1500, 1 << 20);
+    f->h.iss = seq_make(0xfffffffeu);
+    return f;
+}
+
+static void fixture_free(struct fixture *f)
+{
+    mem_destroy(f->mem);
+    free(f);
+}
+
+/* A segment after the SYN, numbers relative to the two ISNs. */
+static struct seg after(uint8_t flags, uint32_t seq, uint32_t ack)
+{
+    struct seg s = syn();
+    s.flags = flags;
+    s.seq = seq_make(PEER_ISN + seq);
+    s.ack = seq_make(0xfffffffeu + ack);
+    s.opt = (struct tcp_opts){0};
+    return s;
+}
+
+static void the_synack_answers_what_was_offered(void)
+{
+    struct seg s = syn();
+    s.opt.has_ts = s.opt.has_wscale = s.opt.sack_permitted = true;
+    s.opt.ts_val = 77;
+    s.opt.wscale = 9;
+    struct fixture *f = half_open_of(&s);
+    struct tcp_tx tx;
+    tcp_half_open_synack(&f->env, &f->h, &tx);
+    EXPECT_EQ(tx.seg.flags, TCP_SYN | TCP_ACK);
+    EXPECT_EQ(tx.seg.ack.v, PEER_ISN + 1);
+    EXPECT_EQ(tx.seg.seq.v, 0xfffffffeu);
+    EXPECT_EQ(tx.seg.opt.mss, 1460);
+    CU_ASSERT(tx.seg.opt.has_ts && tx.seg.opt.ts_ecr == 77);
+    CU_ASSERT(tx.seg.opt.has_wscale && tx.seg.opt.wscale == 5); /* 1 MB >> 5 fits 16 bits */
+    CU_ASSERT(tx.seg.opt.sack_permitted);
+    EXPECT_EQ(f->h.snd_wscale, 9);
+    fixture_free(f);
+}
+
+static void nothing_is_answered_that_was_not_offered(void)
+{
+    struct seg s = syn();
+    struct fixture *f = half_open_of(&s);
+    struct tcp_tx tx;
+    tcp_half_open_synack(&f->env, &f->h, &tx);
+    CU_ASSERT(!tx.seg.opt.has_ts && !tx.seg.opt.has_wscale && !tx.seg.opt.sack_permitted);
+    EXPECT_EQ(tx.seg.wnd, 65535);
+    fixture_free(f);
+}
+
+static void a_small_or_missing_mss_is_made_safe(void)
+{
+    static const struct {
+        bool has;
+        uint16_t mss, want;
+    } row[] = {{false, 0, 536}, {true, 0, 536}, {true, 1, 48}, {true, 8, 48}, {true, 1400, 1400}};
+    for (unsigned i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+        struct seg s = syn();
+        s.opt.has_mss = row[i].has;
+        s.opt.mss = row[i].mss;
+        struct fixture *f = half_open_of(&s);
+        EXPECT_EQ(f->h.mss_peer, row[i].want);
+        fixture_free(f);
+    }
+}
+
+static void every_arm_of_syn_received(void)
+{
+    static const struct {
+        uint8_t flags;
+        uint32_t seq, ack;
+        enum tcp_half_open_verdict want;
+    } row[] = {
+        {TCP_SYN, 0, 0, TCP_HO_SYNACK},              /* the SYN again */
+        {TCP_SYN, 5, 0, TCP_HO_ACK},                 /* another SYN in the window (RFC 5961 4.2) */
+        {TCP_SYN | TCP_ACK, 1, 1, TCP_HO_ACK},
+        {TCP_ACK, 1, 1, TCP_HO_PROMOTE},             /* the handshake's end */
+        {TCP_ACK | TCP_PSH, 1, 1, TCP_HO_PROMOTE},
+        {TCP_ACK | TCP_FIN, 1, 1, TCP_HO_PROMOTE},
+        {TCP_ACK, 1, 2, TCP_HO_RESET},               /* acknowledges what was never sent */
+        {TCP_ACK, 1, 0, TCP_HO_RESET},
+        {TCP_ACK, 70000, 1, TCP_HO_ACK},             /* outside the window */
+        {TCP_ACK, (uint32_t)-9, 1, TCP_HO_ACK},
+        {0, 1, 0, TCP_HO_DROP},                      /* no ACK bit */
+        {TCP_RST, 1, 0, TCP_HO_CLOSED},              /* exactly the next number */
+        {TCP_RST, 2, 0, TCP_HO_ACK},                 /* in the window: challenge (RFC 5961 3.2) */
+        {TCP_RST, 70000, 0, TCP_HO_DROP},
+        {TCP_RST | TCP_ACK, (uint32_t)-9, 1, TCP_HO_DROP},
+    };
+    struct seg s = syn();
+    struct fixture *f = half_open_of(&s);
+    for (unsigned i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+        struct seg in = after(row[i].flags, row[i].seq, row[i].ack);
+        EXPECT_EQ(tcp_half_open_input(&f->env, &f->h, &in), row[i].want);
+    }
+    fixture_free(f);
+}
+
+static void an_old_timestamp_is_not_promoted(void)
+{
+    struct seg s = syn();
+    s.opt.has_ts = true;
+    s.opt.ts_val = 100;
+    struct fixture *f = half_open_of(&s);
+    struct seg in = after(TCP_ACK, 1, 1);
+    in.opt.has_ts = true;
+    in.opt.ts_val = 99;
+    EXPECT_EQ(tcp_half_open_input(&f->env, &f->h, &in), TCP_HO_ACK);
+    in.opt.ts_val = 100;
+    EXPECT_EQ(tcp_half_open_input(&f->env, &f->h, &in), TCP_HO_PROMOTE);
+    fixture_free(f);
+}
+
+/* ---- TIME_WAIT ---- */
+
+static void every_arm_of_time_wait(void)
+{
+    static const struct {
+        uint8_t flags;
+        uint32_t seq, ack, ts;
+        unsigned want;
+    } row[] = {
+        {TCP_RST, 0, 0, 0, 0},                        /* RFC 1337 */
+        {TCP_RST, 100, 0, 0, 0},
+        {TCP_ACK, 0, 0, 0, 0},                        /* the end's last ACK */
+        {TCP_ACK, 5, 0, 0, TCP_IN_ACK_DUE},
+        {TCP_FIN | TCP_ACK, (uint32_t)-1, 0, 0, TCP_IN_ACK_DUE},
+        {TCP_SYN, 1, 0, 0, TCP_IN_NEW_SYN},           /* beyond everything used */
+        {TCP_SYN, 0, 0, 0, TCP_IN_ACK_DUE},
+        {TCP_SYN, (uint32_t)-500, 0, 0, TCP_IN_ACK_DUE},
+        {TCP_SYN, (uint32_t)-500, 0, 51, TCP_IN_NEW_SYN}, /* a newer timestamp (RFC 6191) */
+        {TCP_SYN, (uint32_t)-500, 0, 50, TCP_IN_ACK_DUE},
+        {TCP_SYN | TCP_ACK, 900, 0, 51, TCP_IN_ACK_DUE},
+    };
+    struct tcp_time_wait w = {.snd_nxt = {7}, .rcv_nxt = {3}, .has_ts = 1, .ts_recent = 50};
+    struct tcp_env e = {0};
+    for (unsigned i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+        struct seg s = {.flags = row[i].flags, .seq = {3 + row[i].seq}, .ack = {7 + row[i].ack}};
+        s.opt.has_ts = row[i].ts != 0;
+        s.opt.ts_val = row[i].ts;
+        EXPECT_EQ(tcp_time_wait_input(&e, &w, &s), row[i].want);
+    }
+}
+
+static void a_reset_is_made_in_the_rfcs_form(void)
+{
+    struct tcp_tx tx;
+    struct seg s = syn();
+    CU_ASSERT(tcp_reset_for(&s, &tx));
+    EXPECT_EQ(tx.seg.flags, TCP_RST | TCP_ACK);
+    EXPECT_EQ(tx.seg.seq.v, 0);
+    EXPECT_EQ(tx.seg.ack.v, PEER_ISN + 1);
+    s = after(TCP_ACK, 9, 20);
+    CU_ASSERT(tcp_reset_for(&s, &tx));
+    EXPECT_EQ(tx.seg.flags, TCP_RST);
+    EXPECT_EQ(tx.seg.seq.v, s.ack.v);
+    s.flags = TCP_RST;
+    CU_ASSERT(!tcp_reset_for(&s, &tx));
+}
+
+TEST_SUITE(half_open, TEST_CASE(the_synack_answers_what_was_offered),
+           TEST_CASE(nothing_is_answered_that_was_not_offered),
+           TEST_CASE(a_small_or_missing_mss_is_made_safe), TEST_CASE(every_arm_of_syn_received),
+           TEST_CASE(an_old_timestamp_is_not_promoted), TEST_CASE(every_arm_of_time_wait),
+           TEST_CASE(a_reset_is_made_in_the_rfcs_form));

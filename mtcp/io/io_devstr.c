@@ -35,8 +35,7 @@ __attribute__((format(printf, 4, 5))) static int fail(int error, char *err, size
     return error;
 }
 
-/* ---- the system -------------------------------------------------------------------------------
- */
+/* ---- the system ---------------------------------------------------------------------------- */
 
 /* Makes the interface and lets it go again: the one question whose answer is the truth. */
 static int tap_try(int fd, const char *iface, char *err, size_t err_len)
@@ -109,20 +108,37 @@ static int check_af_packet(const struct io_devstr *dev, char *err, size_t err_le
 
 /* Does anybody listen at a Unix socket? 0 yes, -EPROTOTYPE yes (and never heard of it, when it is
  * of another type), -ECONNREFUSED nobody, -ENOENT no such file, ... */
-static int unix_socket_probe(const char *path, bool is_abstract)
+static int unix_socket_probe(const char *path)
 {
     struct sockaddr_un sa = {.sun_family = AF_UNIX};
-    size_t n = strlen(path);
 
-    if (n + is_abstract >= sizeof(sa.sun_path))
+    if (strlen(path) >= sizeof(sa.sun_path))
         return -ENAMETOOLONG;
-    memcpy(sa.sun_path + is_abstract, path, n);
-    socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + 1);
+    snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
-    int rc = connect(fd, (const struct sockaddr *)&sa, len) == 0 ? 0 : -errno;
+    int rc = connect(fd, (const struct sockaddr *)&sa, sizeof(sa)) == 0 ? 0 : -errno;
     close(fd);
+    return rc;
+}
+
+/* The same for a name of the abstract kind, without a connection: 0 or -ENOENT. */
+static int abstract_socket_probe(const char *name)
+{
+    FILE *f = fopen("/proc/net/unix", "re");
+    char line[512];
+    int rc = -ENOENT;
+
+    if (f == NULL)
+        return 0; /* can't tell */
+    while (rc != 0 && fgets(line, sizeof(line), f) != NULL) {
+        const char *at = strchr(line, '@');
+        line[strcspn(line, "\n")] = '\0';
+        if (at != NULL && strcmp(at + 1, name) == 0)
+            rc = 0;
+    }
+    fclose(f);
     return rc;
 }
 
@@ -145,7 +161,7 @@ static int check_socket_server(const char *path, char *err, size_t err_len)
     if (!S_ISSOCK(st.st_mode))
         return fail(-EEXIST, err, err_len, "%s exists and is not a socket: choose another path",
                     path);
-    if (unix_socket_probe(path, false) != -ECONNREFUSED)
+    if (unix_socket_probe(path) != -ECONNREFUSED)
         return fail(-EADDRINUSE, err, err_len, "another process serves %s: choose another path",
                     path);
     if (unlink(path) != 0)
@@ -164,7 +180,7 @@ static int check_socket_client(const char *path, char *err, size_t err_len)
                     strerror(errno));
     if (!S_ISSOCK(st.st_mode))
         return 0; /* a vhost-net or vDPA device */
-    int rc = unix_socket_probe(path, false);
+    int rc = unix_socket_probe(path);
     if (rc == -ECONNREFUSED)
         return fail(rc, err, err_len,
                     "nobody serves %s: start the process with the other end first", path);
@@ -202,8 +218,8 @@ static int check_virtio_user(const struct io_devstr *dev, char *err, size_t err_
     return check_socket_client(path, err, err_len);
 }
 
-/* A client looks for its server once, when it is opened. memif's sockets are SOCK_SEQPACKET, so the
- * question does not reach the server: one that a client leaves at once ends its process. */
+/* A client looks for its server once, when it is opened. memif's sockets are SOCK_SEQPACKET, so our
+ * question never reaches the server: one that a client leaves at once ends its process. */
 static int check_memif(const struct io_devstr *dev, char *err, size_t err_len)
 {
     char role[16] = "client", abstract[8] = "yes", path[IO_DEV_STR_MAX] = "/run/memif.sock";
@@ -214,7 +230,7 @@ static int check_memif(const struct io_devstr *dev, char *err, size_t err_len)
     bool is_abstract = strcmp(abstract, "no") != 0;
     if (strcmp(role, "server") == 0 || strcmp(role, "master") == 0)
         return is_abstract ? 0 : check_socket_server(path, err, err_len);
-    int rc = unix_socket_probe(path, is_abstract);
+    int rc = is_abstract ? abstract_socket_probe(path) : unix_socket_probe(path);
     if (rc != -ECONNREFUSED && rc != -ENOENT)
         return 0;
     return fail(rc, err, err_len,
@@ -247,8 +263,7 @@ static int check_pci(const struct io_devstr *dev, char *err, size_t err_len)
     return 0;
 }
 
-/* ---- drivers ----------------------------------------------------------------------------------
- */
+/* ---- drivers ------------------------------------------------------------------------------- */
 
 #define VIRTIO_USER                                                                                \
     .keys = "queues cq mac path queue_size iface server mrg_rxbuf in_order packed_vq speed "       \
@@ -318,8 +333,7 @@ static const struct io_driver *driver_find(const char *name)
     return NULL;
 }
 
-/* ---- syntax -----------------------------------------------------------------------------------
- */
+/* ---- syntax -------------------------------------------------------------------------------- */
 
 /* "bb:dd.f" or "dddd:bb:dd.f" to the long form. */
 static bool pci_parse(const char *text, char *out, size_t out_len)

@@ -14,8 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- memory -----------------------------------------------------------------------------------
- */
+/* ---- memory -------------------------------------------------------------------------------- */
 
 /* A number of /proc/meminfo, 0 when it is not there. */
 static uint64_t meminfo(const char *key)
@@ -67,8 +66,7 @@ int eal_mem_check(uint64_t mem_mb, char *err, size_t err_len)
     return -ENOMEM;
 }
 
-/* ---- arguments --------------------------------------------------------------------------------
- */
+/* ---- arguments ----------------------------------------------------------------------------- */
 
 __attribute__((format(printf, 2, 3))) static void args_add(struct eal_args *a, const char *fmt, ...)
 {

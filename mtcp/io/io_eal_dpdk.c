@@ -33,8 +33,7 @@ static struct {
     char own_dir[64]; /* a runtime directory's parent made by us; "" when not */
 } eal;
 
-/* ---- log --------------------------------------------------------------------------------------
- */
+/* ---- log ----------------------------------------------------------------------------------- */
 
 static void log_end_line(void)
 {
@@ -90,8 +89,7 @@ void io_eal_last_words(char *line, size_t len)
     funlockfile(eal.stream);
 }
 
-/* ---- runtime directory ------------------------------------------------------------------------
- */
+/* ---- runtime directory --------------------------------------------------------------------- */
 
 static void dir_remove(const char *path)
 {
@@ -170,8 +168,7 @@ static void own_dir_remove(void)
     rmdir(eal.own_dir);
 }
 
-/* ---- start and stop ---------------------------------------------------------------------------
- */
+/* ---- start and stop ------------------------------------------------------------------------ */
 
 static int eal_init(struct eal_args *args)
 {

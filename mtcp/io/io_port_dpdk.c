@@ -72,8 +72,7 @@ static void forget_words(void)
     io_eal_last_words(line, sizeof(line));
 }
 
-/* ---- sizes ------------------------------------------------------------------------------------
- */
+/* ---- sizes --------------------------------------------------------------------------------- */
 
 static uint16_t n_descs(const struct io_devstr *dev, uint16_t given)
 {
@@ -128,8 +127,7 @@ uint64_t io_port_mem(const struct io_port *p, const struct io_dpdk_dev *conf)
     return bytes * RTE_MAX(conf->n_queues, 1u);
 }
 
-/* ---- probing ----------------------------------------------------------------------------------
- */
+/* ---- probing ------------------------------------------------------------------------------- */
 
 static int port_probe(struct opening *o)
 {
@@ -149,8 +147,7 @@ static int port_probe(struct opening *o)
     return rc != 0 ? fail(o, rc, "the driver does not describe it") : 0;
 }
 
-/* ---- choices ----------------------------------------------------------------------------------
- */
+/* ---- choices ------------------------------------------------------------------------------- */
 
 static void choose_offloads(struct opening *o)
 {
@@ -225,8 +222,7 @@ static int port_choose(struct opening *o)
     return 0;
 }
 
-/* ---- packet buffers ---------------------------------------------------------------------------
- */
+/* ---- packet buffers ------------------------------------------------------------------------ */
 
 static struct rte_mempool *pool_make(const struct opening *o, unsigned queue, uint32_t n,
                                      uint32_t room)
@@ -259,8 +255,7 @@ static int pools_make(struct opening *o)
     return 0;
 }
 
-/* ---- queues -----------------------------------------------------------------------------------
- */
+/* ---- queues -------------------------------------------------------------------------------- */
 
 static int port_configure(struct opening *o)
 {
@@ -315,8 +310,7 @@ static int port_start(struct opening *o, bool interrupts)
     return 0;
 }
 
-/* ---- address and MTU --------------------------------------------------------------------------
- */
+/* ---- address and MTU ----------------------------------------------------------------------- */
 
 /* Our end of a TAP needs an address of its own: the device's is the kernel's interface. */
 static void mac_other_end(uint8_t mac[6])
@@ -361,8 +355,7 @@ static int kernel_mtu_set(struct opening *o)
     return rc != 0 ? fail(o, rc, "the MTU of %s can't be set to %u", ifr.ifr_name, o->mtu) : 0;
 }
 
-/* ---- open and close ---------------------------------------------------------------------------
- */
+/* ---- open and close ------------------------------------------------------------------------ */
 
 static void queues_finish(struct opening *o)
 {

@@ -33,8 +33,7 @@ static struct rte_mbuf *mbuf_of(struct mtcp_pkt *pkt)
     return (struct rte_mbuf *)(void *)pkt - 1;
 }
 
-/* ---- receive ----------------------------------------------------------------------------------
- */
+/* ---- receive ------------------------------------------------------------------------------- */
 
 /* Only BAD is bad. NONE says that the field is not filled and the data are good; UNKNOWN says
  * nothing. A packet without an L4 checksum that the device knows stays unknown. */
@@ -101,8 +100,7 @@ static unsigned queue_rx_burst(struct mtcp_io *io, struct mtcp_pkt **pkts, unsig
     return rx_convert(q, mbufs, n, pkts);
 }
 
-/* ---- transmit ---------------------------------------------------------------------------------
- */
+/* ---- transmit ------------------------------------------------------------------------------ */
 
 static uint64_t tx_flags(const struct mtcp_pkt *pkt)
 {
@@ -178,8 +176,7 @@ static unsigned queue_tx_burst(struct mtcp_io *io, struct mtcp_pkt **pkts, unsig
     return sent;
 }
 
-/* ---- buffers ----------------------------------------------------------------------------------
- */
+/* ---- buffers ------------------------------------------------------------------------------- */
 
 static struct mtcp_pkt *queue_alloc(struct mtcp_io *io)
 {
@@ -197,8 +194,7 @@ static void queue_free(struct mtcp_io *io, struct mtcp_pkt *pkt)
     rte_pktmbuf_free_seg(mbuf_of(pkt));
 }
 
-/* ---- sleep ------------------------------------------------------------------------------------
- */
+/* ---- sleep --------------------------------------------------------------------------------- */
 
 static void events_forget(struct io_queue *q)
 {
@@ -237,8 +233,7 @@ static void queue_sleep_end(struct mtcp_io *io)
         rte_eth_dev_rx_intr_disable(q->port, q->queue);
 }
 
-/* ---- end and counters -------------------------------------------------------------------------
- */
+/* ---- end and counters ---------------------------------------------------------------------- */
 
 static void queue_close(struct mtcp_io *io)
 {

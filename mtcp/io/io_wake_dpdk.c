@@ -14,8 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* ---- sockets of the process -------------------------------------------------------------------
- */
+/* ---- sockets of the process ---------------------------------------------------------------- */
 
 static bool socket_is(int fd, int family)
 {
@@ -63,8 +62,7 @@ static void sockets_new(struct io_sockets *s, const struct io_sockets *old)
     s->n = k;
 }
 
-/* ---- link changes -----------------------------------------------------------------------------
- */
+/* ---- link changes -------------------------------------------------------------------------- */
 
 /* Called by a thread of DPDK. */
 static int link_changed(uint16_t port, enum rte_eth_event_type type, void *arg, void *ret)
@@ -96,8 +94,7 @@ static void callbacks_unregister(struct io_port *p)
     p->has_callback = false;
 }
 
-/* ---- queues -----------------------------------------------------------------------------------
- */
+/* ---- queues -------------------------------------------------------------------------------- */
 
 static int epoll_hold(int epoll_fd, int fd)
 {

@@ -7,6 +7,7 @@
  *     -n COUNT    with -p: stop after so many replies
  *     -i MS       with -p: interval (default 10)
  *     -s SIZE     with -p: bytes of payload (default 56)
+ *     -T          with -p: TCP segments of -s bytes, to be cut by the device, instead of echoes
  *     -q N        queues, one thread each          -t SEC    stop after SEC (default: SIGINT)
  *     -M MTU      MTU                              -b N      packet buffers per queue
  *     -m MB       packet memory                    -H        hugepages if there are any
@@ -21,6 +22,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -35,6 +37,7 @@
 #define QUEUES_MAX   16
 #define SPIN_US      50
 #define FRAME_ECHO   (sizeof(struct eth_hdr) + sizeof(struct ipv4_hdr) + sizeof(struct icmp_hdr))
+#define FRAME_TCP    (sizeof(struct eth_hdr) + sizeof(struct ipv4_hdr) + sizeof(struct tcp_hdr))
 #define FRAME_ARP    (sizeof(struct eth_hdr) + sizeof(struct arp_hdr))
 #define ARP_REQUEST  1
 #define ARP_REPLY    2
@@ -45,7 +48,7 @@ struct options {
     struct io_dpdk_dev dev;
     struct io_dpdk_conf conf;
     be32_t addr, peer;
-    bool ping;
+    bool ping, tso;
     uint64_t n_replies, interval_us, for_us;
     size_t size;
 };
@@ -57,7 +60,8 @@ struct worker {
     pthread_t thread;
     bool has_peer_mac;
     struct mac_addr peer_mac;
-    uint64_t next_ping_us, asked_us, rtt_us, n_sent, n_replies, n_echoed, n_sleeps;
+    uint64_t next_ping_us, asked_us, rtt_us, n_sent, n_replies, n_echoed, n_sleeps, n_good;
+    uint32_t len_max;
     uint16_t seq;
 };
 
@@ -93,8 +97,7 @@ static void log_print(void *arg, enum log_level level, const char *line)
     fprintf(stderr, "%s: %s\n", log_level_name(level), line);
 }
 
-/* ---- frames -----------------------------------------------------------------------------------
- */
+/* ---- frames -------------------------------------------------------------------------------- */
 
 static void pkt_send(struct worker *w, struct mtcp_pkt *pkt)
 {
@@ -179,6 +182,8 @@ static void on_pkt(struct worker *w, struct mtcp_pkt *pkt)
     const struct eth_hdr *eth = (const struct eth_hdr *)(void *)pkt->data;
     bool answer = false;
 
+    w->len_max = pkt->len > w->len_max ? pkt->len : w->len_max;
+    w->n_good += (pkt->flags & MTCP_PKT_RX_CSUM_GOOD) != 0;
     pkt->flags = 0;
     if (pkt->len >= sizeof(*eth) && be16_get(eth->type) == ETH_TYPE_ARP)
         answer = on_arp(w, pkt);
@@ -214,38 +219,71 @@ static void arp_ask(struct worker *w)
     pkt_send(w, pkt);
 }
 
-static void echo_ask(struct worker *w)
+/* An IPv4 header for a payload of len bytes; what is behind it. */
+static void *ip_make(const struct worker *w, struct mtcp_pkt *pkt, uint8_t proto, size_t len)
 {
-    struct mtcp_pkt *pkt = w->io->alloc(w->io);
-    if (pkt == NULL)
-        return;
     struct eth_hdr *eth = (struct eth_hdr *)(void *)pkt->data;
     struct ipv4_hdr *ip = (struct ipv4_hdr *)(void *)(eth + 1);
-    struct icmp_hdr *icmp = (struct icmp_hdr *)(void *)(ip + 1);
-    size_t icmp_len = sizeof(*icmp) + w->opt->size;
 
-    memset(pkt->data, 0, FRAME_ECHO + w->opt->size);
+    pkt->len = (uint32_t)(sizeof(*eth) + sizeof(*ip) + len);
+    memset(pkt->data, 0, pkt->len);
     eth->dst = w->peer_mac;
     eth->src = own_mac(w);
     eth->type = be16_make(ETH_TYPE_IPV4);
-    *ip = (struct ipv4_hdr){.ver_ihl = 0x45, .ttl = 64, .proto = IP_PROTO_ICMP};
-    ip->total_len = be16_make((uint16_t)(sizeof(*ip) + icmp_len));
+    *ip = (struct ipv4_hdr){.ver_ihl = 0x45, .ttl = 64, .proto = proto};
+    ip->total_len = be16_make((uint16_t)(sizeof(*ip) + len));
     ip->src = w->opt->addr;
     ip->dst = w->opt->peer;
     uint16_t sum = csum_fold(csum_add(0, ip, sizeof(*ip)));
     memcpy(&ip->csum, &sum, sizeof(sum));
+    return ip + 1;
+}
+
+static void echo_make(struct worker *w, struct mtcp_pkt *pkt)
+{
+    size_t len = sizeof(struct icmp_hdr) + w->opt->size;
+    struct icmp_hdr *icmp = ip_make(w, pkt, IP_PROTO_ICMP, len);
+
     icmp->type = ICMP_REQUEST;
     icmp->seq = be16_make(w->seq++);
-    sum = csum_fold(csum_add(0, icmp, icmp_len));
+    uint16_t sum = csum_fold(csum_add(0, icmp, len));
     memcpy(&icmp->csum, &sum, sizeof(sum));
-    pkt->len = (uint32_t)(FRAME_ECHO + w->opt->size);
+}
+
+static void segment_make(const struct worker *w, struct mtcp_pkt *pkt)
+{
+    size_t len = sizeof(struct tcp_hdr) + w->opt->size;
+    struct tcp_hdr *tcp = ip_make(w, pkt, IP_PROTO_TCP, len);
+    struct ip_addr src = ip_addr_v4(w->opt->addr), dst = ip_addr_v4(w->opt->peer);
+
+    tcp->doff_ns = 5 << 4;
+    tcp->flags = 0x10;
+    uint16_t sum = (uint16_t)~csum_fold(csum_pseudo(&src, &dst, IP_PROTO_TCP, (uint32_t)len));
+    memcpy(&tcp->csum, &sum, sizeof(sum));
+    pkt->flags = MTCP_PKT_TX_TSO | MTCP_PKT_TX_TCP_CSUM;
+    pkt->l2_len = sizeof(struct eth_hdr);
+    pkt->l3_len = sizeof(struct ipv4_hdr);
+    pkt->l4_len = sizeof(struct tcp_hdr);
+    pkt->tso_mss = (uint16_t)(w->io->mtu - sizeof(struct ipv4_hdr) - sizeof(struct tcp_hdr));
+}
+
+static void ask(struct worker *w)
+{
+    struct mtcp_pkt *pkt = w->io->alloc(w->io);
+
+    if (pkt == NULL || pkt->room < FRAME_TCP + w->opt->size)
+        abort();
+    if (w->opt->tso)
+        segment_make(w, pkt);
+    else
+        echo_make(w, pkt);
     w->n_sent++;
+    w->n_replies += w->opt->tso;
     w->asked_us = now_us();
     pkt_send(w, pkt);
 }
 
-/* ---- a queue's loop ---------------------------------------------------------------------------
- */
+/* ---- a queue's loop ------------------------------------------------------------------------ */
 
 static uint64_t timers(struct worker *w, uint64_t now)
 {
@@ -254,7 +292,7 @@ static uint64_t timers(struct worker *w, uint64_t now)
     if (now < w->next_ping_us)
         return w->next_ping_us;
     if (w->has_peer_mac)
-        echo_ask(w);
+        ask(w);
     else
         arp_ask(w);
     w->next_ping_us = now + w->opt->interval_us;
@@ -317,8 +355,7 @@ static void *worker_run(void *arg)
     return NULL;
 }
 
-/* ---- main -------------------------------------------------------------------------------------
- */
+/* ---- main ---------------------------------------------------------------------------------- */
 
 static void ready_print(const struct options *opt, const struct mtcp_io *io)
 {
@@ -330,38 +367,48 @@ static void ready_print(const struct options *opt, const struct mtcp_io *io)
     fflush(stdout);
 }
 
+static void stats_add(struct mtcp_io_stats *sum, const struct mtcp_io_stats *s)
+{
+    sum->rx_packets += s->rx_packets;
+    sum->rx_dropped += s->rx_dropped;
+    sum->tx_packets += s->tx_packets;
+    sum->tx_dropped += s->tx_dropped;
+    sum->pkts_total += s->pkts_total;
+    sum->pkts_free += s->pkts_free;
+}
+
+static void worker_add(struct worker *sum, const struct worker *w)
+{
+    sum->n_echoed += w->n_echoed;
+    sum->n_sent += w->n_sent;
+    sum->n_replies += w->n_replies;
+    sum->n_sleeps += w->n_sleeps;
+    sum->n_good += w->n_good;
+    sum->rtt_us += w->rtt_us;
+    sum->len_max = w->len_max > sum->len_max ? w->len_max : sum->len_max;
+}
+
 static uint64_t stats_print(const struct worker *w, unsigned n)
 {
     struct mtcp_io_stats sum = {0}, s;
-    uint64_t echoed = 0, replies = 0, sleeps = 0, sent = 0, rtt = 0;
-    char queues[256] = "";
-    size_t used = 0;
+    struct worker all = {0};
 
+    printf("stats per_queue=");
     for (unsigned i = 0; i < n; i++) {
         w[i].io->stats(w[i].io, &s);
-        sum.rx_packets += s.rx_packets;
-        sum.rx_dropped += s.rx_dropped;
-        sum.tx_packets += s.tx_packets;
-        sum.tx_dropped += s.tx_dropped;
-        sum.pkts_total += s.pkts_total;
-        sum.pkts_free += s.pkts_free;
-        echoed += w[i].n_echoed;
-        replies += w[i].n_replies;
-        sleeps += w[i].n_sleeps;
-        sent += w[i].n_sent;
-        rtt += w[i].rtt_us;
-        used += (size_t)snprintf(queues + used, sizeof(queues) - used, "%s%llu", i > 0 ? "," : "",
-                                 (unsigned long long)s.rx_packets);
+        stats_add(&sum, &s);
+        worker_add(&all, &w[i]);
+        printf("%s%" PRIu64, i > 0 ? "," : "", s.rx_packets);
     }
-    printf(
-        "stats rx=%llu tx=%llu echoed=%llu sent=%llu replies=%llu rx_dropped=%llu tx_dropped=%llu "
-        "sleeps=%llu rtt_us=%llu pkts=%llu/%llu per_queue=%s\n",
-        (unsigned long long)sum.rx_packets, (unsigned long long)sum.tx_packets,
-        (unsigned long long)echoed, (unsigned long long)sent, (unsigned long long)replies,
-        (unsigned long long)sum.rx_dropped, (unsigned long long)sum.tx_dropped,
-        (unsigned long long)sleeps, (unsigned long long)(replies > 0 ? rtt / replies : 0),
-        (unsigned long long)sum.pkts_free, (unsigned long long)sum.pkts_total, queues);
-    return replies;
+    uint64_t rtt_us = all.n_replies > 0 ? all.rtt_us / all.n_replies : 0;
+    printf(" rx=%" PRIu64 " rx_dropped=%" PRIu64 " len_max=%" PRIu32 " csum_good=%" PRIu64,
+           sum.rx_packets, sum.rx_dropped, all.len_max, all.n_good);
+    printf(" tx=%" PRIu64 " tx_dropped=%" PRIu64 " echoed=%" PRIu64 " sent=%" PRIu64,
+           sum.tx_packets, sum.tx_dropped, all.n_echoed, all.n_sent);
+    printf(" replies=%" PRIu64 " rtt_us=%" PRIu64 " sleeps=%" PRIu64 " pkts=%" PRIu64 "/%" PRIu64
+           "\n",
+           all.n_replies, rtt_us, all.n_sleeps, sum.pkts_free, sum.pkts_total);
+    return all.n_replies;
 }
 
 static uint64_t number(const char *text)
@@ -379,6 +426,9 @@ static bool option(struct options *o, int c, const char *value)
         return inet_pton(AF_INET, value, &o->peer) == 1;
     case 'n':
         o->n_replies = number(value);
+        return true;
+    case 'T':
+        o->tso = true;
         return true;
     case 'i':
         o->interval_us = number(value) * 1000;
@@ -442,7 +492,7 @@ int main(int argc, char **argv)
 
     inet_pton(AF_INET, "10.77.0.2", &o.addr);
     o.dev.n_queues = 1;
-    while ((c = getopt(argc, argv, "a:p:n:i:s:q:t:M:b:m:Hx:v")) != -1) {
+    while ((c = getopt(argc, argv, "a:p:n:i:s:Tq:t:M:b:m:Hx:v")) != -1) {
         if (c == 'v')
             o.conf.log = &log;
         else if (!option(&o, c, optarg))

@@ -2,6 +2,7 @@
  * net_tool - the kernel's side of a test, without packages that may be missing.
  *
  *   net_tool ping [-i ms] ADDR COUNT [SIZE]   ICMP echo; every reply's bytes are compared
+ *   net_tool udp ADDR COUNT SIZE              datagrams to the discard port, as fast as it goes
  *   net_tool offload-off IFACE                no checksum or segmentation offload: what a packet
  *                                             socket at the other end of a veth pair needs
  *   net_tool cpu PID                          CPU time used so far, in ticks of 10 ms
@@ -33,8 +34,7 @@ static int64_t now_ms(void)
     return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-/* ---- ping -------------------------------------------------------------------------------------
- */
+/* ---- ping ---------------------------------------------------------------------------------- */
 
 struct ping {
     int fd;
@@ -130,8 +130,23 @@ static int ping(int argc, char **argv)
     return ok == count ? 0 : 1;
 }
 
-/* ---- offloads ---------------------------------------------------------------------------------
- */
+static int udp(char **argv)
+{
+    static char data[SIZE_MAX_PING];
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9)};
+    unsigned count = (unsigned)atoi(argv[1]);
+    size_t size = (size_t)atoi(argv[2]);
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0 || size > sizeof(data) || inet_pton(AF_INET, argv[0], &to.sin_addr) != 1)
+        return 2;
+    for (unsigned i = 0; i < count; i++)
+        sendto(fd, data, size, 0, (const struct sockaddr *)&to, sizeof(to));
+    close(fd);
+    return 0;
+}
+
+/* ---- offloads ------------------------------------------------------------------------------ */
 
 static int offload_off(const char *iface)
 {
@@ -151,8 +166,7 @@ static int offload_off(const char *iface)
     return failed;
 }
 
-/* ---- cpu --------------------------------------------------------------------------------------
- */
+/* ---- cpu ----------------------------------------------------------------------------------- */
 
 static int cpu(const char *pid)
 {
@@ -176,11 +190,15 @@ int main(int argc, char **argv)
 {
     if (argc >= 4 && strcmp(argv[1], "ping") == 0)
         return ping(argc - 2, argv + 2);
+    if (argc == 5 && strcmp(argv[1], "udp") == 0)
+        return udp(argv + 2);
     if (argc == 3 && strcmp(argv[1], "offload-off") == 0)
         return offload_off(argv[2]);
     if (argc == 3 && strcmp(argv[1], "cpu") == 0)
         return cpu(argv[2]);
-    fprintf(stderr,
-            "usage: net_tool ping [-i ms] ADDR COUNT [SIZE] | offload-off IFACE | cpu PID\n");
+    fprintf(stderr, "usage: net_tool ping [-i ms] ADDR COUNT [SIZE]\n"
+                    "       net_tool udp ADDR COUNT SIZE\n"
+                    "       net_tool offload-off IFACE\n"
+                    "       net_tool cpu PID\n");
     return 2;
 }

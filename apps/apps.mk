@@ -34,9 +34,11 @@ $(EXAMPLES): $(B)/%.so: $(B)/apps/examples/%.o
 	$(CC) $(LDFLAGS_ALL) -shared $^ -o $@
 
 # What the unit tests take from here.
-UNIT_EXTRA_OBJ := $(patsubst %,$(B)/apps/epserver/%.o,path httpdate mime request) \
-                  $(patsubst %,$(B)/apps/epclient/%.o,histogram url) \
-                  $(B)/apps/flowlog/options.o
-UNIT_EXTRA_LIBS := -lhttp_parser
+UNIT_APP_OBJ := $(patsubst %,$(B)/apps/epserver/%.o,path httpdate mime request) \
+                $(patsubst %,$(B)/apps/epclient/%.o,histogram url) \
+                $(B)/apps/flowlog/options.o
+$(B)/unit: $(UNIT_APP_OBJ)
+$(B)/unit: UNIT_OBJ += $(UNIT_APP_OBJ)
+$(B)/unit: LIBS := -lhttp_parser $(LIBS)
 
 -include $(EPSERVER_OBJ:.o=.d) $(EPCLIENT_OBJ:.o=.d) $(FLOWLOG_OBJ:.o=.d) $(EXAMPLE_OBJ:.o=.d)

@@ -1,0 +1,326 @@
+/* Listeners: who gets a SYN, the bounds, the half-open records' timers, the accept queue. */
+#include "tests/net_world.h"
+#include "tests/test.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define SYNACK (TCP_SYN | TCP_ACK)
+
+static int listen_on(struct world *w, struct net_listener *l, const char *addr, uint16_t port)
+{
+    struct ip_addr a = world_ip(addr);
+    memset(l, 0, sizeof(*l));
+    l->params = w->net.env.params;
+    return net_listen(&w->net, l, &a, port, 10);
+}
+
+/* ---- addresses ------------------------------------------------------------------------------ */
+
+static void an_exact_address_wins(void)
+{
+    struct world w;
+    struct net_listener any, exact;
+    struct ip_addr second = world_ip("10.0.1.1");
+    world_up(&w, NULL);
+    EXPECT_EQ(net_if_add(&w.net, &w.dev.io, "second", &second, 24), 1);
+    EXPECT_EQ(listen_on(&w, &exact, "10.0.1.1", 80), 0);
+    EXPECT_EQ(listen_on(&w, &any, "10.0.0.1", 80), 0);
+    world_syn(&w, 4000, 1);
+    EXPECT_EQ(net_rx(&w.net), 1);
+    EXPECT_EQ(any.n_half_open, 1);
+    EXPECT_EQ(exact.n_half_open, 0);
+    world_down(&w);
+}
+
+static void addresses_and_ports_are_taken_once(void)
+{
+    struct world w;
+    struct net_listener l, l2;
+    struct ip_addr any = world_ip("0.0.0.0"), us = world_ip("10.0.0.1"), any6 = world_ip("::");
+    world_up(&w, NULL);
+    EXPECT_EQ(listen_on(&w, &l, "10.0.0.9", 80), -EADDRNOTAVAIL);
+    EXPECT_EQ(listen_on(&w, &l, "10.0.0.1", 80), 0);
+    EXPECT_EQ(listen_on(&w, &l2, "10.0.0.1", 80), -EADDRINUSE);
+    EXPECT_EQ(listen_on(&w, &l2, "0.0.0.0", 80), -EADDRINUSE);
+    CU_ASSERT(net_port_is_bound(&w.net, &any, 80));
+    CU_ASSERT(net_port_is_bound(&w.net, &any6, 80));
+    CU_ASSERT(net_port_is_bound(&w.net, &us, 80));
+    CU_ASSERT(!net_port_is_bound(&w.net, &us, 80 + NET_LISTENER_BUCKETS));
+    EXPECT_EQ(listen_on(&w, &l2, "0.0.0.0", 80 + NET_LISTENER_BUCKETS), 0);
+    net_unlisten(&w.net, &l);
+    CU_ASSERT(!net_port_is_bound(&w.net, &us, 80));
+    EXPECT_EQ(listen_on(&w, &l, "::", 80), 0);
+    world_syn(&w, 4000, 1); /* dual stack */
+    world_turn(&w);
+    (void)world_expect(&w, 4000, SYNACK);
+    world_down(&w);
+}
+
+/* ---- half-open records ---------------------------------------------------------------------- */
+
+static void a_handshake_makes_a_connection(void)
+{
+    struct world w;
+    struct net_listener l;
+    world_up(&w, NULL);
+    world_listen(&w, &l, 10);
+    l.conn_flags = TCF_NODELAY;
+    l.params.rcvbuf = 30000;
+    l.params.sndbuf = 20000;
+    l.params.cc = &tcp_cc_newreno;
+    l.has_ext = true;
+    l.ext.keep_cnt = 7;
+    world_syn(&w, 4000, 1000);
+    world_turn(&w);
+    const struct seg *s = world_expect(&w, 4000, SYNACK);
+    EXPECT_EQ(s->ack.v, 1001);
+    EXPECT_EQ(s->wnd, 30000);
+    EXPECT_EQ(world_flow(&w, 4000)->kind, FLOW_HALF_OPEN);
+    EXPECT_EQ(net_n_conns(&w.net), 1);
+    CU_ASSERT(list_is_empty(&w.net.ready_listeners));
+    world_seg(&w, 4000, TCP_ACK, 1001, s->seq.v + 1);
+    world_turn(&w);
+    world_silence(&w);
+    CU_ASSERT_PTR_EQUAL(w.net.ready_listeners.next, &l.ready);
+    EXPECT_EQ(w.net.n_half_open + l.n_half_open, 0);
+    struct tcp_conn *c = net_accept(&w.net, &l);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+    CU_ASSERT_PTR_EQUAL(&c->flow, world_flow(&w, 4000));
+    EXPECT_EQ(c->state, TCPS_ESTABLISHED);
+    CU_ASSERT(c->flags & TCF_NODELAY);
+    EXPECT_EQ(c->rcv.limit, 30000);
+    EXPECT_EQ(c->snd.limit, 20000);
+    CU_ASSERT_PTR_EQUAL(c->cc_ops, &tcp_cc_newreno);
+    EXPECT_EQ(c->ext->keep_cnt, 7);
+    EXPECT_EQ(net_n_conns(&w.net), 1);
+    CU_ASSERT_PTR_NULL(net_accept(&w.net, &l));
+    world_down(&w);
+}
+
+static void the_syn_ack_is_sent_again_with_back_off(void)
+{
+    struct world w;
+    struct net_listener l;
+    world_up(&w, NULL);
+    world_listen(&w, &l, 10);
+    world_syn(&w, 4000, 1000);
+    world_turn(&w);
+    (void)world_expect(&w, 4000, SYNACK);
+    for (unsigned i = 0; i < 5; i++) { /* after 1, 2, 4, 8, 16 s */
+        uint64_t begin = w.net.env.now_us;
+        while (w.dev.n_tx == 0 && w.net.env.now_us < begin + 60000000)
+            world_advance(&w, 10000);
+        (void)world_expect(&w, 4000, SYNACK);
+        EXPECT_EQ((w.net.env.now_us - begin) / 100000, 10u << i);
+    }
+    world_advance(&w, 31900000);
+    CU_ASSERT_PTR_NOT_NULL(world_flow(&w, 4000));
+    world_advance(&w, 200000);
+    world_silence(&w);
+    CU_ASSERT_PTR_NULL(world_flow(&w, 4000));
+    EXPECT_EQ(l.n_half_open, 0);
+    EXPECT_EQ(net_n_conns(&w.net), 0);
+    world_down(&w);
+}
+
+static void half_open_records_answer_for_themselves(void)
+{
+    struct world w;
+    struct net_listener l;
+    world_up(&w, NULL);
+    world_listen(&w, &l, 10);
+    world_syn(&w, 4000, 1000);
+    world_turn(&w);
+    uint32_t iss = world_expect(&w, 4000, SYNACK)->seq.v;
+    world_syn(&w, 4000, 1000); /* again */
+    world_turn(&w);
+    EXPECT_EQ(world_expect(&w, 4000, SYNACK)->seq.v, iss);
+    world_seg(&w, 4000, TCP_ACK, 1001, iss + 5); /* an ACK of nothing we sent */
+    world_turn(&w);
+    EXPECT_EQ(world_expect(&w, 4000, TCP_RST)->seq.v, iss + 5);
+    world_seg(&w, 4000, TCP_RST, 500000, 0); /* a blind reset */
+    world_turn(&w);
+    world_silence(&w);
+    world_seg(&w, 4000, TCP_RST, 1001, 0);
+    world_turn(&w);
+    world_silence(&w);
+    CU_ASSERT_PTR_NULL(world_flow(&w, 4000));
+    EXPECT_EQ(l.n_half_open, 0);
+    world_down(&w);
+}
+
+/* ---- bounds --------------------------------------------------------------------------------- */
+
+static void the_backlog_bounds_half_open_records(void)
+{
+    struct world w;
+    struct net_listener l;
+    world_up(&w, NULL);
+    world_listen(&w, &l, 3);
+    for (uint16_t i = 0; i < 5; i++)
+        world_syn(&w, (uint16_t)(4000 + i), 1000);
+    world_turn(&w);
+    for (uint16_t i = 0; i < 3; i++)
+        (void)world_expect(&w, (uint16_t)(4000 + i), SYNACK);
+    world_silence(&w);
+    EXPECT_EQ(w.net.stats.syn_dropped_backlog, 2);
+    world_seg(&w, 4001, TCP_RST, 1001, 0);
+    world_syn(&w, 4004, 1000);
+    world_turn(&w);
+    (void)world_expect(&w, 4004, SYNACK);
+    world_down(&w);
+}
+
+static void all_listeners_together_are_bounded(void)
+{
+    struct world w;
+    struct net_listener l;
+    struct world_opts o = {.conf = world_conf};
+    o.conf.max_half_open = 2;
+    world_up(&w, &o);
+    world_listen(&w, &l, 10);
+    for (uint16_t i = 0; i < 3; i++)
+        world_syn(&w, (uint16_t)(4000 + i), 1000);
+    world_turn(&w);
+    EXPECT_EQ(w.net.stats.syn_dropped_backlog, 1);
+    EXPECT_EQ(w.net.n_half_open, 2);
+    world_down(&w);
+}
+
+static void connections_are_bounded(void)
+{
+    struct world w;
+    struct net_listener l;
+    struct world_opts o = {.conf = world_conf};
+    o.conf.max_conns = 2;
+    world_up(&w, &o);
+    world_listen(&w, &l, 10);
+    world_handshake(&w, 4000);
+    world_syn(&w, 4001, 1000);
+    world_syn(&w, 4002, 1000);
+    world_turn(&w);
+    (void)world_expect(&w, 4001, SYNACK);
+    world_silence(&w);
+    EXPECT_EQ(net_n_conns(&w.net), 2);
+    world_down(&w);
+}
+
+/* As Linux: the last ACK of the handshake is dropped, what the peer sends next gets in when there
+ * is room; and a listener that accepts nothing takes no more SYNs. */
+static void the_backlog_bounds_the_accept_queue(void)
+{
+    struct world w;
+    struct net_listener l;
+    world_up(&w, NULL);
+    world_listen(&w, &l, 2);
+    world_syn(&w, 4000, 1000);
+    world_turn(&w);
+    uint32_t iss = world_expect(&w, 4000, SYNACK)->seq.v;
+    world_handshake(&w, 4001);
+    world_handshake(&w, 4002);
+    EXPECT_EQ(l.n_accept, 2);
+    world_seg(&w, 4000, TCP_ACK, 1001, iss + 1);
+    world_turn(&w);
+    world_silence(&w);
+    EXPECT_EQ(w.net.stats.accept_dropped, 1);
+    EXPECT_EQ(world_flow(&w, 4000)->kind, FLOW_HALF_OPEN);
+    world_syn(&w, 4003, 1000);
+    world_turn(&w);
+    world_silence(&w);
+    struct tcp_conn *c = net_accept(&w.net, &l);
+    EXPECT_EQ(c->tuple.remote_port, 4001);
+    c->sock = 1;
+    world_seg(&w, 4000, TCP_ACK, 1001, iss + 1);
+    world_turn(&w);
+    EXPECT_EQ(world_flow(&w, 4000)->kind, FLOW_CONN);
+    EXPECT_EQ(net_accept(&w.net, &l)->tuple.remote_port, 4002);
+    EXPECT_EQ(net_accept(&w.net, &l)->tuple.remote_port, 4000);
+    world_down(&w);
+}
+
+static void without_memory_the_handshake_goes_on_later(void)
+{
+    struct world w;
+    struct net_listener l;
+    world_up(&w, NULL);
+    world_listen(&w, &l, 10);
+    world_syn(&w, 4000, 1000);
+    world_turn(&w);
+    uint32_t iss = world_expect(&w, 4000, SYNACK)->seq.v;
+    mem_set_limit(w.mem, 1);
+    world_seg(&w, 4000, TCP_ACK, 1001, iss + 1);
+    world_turn(&w);
+    EXPECT_EQ(w.net.stats.conn_nomem, 1);
+    EXPECT_EQ(world_flow(&w, 4000)->kind, FLOW_HALF_OPEN);
+    mem_set_limit(w.mem, 0);
+    world_seg(&w, 4000, TCP_ACK, 1001, iss + 1);
+    world_turn(&w);
+    EXPECT_EQ(world_flow(&w, 4000)->kind, FLOW_CONN);
+    world_down(&w);
+}
+
+/* ---- the accept queue ----------------------------------------------------------------------- */
+
+static void a_reset_connection_is_still_accepted(void)
+{
+    struct world w;
+    struct net_listener l;
+    world_up(&w, NULL);
+    world_listen(&w, &l, 10);
+    world_handshake(&w, 4000);
+    world_handshake(&w, 4001);
+    world_seg(&w, 4000, TCP_RST, 1001, 0);
+    world_turn(&w);
+    world_advance(&w, 100000);
+    CU_ASSERT_PTR_NULL(world_flow(&w, 4000));
+    EXPECT_EQ(l.n_accept, 2);
+    struct tcp_conn *c = net_accept(&w.net, &l);
+    EXPECT_EQ(c->tuple.remote_port, 4000);
+    EXPECT_EQ(c->err, ECONNRESET);
+    c->sock = 1;
+    world_turn(&w);
+    EXPECT_EQ(w.net.conns.n_used, 2);
+    tcp_close(&w.net.env, c);
+    net_conn_release(&w.net, c);
+    world_turn(&w);
+    EXPECT_EQ(w.net.conns.n_used, 1);
+    world_down(&w);
+}
+
+static void unlisten_resets_what_was_not_accepted(void)
+{
+    struct world w;
+    struct net_listener l;
+    world_up(&w, NULL);
+    world_listen(&w, &l, 10);
+    world_handshake(&w, 4000);
+    world_handshake(&w, 4001);
+    world_handshake(&w, 4002);
+    world_seg(&w, 4002, TCP_RST, 1001, 0);
+    world_syn(&w, 4003, 1000);
+    world_turn(&w);
+    (void)world_expect(&w, 4003, SYNACK);
+    struct tcp_conn *accepted = net_accept(&w.net, &l);
+    accepted->sock = 1;
+    net_unlisten(&w.net, &l);
+    CU_ASSERT_PTR_NULL(world_flow(&w, 4003));
+    CU_ASSERT(list_is_empty(&w.net.ready_listeners));
+    world_turn(&w);
+    (void)world_expect(&w, 4001, TCP_RST | TCP_ACK);
+    world_silence(&w);
+    EXPECT_EQ(w.net.conns.n_used, 1);
+    EXPECT_EQ(accepted->state, TCPS_ESTABLISHED);
+    world_down(&w);
+}
+
+TEST_SUITE(listener, TEST_CASE(an_exact_address_wins),
+           TEST_CASE(addresses_and_ports_are_taken_once), TEST_CASE(a_handshake_makes_a_connection),
+           TEST_CASE(the_syn_ack_is_sent_again_with_back_off),
+           TEST_CASE(half_open_records_answer_for_themselves),
+           TEST_CASE(the_backlog_bounds_half_open_records),
+           TEST_CASE(all_listeners_together_are_bounded), TEST_CASE(connections_are_bounded),
+           TEST_CASE(the_backlog_bounds_the_accept_queue),
+           TEST_CASE(without_memory_the_handshake_goes_on_later),
+           TEST_CASE(a_reset_connection_is_still_accepted),
+           TEST_CASE(unlisten_resets_what_was_not_accepted));

@@ -1,6 +1,8 @@
 /* The streams of both sides. */
 #include "mos/edges.h"
 
+#include <string.h>
+
 static void edges_real(const struct stream *s, struct mon_edges *e)
 {
     *e = (struct mon_edges){stream_head(s), stream_read(s), stream_next(s), stream_end(s), s};
@@ -60,4 +62,27 @@ unsigned mon_edges_runs(const struct mon_edges *e, struct range *runs, unsigned 
     if (stream_end(e->stream) > e->end)
         return clip(e, runs, max);
     return stream_runs(e->stream, runs, max);
+}
+
+static bool span_differs(const struct mon_edges *e, uint64_t off, const uint8_t *data, uint32_t len)
+{
+    struct iovec iov[2];
+    unsigned n = mon_edges_span(e, off, len, iov);
+    for (unsigned i = 0; i < n; data += iov[i].iov_len, i++)
+        if (memcmp(iov[i].iov_base, data, iov[i].iov_len) != 0)
+            return true;
+    return false;
+}
+
+bool mon_edges_differ(const struct mon_edges *e, uint64_t off, const uint8_t *data, uint32_t len)
+{
+    struct range runs[RANGES_MAX + 1];
+    unsigned n = mon_edges_runs(e, runs, RANGES_MAX + 1);
+    for (unsigned i = 0; i < n; i++) {
+        uint64_t from = off > runs[i].start ? off : runs[i].start;
+        uint64_t to = off + len < runs[i].end ? off + len : runs[i].end;
+        if (from < to && span_differs(e, from, data + (from - off), (uint32_t)(to - from)))
+            return true;
+    }
+    return false;
 }

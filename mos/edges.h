@@ -24,6 +24,9 @@ void mon_edges(struct mon_conn *c, int side, struct mon_edges *e);
 /* Bytes at `off` to the end of their run, at most len, in place; the number of pieces. */
 unsigned mon_edges_span(const struct mon_edges *e, uint64_t off, size_t len, struct iovec iov[2]);
 
+/* Does any stored byte differ from the copy at `data`, whose first byte is at `off`? */
+bool mon_edges_differ(const struct mon_edges *e, uint64_t off, const uint8_t *data, uint32_t len);
+
 /* Every maximal run of stored bytes in ascending order; as stream_runs(). */
 unsigned mon_edges_runs(const struct mon_edges *e, struct range *runs, unsigned max);
 

@@ -17,6 +17,21 @@ static void fire(struct mon_conn *c, enum mon_slot slot, int side, const struct 
     mon_dispatch(c->mon, &d);
 }
 
+/* overrun_to: of HOOK_OVERRUN, the end of the bytes that go. */
+static void fire_error(struct mon_conn *c, int side, enum hook_error kind, uint64_t overrun_to)
+{
+    const struct mon *m = c->mon;
+    struct mon_dispatch d = {
+        .conn = c,
+        .slot = SLOT_ERROR,
+        .side = side,
+        .seg = m->pkt_conn == c ? m->pkt : NULL,
+        .error = kind,
+        .overrun_to = overrun_to,
+    };
+    mon_dispatch(c->mon, &d);
+}
+
 /* ---- new data -------------------------------------------------------------------------------- */
 
 static void new_data(struct mon_conn *c, int side)
@@ -117,11 +132,26 @@ static bool acks_fin(const struct mon_host *h, const struct seg *seg)
     return seq_leq(seq_of_off(h->isn, (tcp_off_t)h->fin_off + 1), seg->ack);
 }
 
-static unsigned events_of_receiver(const struct mon_host *h, const struct seg *seg)
+/* Does the emulated side take our reset? Not one that answers a segment which was not its own: that
+ * has the numbers of the segment. */
+static bool takes_rst(const struct mon_conn *c, const struct seg *seg)
 {
+    const struct mon_host *sender = &c->host[c->real];
+    struct tcp_flow_view v;
+    if (!sender->syn_seen)
+        return false;
+    c->mon->sv->view(c->mon->ctx, c->flow, &v);
+    tcp_off_t sent = (tcp_off_t)v.snd_max;
+    tcp_off_t off = off_of_seq(sender->isn, seg->seq, sent);
+    return off >= (v.snd ? (tcp_off_t)stream_read(v.snd) : 0) && off <= sent + 1;
+}
+
+static unsigned events_of_receiver(const struct mon_conn *c, const struct seg *seg)
+{
+    const struct mon_host *h = &c->host[side_other(c->real)];
     unsigned ev = 0;
     if (seg->flags & TCP_RST)
-        return PEER_BIT(PEER_RST);
+        return takes_rst(c, seg) ? PEER_BIT(PEER_RST) : 0;
     if (seg->flags & TCP_SYN)
         ev |= PEER_BIT(seg->flags & TCP_ACK ? PEER_GOT_SYNACK : PEER_GOT_SYN);
     else if (seg->flags & TCP_FIN)
@@ -203,6 +233,17 @@ static bool is_rexmit(struct mon_conn *c, const struct hook_seg *s)
     return payload_was_seen(c, s);
 }
 
+/* A refused segment is not compared by the endpoint: does it contradict what is stored? */
+static bool refused_differs(struct mon_conn *c, const struct hook_seg *s)
+{
+    struct mon_edges e;
+    tcp_off_t off = payload_off(s);
+    if (s->dir != HOOK_IN || s->accepted || !s->has_off || s->seg->len == 0 || off < 0)
+        return false;
+    mon_edges(c, c->real, &e);
+    return mon_edges_differ(&e, (uint64_t)off, s->seg->payload, s->seg->len);
+}
+
 /* What the sender is known to have sent. */
 static void sender_note(struct mon_host *h, const struct hook_seg *s)
 {
@@ -231,9 +272,8 @@ static struct moves sender_update(struct mon_conn *c, const struct hook_seg *s)
 
 static struct moves receiver_update(struct mon_conn *c, const struct hook_seg *s)
 {
-    const struct mon_host *h = &c->host[side_other(side_of_sender(c, s))];
     if (s->dir == HOOK_OUT)
-        return peer_move(h->state, events_of_receiver(h, s->seg));
+        return peer_move(c->host[side_other(c->real)].state, events_of_receiver(c, s->seg));
     if (c->is_starting)
         pending_of_first_syn(c);
     return pending_of_received(c);
@@ -275,6 +315,8 @@ static enum hook_verdict hook_pkt(void *mon, void *handle, const struct hook_seg
     fire_states(c, SLOT_STATE_SND, side, s, &moved);
     if (rexmit)
         fire(c, SLOT_REXMIT_RCV, side_other(side), s);
+    if (rexmit && refused_differs(c, s))
+        fire_error(c, c->real, HOOK_INCONSISTENT, 0);
     return HOOK_PASS;
 }
 
@@ -317,19 +359,12 @@ static void hook_error(void *mon, void *handle, enum hook_error kind, bool is_rc
                        uint64_t to)
 {
     struct mon_conn *c = handle;
-    struct mon *m = mon;
+    int side = is_rcv ? c->real : side_other(c->real);
+    (void)mon;
     (void)from;
-    struct mon_dispatch d = {
-        .conn = c,
-        .slot = SLOT_ERROR,
-        .side = is_rcv ? c->real : side_other(c->real),
-        .seg = m->pkt_conn == c ? m->pkt : NULL,
-        .error = kind,
-        .overrun_to = to,
-    };
     if (kind == HOOK_OVERRUN)
-        new_data(c, d.side);
-    mon_dispatch(m, &d);
+        new_data(c, side);
+    fire_error(c, side, kind, to);
 }
 
 static void hook_moved(void *mon, void *handle, struct flow *flow)

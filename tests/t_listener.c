@@ -17,7 +17,7 @@ static int listen_on(struct world *w, struct net_listener *l, const char *addr, 
 
 /* ---- addresses ------------------------------------------------------------------------------ */
 
-static void an_exact_address_wins(void)
+static void each_address_has_its_listener(void)
 {
     struct world w;
     struct net_listener any, exact;
@@ -314,7 +314,7 @@ static void unlisten_resets_what_was_not_accepted(void)
     world_down(&w);
 }
 
-TEST_SUITE(listener, TEST_CASE(an_exact_address_wins),
+TEST_SUITE(listener, TEST_CASE(each_address_has_its_listener),
            TEST_CASE(addresses_and_ports_are_taken_once), TEST_CASE(a_handshake_makes_a_connection),
            TEST_CASE(the_syn_ack_is_sent_again_with_back_off),
            TEST_CASE(half_open_records_answer_for_themselves),

@@ -1,0 +1,350 @@
+/* ARP: answers, learning, resolution with its queue, retries and errors, refresh, bounds. */
+#include "tests/net_world.h"
+#include "tests/test.h"
+
+#include "mtcp/net/arp.h"
+#include "mtcp/net/route.h"
+#include "mtcp/wire/build.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct world_opts no_arp = {.conf = {.max_half_open = 100, .rst_per_sec = 0},
+                                         .no_arp = true};
+
+static bool ip_is(const struct ip_addr *a, const char *text)
+{
+    struct ip_addr b = world_ip(text);
+    return ip_addr_eq(a, &b);
+}
+
+static bool is_to_all(const struct packet *p)
+{
+    return (p->eth_dst.b[0] & 1) != 0;
+}
+
+/* The next frame is an ARP request from us for `target`. */
+static void expect_request(struct world *w, const char *target, bool to_all)
+{
+    const struct packet *p = world_out(w);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+    EXPECT_EQ(p->kind, PACKET_ARP);
+    CU_ASSERT(!p->arp.is_reply);
+    CU_ASSERT(ip_is(&p->arp.sender_ip, "10.0.0.1") && ip_is(&p->arp.target_ip, target));
+    EXPECT_EQ(p->arp.sender_mac.b[5], 1);
+    EXPECT_EQ(is_to_all(p), to_all);
+}
+
+static struct arp_entry *entry(struct world *w, const char *ip)
+{
+    struct ip_addr a = world_ip(ip);
+    const struct net_hop *hop = route_hop(&w->net, &a);
+    return hop ? hop->neigh : NULL;
+}
+
+static void send_to(struct world *w, const char *ip)
+{
+    uint8_t frame[BUILD_HDR_MAX];
+    struct seg s = {.tuple = {.local = world_ip(ip),
+                              .remote = world_ip("10.0.0.1"),
+                              .local_port = 4000,
+                              .remote_port = 9},
+                    .flags = TCP_ACK,
+                    .ttl = 64};
+    struct build_l2 l2 = {.src = world_mac(2), .dst = world_mac(1)};
+    struct build_lens lens = build_tcp(frame, &l2, &s, 1);
+    build_tcp_csum(frame, lens, 0, (struct build_offload){0});
+    world_in_frame(w, frame, (uint32_t)lens.l2 + lens.l3 + lens.l4, 0);
+    world_turn(w); /* the RST is what we send */
+}
+
+/* ---- answers -------------------------------------------------------------------------------- */
+
+static void the_address_is_announced(void)
+{
+    struct world w;
+    world_up(&w, &no_arp); /* takes the announcement off */
+    const struct packet *p = &w.got;
+    CU_ASSERT(is_to_all(p) && !p->arp.is_reply);
+    CU_ASSERT(ip_is(&p->arp.sender_ip, "10.0.0.1") && ip_is(&p->arp.target_ip, "10.0.0.1"));
+    world_turn(&w);
+    world_silence(&w);
+    world_down(&w);
+}
+
+static void a_request_for_us_is_answered(void)
+{
+    struct world w;
+    world_up(&w, &no_arp);
+    world_arp(&w, 5, false, "10.0.0.1");
+    world_turn(&w);
+    const struct packet *p = world_out(&w);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+    CU_ASSERT(p->kind == PACKET_ARP && p->arp.is_reply);
+    EXPECT_EQ(p->eth_dst.b[5], 5);
+    EXPECT_EQ(p->arp.sender_mac.b[5], 1);
+    CU_ASSERT(ip_is(&p->arp.sender_ip, "10.0.0.1") && ip_is(&p->arp.target_ip, "10.0.0.5"));
+    world_silence(&w);
+    send_to(&w, "10.0.0.5"); /* and whoever asked is known */
+    EXPECT_EQ(world_expect(&w, 4000, TCP_RST)->seq.v, 0);
+    EXPECT_EQ(w.got.eth_dst.b[5], 5);
+    world_down(&w);
+}
+
+static void a_request_for_others_teaches_nothing(void)
+{
+    struct world w;
+    world_up(&w, &no_arp);
+    world_arp(&w, 5, false, "10.0.0.9");
+    world_arp(&w, 6, true, "10.0.0.1"); /* nobody had asked */
+    world_turn(&w);
+    world_silence(&w);
+    send_to(&w, "10.0.0.5");
+    expect_request(&w, "10.0.0.5", true);
+    send_to(&w, "10.0.0.6");
+    expect_request(&w, "10.0.0.6", true);
+    world_silence(&w);
+    world_down(&w);
+}
+
+/* Someone says that our address is theirs, or that theirs is a group's. */
+static void nonsense_teaches_nothing(void)
+{
+    struct world w;
+    uint8_t frame[64];
+    struct mac_addr none = {{0}}, group = {{1, 0, 0, 0, 0, 5}};
+    struct build_arp a = {.is_reply = true,
+                          .sender_mac = world_mac(6),
+                          .sender_ip = world_ip("10.0.0.1").w[3],
+                          .target_mac = world_mac(1),
+                          .target_ip = world_ip("10.0.0.1").w[3]};
+    world_up(&w, &no_arp);
+    world_in_frame(&w, frame, build_arp(frame, &a), 0);
+    world_turn(&w);
+    world_silence(&w);
+    send_to(&w, "10.0.0.5");
+    expect_request(&w, "10.0.0.5", true);
+    a.sender_ip = world_ip("10.0.0.5").w[3];
+    for (unsigned i = 0; i < 2; i++) {
+        a.sender_mac = i ? none : group;
+        world_in_frame(&w, frame, build_arp(frame, &a), 0);
+    }
+    world_turn(&w);
+    world_silence(&w);
+    EXPECT_EQ(entry(&w, "10.0.0.5")->state, ARP_ASKING);
+    world_down(&w);
+}
+
+/* RFC 5227: a probe has no sender address yet. */
+static void a_probe_is_answered(void)
+{
+    struct world w;
+    uint8_t frame[64];
+    struct build_arp a = {.sender_mac = world_mac(6), .target_ip = world_ip("10.0.0.1").w[3]};
+    world_up(&w, &no_arp);
+    world_in_frame(&w, frame, build_arp(frame, &a), 0);
+    world_turn(&w);
+    const struct packet *p = world_out(&w);
+    CU_ASSERT(p && p->arp.is_reply && p->eth_dst.b[5] == 6);
+    world_silence(&w);
+    world_down(&w);
+}
+
+/* ---- resolution ----------------------------------------------------------------------------- */
+
+static void packets_wait_for_the_answer(void)
+{
+    struct world w;
+    world_up(&w, &no_arp);
+    for (unsigned i = 0; i < 3; i++)
+        send_to(&w, "10.0.0.5");
+    expect_request(&w, "10.0.0.5", true);
+    world_silence(&w);
+    world_arp(&w, 5, true, "10.0.0.1");
+    world_turn(&w);
+    for (unsigned i = 0; i < 3; i++) {
+        (void)world_expect(&w, 4000, TCP_RST);
+        EXPECT_EQ(w.got.eth_dst.b[5], 5);
+    }
+    world_silence(&w);
+    send_to(&w, "10.0.0.5");
+    (void)world_expect(&w, 4000, TCP_RST);
+    world_silence(&w);
+    world_down(&w);
+}
+
+static void the_queue_keeps_the_latest(void)
+{
+    struct world w;
+    world_up(&w, &no_arp);
+    for (uint32_t i = 0; i < ARP_ENTRY_WAITING + 4; i++) {
+        struct seg s = {.tuple.local_port = 4000, .flags = TCP_ACK, .ack = seq_make(i)};
+        world_in(&w, &s);
+    }
+    world_turn(&w);
+    expect_request(&w, "10.0.0.2", true);
+    EXPECT_EQ(w.net.stats.arp_queue_full, 4);
+    world_arp(&w, 2, true, "10.0.0.1");
+    world_turn(&w);
+    for (uint32_t i = 4; i < ARP_ENTRY_WAITING + 4; i++)
+        EXPECT_EQ(world_expect(&w, 4000, TCP_RST)->seq.v, i);
+    world_silence(&w);
+    world_down(&w);
+}
+
+static void all_queues_together_are_bounded(void)
+{
+    struct world w;
+    char ip[16];
+    world_up(&w, &no_arp);
+    for (unsigned host = 10; host < 40; host++) {
+        snprintf(ip, sizeof(ip), "10.0.0.%u", host);
+        for (unsigned i = 0; i < 12; i++)
+            send_to(&w, ip);
+    }
+    EXPECT_EQ(w.dev.n_out, ARP_MAX_WAITING);
+    EXPECT_EQ(w.net.stats.arp_queue_full, 30 * 12 - ARP_MAX_WAITING);
+    world_down(&w);
+}
+
+static void three_requests_then_the_connection_hears(void)
+{
+    struct world w;
+    int err;
+    struct world_opts o = no_arp;
+    o.conf.port_min = o.conf.port_max = 5000;
+    world_up(&w, &o);
+    struct net_end local = {0}, remote = {world_ip("10.0.0.2"), 7};
+    struct tcp_conn *c = net_connect_prepare(&w.net, &local, &remote, &err);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+    c->sock = 3;
+    net_connect_start(&w.net, c);
+    world_turn(&w);
+    expect_request(&w, "10.0.0.2", true);
+    for (unsigned i = 1; i < 3; i++) {
+        world_advance(&w, 980000);
+        world_silence(&w);
+        world_advance(&w, 30000);
+        expect_request(&w, "10.0.0.2", true);
+    }
+    EXPECT_EQ(c->err, 0);
+    world_advance(&w, 1010000);
+    EXPECT_EQ(c->err, EHOSTUNREACH);
+    EXPECT_EQ(c->state, TCPS_CLOSED);
+    EXPECT_EQ(w.net.stats.arp_failed, 1);
+    EXPECT_EQ(w.dev.n_out, 0);
+    world_silence(&w);
+    send_to(&w, "10.0.0.2"); /* the next packet asks anew */
+    expect_request(&w, "10.0.0.2", true);
+    net_conn_release(&w.net, c);
+    world_down(&w);
+}
+
+/* ---- age ------------------------------------------------------------------------------------ */
+
+static void an_entry_in_use_is_asked_again(void)
+{
+    struct world w;
+    world_up(&w, &no_arp);
+    world_arp(&w, 5, false, "10.0.0.1");
+    world_turn(&w);
+    (void)world_out(&w);
+    world_advance(&w, ARP_FRESH_US + 1000);
+    world_silence(&w); /* not in use: nobody asks */
+    send_to(&w, "10.0.0.5");
+    expect_request(&w, "10.0.0.5", false); /* the neighbour alone */
+    (void)world_expect(&w, 4000, TCP_RST); /* and the packet goes */
+    send_to(&w, "10.0.0.5");
+    (void)world_expect(&w, 4000, TCP_RST);
+    world_silence(&w);
+    world_arp(&w, 5, true, "10.0.0.1");
+    world_turn(&w);
+    world_advance(&w, 10000000);
+    world_silence(&w);
+    EXPECT_EQ(entry(&w, "10.0.0.5")->state, ARP_KNOWN);
+    world_down(&w);
+}
+
+static void an_entry_that_does_not_answer_is_forgotten(void)
+{
+    struct world w;
+    world_up(&w, &no_arp);
+    world_arp(&w, 5, false, "10.0.0.1");
+    world_turn(&w);
+    (void)world_out(&w);
+    world_advance(&w, ARP_FRESH_US + 1000);
+    send_to(&w, "10.0.0.5");
+    expect_request(&w, "10.0.0.5", false);
+    (void)world_expect(&w, 4000, TCP_RST);
+    world_advance(&w, 2100000);
+    expect_request(&w, "10.0.0.5", true);
+    expect_request(&w, "10.0.0.5", true);
+    world_advance(&w, 1000000);
+    EXPECT_EQ(entry(&w, "10.0.0.5")->state, ARP_IDLE);
+    send_to(&w, "10.0.0.5");
+    expect_request(&w, "10.0.0.5", true);
+    world_silence(&w);
+    world_down(&w);
+}
+
+static void a_static_entry_stays(void)
+{
+    struct world w;
+    world_up(&w, NULL); /* 10.0.0.2 is static */
+    uint8_t frame[64];
+    struct build_arp a = {.is_reply = true,
+                          .sender_mac = world_mac(9),
+                          .sender_ip = world_ip("10.0.0.2").w[3],
+                          .target_mac = world_mac(1),
+                          .target_ip = world_ip("10.0.0.1").w[3]};
+    world_in_frame(&w, frame, build_arp(frame, &a), 0);
+    world_advance(&w, 3 * (uint64_t)ARP_FRESH_US);
+    send_to(&w, "10.0.0.2");
+    (void)world_expect(&w, 4000, TCP_RST);
+    EXPECT_EQ(w.got.eth_dst.b[5], 2);
+    world_silence(&w);
+    world_down(&w);
+}
+
+/* ---- bounds --------------------------------------------------------------------------------- */
+
+/* Neighbours that we use stay, whatever others make us learn. */
+static void a_flood_pushes_nobody_out(void)
+{
+    struct world w;
+    uint8_t frame[64];
+    struct ip_addr wide = world_ip("10.9.0.1");
+    world_up(&w, &no_arp);
+    EXPECT_EQ(net_if_add(&w.net, &w.dev.io, "wide", &wide, 16), 1);
+    world_arp(&w, 5, false, "10.0.0.1");
+    world_turn(&w);
+    struct arp_entry *used = entry(&w, "10.0.0.5");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(used);
+    for (unsigned i = 0; i < 2 * ARP_MAX_ENTRIES; i++) {
+        struct build_arp a = {.sender_mac = world_mac(9),
+                              .sender_ip = be32_make(0x0a090100 + i),
+                              .target_ip = wide.w[3]};
+        struct packet p;
+        uint32_t len = build_arp(frame, &a);
+        CU_ASSERT_EQUAL_FATAL(packet_parse(&p, frame, len, PACKET_CSUM_GOOD), 0);
+        arp_in(&w.net, &w.net.ifs[1], &p);
+        net_flush(&w.net);
+        (void)world_out(&w);
+    }
+    CU_ASSERT_PTR_EQUAL(entry(&w, "10.0.0.5"), used);
+    EXPECT_EQ(used->state, ARP_KNOWN);
+    /* And what we need finds a place for which one of those goes. */
+    struct ip_addr needed = world_ip("10.0.0.77");
+    CU_ASSERT_PTR_NOT_NULL(arp_get(&w.net, 0, &needed));
+    world_down(&w);
+}
+
+TEST_SUITE(arp, TEST_CASE(the_address_is_announced), TEST_CASE(a_request_for_us_is_answered),
+           TEST_CASE(a_request_for_others_teaches_nothing), TEST_CASE(nonsense_teaches_nothing),
+           TEST_CASE(a_probe_is_answered), TEST_CASE(packets_wait_for_the_answer),
+           TEST_CASE(the_queue_keeps_the_latest), TEST_CASE(all_queues_together_are_bounded),
+           TEST_CASE(three_requests_then_the_connection_hears),
+           TEST_CASE(an_entry_in_use_is_asked_again),
+           TEST_CASE(an_entry_that_does_not_answer_is_forgotten), TEST_CASE(a_static_entry_stays),
+           TEST_CASE(a_flood_pushes_nobody_out));

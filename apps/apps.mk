@@ -42,3 +42,7 @@ $(B)/unit: UNIT_OBJ += $(UNIT_APP_OBJ)
 $(B)/unit: LIBS := -lhttp_parser $(LIBS)
 
 -include $(EPSERVER_OBJ:.o=.d) $(EPCLIENT_OBJ:.o=.d) $(FLOWLOG_OBJ:.o=.d) $(EXAMPLE_OBJ:.o=.d)
+
+# A client on the kernel's sockets, for the tests.
+$(B)/many: $(B)/tests/apps/many.o
+	$(CC) $(LDFLAGS_ALL) $< -o $@

@@ -24,15 +24,22 @@ static void each_word(void)
     CU_ASSERT_STRING_EQUAL(o.file, "/tmp/x");
     EXPECT_EQ(o.events, FLOWLOG_START | FLOWLOG_END | FLOWLOG_DATA);
     EXPECT_EQ(o.edges, true);
+    EXPECT_EQ(o.n_lines, 0);
+    CU_ASSERT(flowlog_options_read(&o, "lines=120", err, sizeof(err)));
+    EXPECT_EQ(o.n_lines, 120);
     CU_ASSERT(flowlog_options_read(&o, "events=state,rexmit,error", err, sizeof(err)));
     EXPECT_EQ(o.events, FLOWLOG_STATE | FLOWLOG_REXMIT | FLOWLOG_ERROR);
 }
 
 static void wrong_words_are_named(void)
 {
-    static const char *const words[] = {"edge",     "edges=1",       "file=",       "file",
-                                        "events=",  "events=begin",  "events=end,", "events=,end",
-                                        "starting", "events=start x"};
+    static const char *const words[] = {"edge",        "edges=1",
+                                        "file=",       "file",
+                                        "events=",     "events=begin",
+                                        "events=end,", "events=,end",
+                                        "starting",    "events=start x",
+                                        "lines=",      "lines=0",
+                                        "lines=1x",    "lines=1000000000000000000000"};
 
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         err[0] = '\0';

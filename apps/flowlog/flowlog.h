@@ -16,7 +16,7 @@ struct flowlog {
     int sock; /* the passive socket */
     struct flowlog_options options;
     FILE *out;
-    uint64_t n_flows;
+    uint64_t n_flows, n_lines;
 };
 
 /* One per connection: the context pointer of its active socket. */

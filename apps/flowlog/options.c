@@ -37,20 +37,41 @@ static bool events_read(struct flowlog_options *o, const char *list, size_t len)
     return true;
 }
 
+static bool lines_read(struct flowlog_options *o, const char *text, size_t len)
+{
+    o->n_lines = 0;
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] < '0' || text[i] > '9' || i >= 18)
+            return false;
+        o->n_lines = o->n_lines * 10 + (uint64_t)(text[i] - '0');
+    }
+    return o->n_lines > 0;
+}
+
+static bool file_read(struct flowlog_options *o, const char *text, size_t len)
+{
+    if (len == 0 || len >= sizeof(o->file))
+        return false;
+    memcpy(o->file, text, len);
+    o->file[len] = '\0';
+    return true;
+}
+
 static bool word_read(struct flowlog_options *o, const char *word, size_t len)
 {
-    static const char file[] = "file=", list[] = "events=";
-    const size_t n_file = sizeof(file) - 1, n_list = sizeof(list) - 1;
+    static const struct {
+        const char *key;
+        bool (*read)(struct flowlog_options *o, const char *text, size_t len);
+    } keys[] = {{"file=", file_read}, {"events=", events_read}, {"lines=", lines_read}};
 
     if (len == 5 && memcmp(word, "edges", 5) == 0)
         return o->edges = true;
-    if (len > n_list && memcmp(word, list, n_list) == 0)
-        return events_read(o, word + n_list, len - n_list);
-    if (len <= n_file || len - n_file >= sizeof(o->file) || memcmp(word, file, n_file) != 0)
-        return false;
-    memcpy(o->file, word + n_file, len - n_file);
-    o->file[len - n_file] = '\0';
-    return true;
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        size_t n = strlen(keys[i].key);
+        if (len >= n && memcmp(word, keys[i].key, n) == 0)
+            return keys[i].read(o, word + n, len - n);
+    }
+    return false;
 }
 
 bool flowlog_options_read(struct flowlog_options *o, const char *args, char *err, size_t err_len)
@@ -60,7 +81,7 @@ bool flowlog_options_read(struct flowlog_options *o, const char *args, char *err
         size_t len = strcspn(at, " ");
         if (!word_read(o, at, len)) {
             snprintf(err, err_len,
-                     "'%.*s' is none of file=PATH, edges, events=LIST "
+                     "'%.*s' is none of file=PATH, edges, lines=N, events=LIST "
                      "(of start,state,data,rexmit,error,end)",
                      (int)len, at);
             return false;

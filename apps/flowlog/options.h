@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum flowlog_event {
     FLOWLOG_START = 1 << 0,
@@ -16,13 +17,14 @@ enum flowlog_event {
 };
 
 struct flowlog_options {
-    char file[256];  /* where to write; "": stdout */
-    unsigned events; /* enum flowlog_event */
-    bool edges;      /* at each data event, the buffer edges and runs of both sides */
+    char file[256];   /* where to write; "": stdout */
+    unsigned events;  /* enum flowlog_event */
+    bool edges;       /* at each data event, the buffer edges and runs of both sides */
+    uint64_t n_lines; /* stop writing after so many; 0: never */
 };
 
 /*
- * Reads "file=PATH events=start,data edges", any of them, in any order.
+ * Reads "file=PATH events=start,data edges lines=N", any of them, in any order.
  *
  *   returns  true, or false and what is wrong in `err`
  */

@@ -13,6 +13,8 @@ void print_line(const struct flow *f, const char *event, const char *format, ...
     char rest[2048], when[16];
     va_list args;
 
+    if (f->log->options.n_lines > 0 && f->log->n_lines++ >= f->log->options.n_lines)
+        return;
     clock_gettime(CLOCK_REALTIME, &now);
     localtime_r(&now.tv_sec, &tm);
     strftime(when, sizeof(when), "%H:%M:%S", &tm);

@@ -1,19 +1,21 @@
 /*
  * What is known of data in flight, and what an ACK says about it: the scoreboard of sent segments,
  * loss detection (SACK: RACK's time order with the duplicate-ACK threshold, RFC 8985 and 6675;
- * without SACK: NewReno, RFC 6582), fast recovery, limited transmit (RFC 3042), the response to a
- * timeout (RFC 6298 5.4-5.7, 5681). Calls congestion control; decides nothing about new data.
+ * without SACK: NewReno, RFC 6582), tail loss probes (RFC 8985 7), fast recovery with proportional
+ * rate reduction (RFC 6937), limited transmit (RFC 3042), the response to a timeout (RFC 6298
+ * 5.4-5.7, 5681). Calls congestion control; decides nothing about new data.
  *
- * struct tcp_flight is private to recovery.c and holds one record per segment sent and not yet
- * cumulatively acknowledged; it comes with the first byte in flight and goes with the last.
+ * struct tcp_flight (flight.h) is private to recovery.c and holds one record per segment sent and
+ * not yet cumulatively acknowledged; it comes with the first byte in flight and goes with the last,
+ * at the end of that turn.
  */
 #ifndef MTCP_TCP_RECOVERY_H
 #define MTCP_TCP_RECOVERY_H
 
 #include "mtcp/tcp/conn.h"
 
-/* What input.c found in an acceptable ACK (offsets already unwrapped and checked: una <= snd_max).
- * SACK blocks are as received: recovery_ack() discards the impossible ones. */
+/* What input.c found in an acceptable ACK (offsets already unwrapped and checked: snd_una <= ack <=
+ * snd_max). SACK blocks are as received: recovery_ack() discards the impossible ones. */
 struct tcp_ack {
     tcp_off_t ack;
     const struct seg *seg;
@@ -26,20 +28,34 @@ struct tcp_ack {
 void recovery_ack(struct tcp_env *e, struct tcp_conn *c, const struct tcp_ack *a);
 
 /* The next range to retransmit, if one is due and cwnd (or PRR) lets it go: [*from, *to). */
-bool recovery_next(const struct tcp_env *e, const struct tcp_conn *c, tcp_off_t *from, tcp_off_t *to);
+bool recovery_next(const struct tcp_env *e, const struct tcp_conn *c, tcp_off_t *from,
+                   tcp_off_t *to);
 
 /* Bytes of new data that the congestion window lets go now. */
 uint32_t recovery_cwnd_room(const struct tcp_env *e, const struct tcp_conn *c);
 
-/* [from, to) was sent (again). FIN counts as one byte of sequence space at its offset. */
-void recovery_sent(struct tcp_env *e, struct tcp_conn *c, tcp_off_t from, tcp_off_t to, bool rexmit);
+/* [from, to) was sent (again): remembers it and arms the timer. FIN counts as one byte of sequence
+ * space at its offset. Called before snd_max moves. */
+void recovery_sent(struct tcp_env *e, struct tcp_conn *c, tcp_off_t from, tcp_off_t to,
+                   bool rexmit);
 
 /* The retransmission timer fired: everything outstanding counts as lost, cwnd 1 segment. */
 void recovery_timeout(struct tcp_env *e, struct tcp_conn *c);
 
-/* RACK's reordering timer or tail loss probe, when armed within rtx_at. */
+/* The timer fired: was it RACK's reordering timer or that of a tail loss probe? Then it is handled
+ * here and armed again; false: it is a retransmission timeout. */
+bool recovery_timer(struct tcp_env *e, struct tcp_conn *c);
+
+/* The path takes segments of c->mss (just lowered) only: what is in flight in larger ones is lost,
+ * which says nothing of congestion (RFC 1191 6.5). */
+void recovery_mtu_lowered(struct tcp_env *e, struct tcp_conn *c);
+
+/* Bytes believed to be in the network (RFC 6675's pipe). */
 uint32_t recovery_flight_bytes(const struct tcp_conn *c);
 bool recovery_in_recovery(const struct tcp_conn *c);
+
+/* End of a turn: gives the scoreboard back when nothing is in flight. */
+void recovery_release(struct tcp_env *e, struct tcp_conn *c);
 
 /* Frees the scoreboard. */
 void recovery_fini(struct tcp_env *e, struct tcp_conn *c);

@@ -8,8 +8,8 @@
 void rtt_init(const struct tcp_env *e, struct tcp_conn *c);
 void rtt_sample(const struct tcp_env *e, struct tcp_conn *c, uint32_t rtt_us);
 
-/* The retransmission timeout without back-off: srtt plus a variance term that is at least min_rto_us;
- * init_rto_us before the first sample. */
+/* The retransmission timeout without back-off: srtt plus a variance term that is at least
+ * min_rto_us; init_rto_us before the first sample. */
 uint32_t rtt_rto_base(const struct tcp_env *e, const struct tcp_conn *c);
 
 /* The same with the present back-off, bounded by max_rto_us. */

@@ -1,0 +1,48 @@
+/* What the congestion controls share. Writes cwnd and ssthresh. */
+#ifndef MTCP_TCP_CC_H
+#define MTCP_TCP_CC_H
+
+#include "mtcp/tcp/conn.h"
+
+/* Appropriate byte counting (RFC 3465): at most so many segments' worth of growth per ACK in slow
+ * start; 8 as RFC 9406 4.2 has it for senders that do not pace, since receivers that process bursts
+ * acknowledge many segments at once. */
+#define CC_ABC_LIMIT 8u
+
+/* No connection needs more (the window field and its scale allow 1 GB). */
+#define CC_CWND_MAX (1u << 30)
+
+/* Data sent and not cumulatively acknowledged: RFC 5681's FlightSize. */
+static inline uint32_t cc_outstanding(const struct tcp_conn *c)
+{
+    return (uint32_t)(c->snd_max - c->snd_una);
+}
+
+static inline bool cc_in_slow_start(const struct tcp_conn *c)
+{
+    return c->cwnd < c->ssthresh;
+}
+
+static inline void cc_cwnd_add(struct tcp_conn *c, uint32_t n)
+{
+    c->cwnd = n < CC_CWND_MAX - c->cwnd ? c->cwnd + n : CC_CWND_MAX;
+}
+
+/* Slow start (RFC 5681 3.1): grows up to ssthresh. The bytes acknowledged beyond that. */
+static inline uint32_t cc_slow_start(struct tcp_conn *c, uint32_t acked)
+{
+    uint32_t most = CC_ABC_LIMIT * c->mss;
+    uint32_t n = acked < most ? acked : most;
+    uint32_t room = c->ssthresh - c->cwnd;
+    cc_cwnd_add(c, n < room ? n : room);
+    return n < room ? 0 : n - room;
+}
+
+/* ssthresh is never below two segments (RFC 5681 equation 4). */
+static inline uint32_t cc_at_least_two(const struct tcp_conn *c, uint32_t bytes)
+{
+    uint32_t two = 2u * c->mss;
+    return bytes > two ? bytes : two;
+}
+
+#endif

@@ -1,0 +1,470 @@
+/*
+ * One segment out. tcp_output_next() decides and changes nothing; the order of its questions is the
+ * order of what matters: a reset, a SYN, what is lost, what is new, a probe, a bare ACK.
+ * tcp_output_sent() commits. What may be resent and how much cwnd lets go is recovery.c's.
+ *
+ * RFC 9293 3.8.6 (windows, silly window avoidance, probes), 3.7.4 (Nagle), 3.10.5 (reset), RFC 7323
+ * (scaling, timestamps), RFC 2018 and 2883 (SACK).
+ */
+#include "mtcp/tcp/output.h"
+
+#include "mtcp/tcp/handshake.h"
+#include "mtcp/tcp/recovery.h"
+#include "mtcp/tcp/rtt.h"
+#include "mtcp/tcp/state.h"
+#include "mtcp/tcp/tcp.h"
+#include "mtcp/tcp/timers.h"
+
+#include <string.h>
+
+enum {
+    SACK_BLOCKS_MAX = 4, /* that fit 40 bytes of options; one less beside timestamps */
+    SACK_MSS_MIN = 256,  /* smaller segments have no bytes to give to SACK blocks beside data */
+    TS_SPACE = 12,       /* timestamps and two NOPs */
+};
+
+static inline tcp_off_t min_off(tcp_off_t a, tcp_off_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline tcp_off_t max_off(tcp_off_t a, tcp_off_t b)
+{
+    return a > b ? a : b;
+}
+
+/* ---- the receive side of a segment ---- */
+
+/* RCV.NXT: the peer's FIN counts. */
+static inline tcp_off_t rcv_nxt(const struct tcp_conn *c)
+{
+    return (tcp_off_t)stream_next(&c->rcv) + ((c->flags & TCF_RCV_FIN) ? 1 : 0);
+}
+
+/* The right edge to promise: the buffer's when that is a worthwhile step, else the present one. */
+static inline tcp_off_t window_edge(const struct tcp_conn *c)
+{
+    tcp_off_t edge = (tcp_off_t)stream_edge(&c->rcv);
+    tcp_off_t step = c->rcv.limit / 2 < c->rcv_mss ? c->rcv.limit / 2 : c->rcv_mss;
+    return edge - c->rcv_adv >= step ? edge : c->rcv_adv;
+}
+
+uint16_t output_window(const struct tcp_conn *c)
+{
+    tcp_off_t next = (tcp_off_t)stream_next(&c->rcv);
+    uint64_t wnd = (uint64_t)max_off(window_edge(c) - next, 0);
+    uint64_t units = wnd >> c->rcv_wscale;
+    /* Rounding must not take back what was promised (RFC 7323 2.4). */
+    if (next + (tcp_off_t)(units << c->rcv_wscale) < c->rcv_adv)
+        units++;
+    return units < UINT16_MAX ? (uint16_t)units : UINT16_MAX;
+}
+
+static struct sack_block block_of(const struct tcp_conn *c, struct range r)
+{
+    return (struct sack_block){seq_of_off(c->irs, (tcp_off_t)r.start),
+                               seq_of_off(c->irs, (tcp_off_t)r.end)};
+}
+
+static inline unsigned sack_blocks_max(const struct tcp_conn *c)
+{
+    return (c->flags & TCF_TS) ? SACK_BLOCKS_MAX - 1 : SACK_BLOCKS_MAX;
+}
+
+/* RFC 2018 section 4: the run with the latest bytes first, then the others; before it a duplicate
+ * that just came (RFC 2883). */
+static void fill_sack(const struct tcp_conn *c, struct tcp_tx *tx)
+{
+    struct tcp_opts *o = &tx->seg.opt;
+    unsigned n = ranges_count(c->rcv.ooo), max = sack_blocks_max(c);
+    if (c->n_dsack)
+        o->sack[o->n_sack++] = (struct sack_block){c->dsack_start, c->dsack_end};
+    uint64_t latest = (uint64_t)off_of_seq(c->irs, c->dsack_start, (tcp_off_t)stream_next(&c->rcv));
+    struct range first;
+    bool has_first = ranges_find(c->rcv.ooo, latest, &first);
+    if (has_first)
+        o->sack[o->n_sack++] = block_of(c, first);
+    for (unsigned i = 0; i < n && o->n_sack < max; i++) {
+        struct range r = ranges_at(c->rcv.ooo, i);
+        if (!has_first || r.start != first.start)
+            o->sack[o->n_sack++] = block_of(c, r);
+    }
+}
+
+/* ---- headers ---- */
+
+static void fill_head(const struct tcp_env *e, const struct tcp_conn *c, struct tcp_tx *tx)
+{
+    struct seg *s = &tx->seg;
+    s->tuple = c->tuple;
+    s->urg = 0;
+    s->tos = c->tos;
+    s->ttl = c->ttl;
+    s->opt = (struct tcp_opts){0};
+    s->payload = NULL;
+    s->len = 0;
+    tx->mss = c->mss;
+    tx->rexmit = false;
+    tx->probe = false;
+    tx->iov[0].iov_len = tx->iov[1].iov_len = 0;
+    if (c->flags & TCF_TS) {
+        s->opt.has_ts = true;
+        s->opt.ts_val = conn_ts_now(e, c);
+        s->opt.ts_ecr = c->ts_recent;
+    }
+}
+
+static inline bool has_sack_news(const struct tcp_conn *c)
+{
+    return (c->flags & TCF_SACK) && (c->rcv.ooo != NULL || c->n_dsack);
+}
+
+/* The header of a segment of a synchronized connection, at stream offset `off`. */
+static void fill_ack(const struct tcp_env *e, const struct tcp_conn *c, tcp_off_t off,
+                     struct tcp_tx *tx)
+{
+    fill_head(e, c, tx);
+    tx->off = off;
+    tx->seg.seq = seq_of_off(c->iss, off);
+    tx->seg.ack = seq_of_off(c->irs, rcv_nxt(c));
+    tx->seg.flags = TCP_ACK;
+    tx->seg.wnd = output_window(c);
+}
+
+/* Where a segment without sequence space of its own lies: SND.NXT, unless the peer's window has
+ * shrunk below it and would refuse the ACK. */
+static tcp_off_t acceptable_off(const struct tcp_conn *c)
+{
+    tcp_off_t edge = c->snd_una + c->snd_wnd;
+    return edge < c->snd_nxt && c->snd_una >= 0 ? edge : c->snd_nxt;
+}
+
+/* ---- reset and SYN ---- */
+
+/* RFC 9293 3.10.5: <SEQ=SND.NXT><CTL=RST>; with an ACK, as Linux, which does no harm. */
+static bool next_rst(const struct tcp_env *e, const struct tcp_conn *c, struct tcp_tx *tx)
+{
+    fill_ack(e, c, acceptable_off(c), tx);
+    tx->seg.flags = TCP_RST | TCP_ACK;
+    tx->seg.wnd = 0;
+    return true;
+}
+
+/* What a SYN asks for, or a SYN-ACK agrees to. */
+static uint32_t syn_offers(const struct tcp_env *e, const struct tcp_conn *c)
+{
+    if (c->state != TCPS_SYN_SENT)
+        return c->flags;
+    const struct tcp_params *p = &e->params;
+    return (p->timestamps ? (uint32_t)TCF_TS : 0) | (p->sack ? (uint32_t)TCF_SACK : 0) |
+           (p->wscale ? (uint32_t)TCF_WSCALE : 0);
+}
+
+static void fill_syn_opts(const struct tcp_env *e, const struct tcp_conn *c, struct tcp_opts *o)
+{
+    uint32_t offers = syn_offers(e, c);
+    o->has_mss = true;
+    o->mss = c->user_mss && c->user_mss < c->mss ? c->user_mss : c->mss;
+    o->sack_permitted = offers & TCF_SACK;
+    o->has_wscale = offers & TCF_WSCALE;
+    o->wscale = c->rcv_wscale;
+    o->has_ts = offers & TCF_TS;
+    o->ts_val = conn_ts_now(e, c);
+    o->ts_ecr = c->state == TCPS_SYN_SENT ? 0 : c->ts_recent;
+}
+
+/* SYN, or SYN-ACK when both sides have sent a SYN (RFC 9293 figure 7). */
+static bool next_syn(const struct tcp_env *e, const struct tcp_conn *c, struct tcp_tx *tx)
+{
+    fill_head(e, c, tx);
+    tx->off = -1;
+    tx->rexmit = c->backoff > 0;
+    tx->seg.seq = c->iss;
+    tx->seg.ack = c->state == TCPS_SYN_SENT ? seq_make(0) : seq_of_off(c->irs, 0);
+    tx->seg.flags = c->state == TCPS_SYN_SENT ? TCP_SYN : TCP_SYN | TCP_ACK;
+    tx->seg.wnd = c->rcv.limit < UINT16_MAX ? (uint16_t)c->rcv.limit : UINT16_MAX; /* unscaled */
+    fill_syn_opts(e, c, &tx->seg.opt);
+    return true;
+}
+
+static bool next_control(const struct tcp_env *e, const struct tcp_conn *c, struct tcp_tx *tx)
+{
+    if (c->flags & TCF_SEND_RST)
+        return next_rst(e, c, tx);
+    return (c->state == TCPS_SYN_SENT || c->state == TCPS_SYN_RCVD) && next_syn(e, c, tx);
+}
+
+/* ---- data ---- */
+
+/* The header, payload and FIN of [off, off + len), where len counts the FIN. */
+static void fill_data(const struct tcp_env *e, const struct tcp_conn *c, tcp_off_t off,
+                      uint32_t len, struct tcp_tx *tx)
+{
+    tcp_off_t written = (tcp_off_t)stream_next(&c->snd);
+    fill_ack(e, c, off, tx);
+    if (off + len >= written) {
+        if (written > off)
+            tx->seg.flags |= TCP_PSH; /* the last of what is written */
+        if (off + len > written) {
+            tx->seg.flags |= TCP_FIN;
+            len--;
+        }
+    }
+    tx->seg.len = len;
+    (void)stream_span(&c->snd, (uint64_t)off, len, tx->iov);
+}
+
+/* Options that SACK blocks beside data take. */
+static inline uint32_t sack_space(const struct tcp_conn *c)
+{
+    if (likely(!has_sack_news(c)) || c->mss < SACK_MSS_MIN)
+        return 0;
+    unsigned n = c->n_dsack + ranges_count(c->rcv.ooo), max = sack_blocks_max(c);
+    return 4 + 8 * (n < max ? n : max);
+}
+
+/* How many payload bytes go into one segment, and into one tcp_tx. */
+struct room {
+    uint32_t mss, most;
+};
+
+static inline struct room room_of(uint32_t mss, uint32_t max_len)
+{
+    return (struct room){.mss = mss, .most = max_len < 2 * mss ? mss : max_len};
+}
+
+/* As many whole segments as len (at least one) has. */
+static inline uint32_t whole_segments(uint32_t len, struct room r)
+{
+    if (len > r.most)
+        len = r.most;
+    return len < 2 * r.mss ? r.mss : len - len % r.mss;
+}
+
+/* May a segment that is not full go, being all there is? Nagle (RFC 9293 3.7.4), corking. */
+static inline bool tail_may_go(const struct tcp_conn *c)
+{
+    if (c->flags & (TCF_SND_FIN | TCF_CORK | TCF_MORE))
+        return c->flags & TCF_SND_FIN;
+    return (c->flags & TCF_NODELAY) || c->snd_una == c->snd_nxt;
+}
+
+/* How much of `avail` new bytes goes when the windows let `usable` go. Silly window avoidance (RFC
+ * 9293 3.8.6.2.1): full segments, or all there is, or half of the peer's largest window; the rest
+ * waits for ACKs or for the persist timer. */
+static inline uint32_t new_len(const struct tcp_conn *c, tcp_off_t avail, uint32_t usable,
+                               struct room r)
+{
+    if (avail <= usable) {
+        uint32_t len = (uint32_t)avail;
+        if (len <= r.most && tail_may_go(c))
+            return len;
+        return len >= r.mss ? whole_segments(len, r) : 0;
+    }
+    if (usable >= r.mss)
+        return whole_segments(usable, r);
+    return usable >= c->snd_wnd_max / 2 ? usable : 0;
+}
+
+/* Nothing is in flight, and what is there may have waited for silly window avoidance, Nagle or the
+ * cork long enough: the persist timer pushes it. */
+static inline bool is_pushed(const struct tcp_conn *c)
+{
+    return (c->flags & TCF_PROBE) && c->snd_una == c->snd_nxt;
+}
+
+static uint32_t pushed_len(tcp_off_t avail, tcp_off_t wnd, struct room r)
+{
+    return (uint32_t)min_off(min_off(avail, wnd), r.mss);
+}
+
+static bool next_new(const struct tcp_env *e, const struct tcp_conn *c, uint32_t max_len,
+                     struct tcp_tx *tx)
+{
+    tcp_off_t avail = (tcp_off_t)stream_next(&c->snd) - c->snd_nxt;
+    if (avail < 0 || (avail == 0 && !(c->flags & TCF_SND_FIN)))
+        return false;
+    tcp_off_t wnd = c->snd_una + c->snd_wnd - c->snd_nxt;
+    if (unlikely(wnd <= 0))
+        return false;
+    struct room r = room_of(c->mss - sack_space(c), max_len);
+    uint32_t len = 0;
+    if (likely(avail > 0)) {
+        if (unlikely(is_pushed(c)))
+            len = pushed_len(avail, wnd, r);
+        else
+            len = new_len(c, avail, (uint32_t)min_off(wnd, recovery_cwnd_room(e, c)), r);
+        if (len == 0)
+            return false;
+    }
+    bool fin = (c->flags & TCF_SND_FIN) && len == avail && wnd > (tcp_off_t)len;
+    fill_data(e, c, c->snd_nxt, len + fin, tx);
+    tx->mss = (uint16_t)r.mss;
+    if (unlikely(has_sack_news(c)))
+        fill_sack(c, tx);
+    return true;
+}
+
+/* Never beyond the peer's window (RFC 9293 3.8.6), even when it has shrunk. */
+static bool next_rexmit(const struct tcp_env *e, const struct tcp_conn *c, uint32_t max_len,
+                        struct tcp_tx *tx)
+{
+    tcp_off_t from, to;
+    if (likely(!recovery_next(e, c, &from, &to)))
+        return false;
+    to = min_off(to, c->snd_una + c->snd_wnd);
+    if (to <= from)
+        return false;
+    struct room r = room_of(c->mss, max_len);
+    uint32_t payload = (uint32_t)(min_off(to, (tcp_off_t)stream_next(&c->snd)) - from);
+    if (payload > r.most)
+        to = from + whole_segments(payload, r);
+    fill_data(e, c, from, (uint32_t)(to - from), tx);
+    tx->rexmit = true;
+    if (has_sack_news(c) && tx->seg.len + sack_space(c) <= c->mss)
+        fill_sack(c, tx);
+    return true;
+}
+
+/* ---- segments without data ---- */
+
+/* A window or keepalive probe: an old sequence number, which every peer answers with an ACK (RFC
+ * 9293 3.8.4). */
+static bool next_probe(const struct tcp_env *e, const struct tcp_conn *c, struct tcp_tx *tx)
+{
+    fill_ack(e, c, c->snd_una - 1, tx);
+    tx->probe = true;
+    return true;
+}
+
+static bool next_ack(const struct tcp_env *e, const struct tcp_conn *c, struct tcp_tx *tx)
+{
+    fill_ack(e, c, acceptable_off(c), tx);
+    if (unlikely(has_sack_news(c)))
+        fill_sack(c, tx);
+    return true;
+}
+
+bool tcp_output_next(const struct tcp_env *e, const struct tcp_conn *c, uint32_t max_len,
+                     struct tcp_tx *tx)
+{
+    if (unlikely(c->flags & (TCF_SEND_RST | TCF_NEEDS_SYN | TCF_DEAD)))
+        return !(c->flags & TCF_DEAD) && next_control(e, c, tx);
+    if (unlikely(c->state < TCPS_SYN_RCVD))
+        return false;
+    if (likely(c->state >= TCPS_ESTABLISHED)) {
+        if (next_rexmit(e, c, max_len, tx) || next_new(e, c, max_len, tx))
+            return true;
+        if (unlikely(c->flags & TCF_PROBE))
+            return next_probe(e, c, tx);
+    }
+    return (c->flags & TCF_ACK_NOW) && next_ack(e, c, tx);
+}
+
+/* ---- commit ---- */
+
+/* What the header told the peer. */
+static inline void sent_ack(struct tcp_conn *c, const struct seg *s)
+{
+    tcp_off_t next = (tcp_off_t)stream_next(&c->rcv);
+    c->rcv_acked = rcv_nxt(c);
+    c->rcv_adv = max_off(c->rcv_adv, next + ((tcp_off_t)s->wnd << c->rcv_wscale));
+    c->flags &= ~(uint32_t)(TCF_ACK_NOW | TCF_ACK_DELAYED);
+    if (unlikely(s->opt.n_sack > 0))
+        c->n_dsack = 0;
+}
+
+static void sent_syn(struct tcp_env *e, struct tcp_conn *c, const struct seg *s)
+{
+    c->flags &= ~(uint32_t)(TCF_NEEDS_SYN | TCF_ACK_NOW | TCF_ACK_DELAYED);
+    c->snd_nxt = max_off(c->snd_nxt, 0);
+    c->rcv_adv = max_off(c->rcv_adv, s->wnd); /* offset 0 is the first byte the window holds */
+    if (!timers_rtx_is_set(c))
+        timers_set_rtx(e, c, e->now_us + rtt_rto(e, c));
+}
+
+static void sent_data(struct tcp_env *e, struct tcp_conn *c, const struct tcp_tx *tx, uint32_t len)
+{
+    tcp_off_t end = tx->off + len;
+    recovery_sent(e, c, tx->off, end, tx->rexmit);
+    if (unlikely(tx->rexmit)) {
+        e->stats.rexmit_segs++;
+        return;
+    }
+    e->stats.bytes_out += tx->seg.len;
+    c->snd_nxt = end;
+}
+
+void tcp_output_sent(struct tcp_env *e, struct tcp_conn *c, const struct tcp_tx *tx, bool passed)
+{
+    const struct seg *s = &tx->seg;
+    uint32_t len = seg_seq_len(s);
+    e->stats.segs_out += passed;
+    if (unlikely(s->flags & TCP_RST)) {
+        conn_die(e, c, c->end_reason ? (enum hook_end)c->end_reason : HOOK_END_RST_OUT, 0);
+        return;
+    }
+    if (unlikely(s->flags & TCP_SYN)) {
+        sent_syn(e, c, s);
+    } else {
+        sent_ack(c, s);
+        if (len > 0)
+            sent_data(e, c, tx, len);
+    }
+    if (unlikely(c->flags & TCF_PROBE)) {
+        e->stats.zero_window_probes += tx->probe && (c->flags & TCF_PERSIST);
+        c->flags &= ~(uint32_t)TCF_PROBE;
+    }
+    if (!tx->probe)
+        c->last_active_us = e->now_us;
+}
+
+/* ---- the end of a flush ---- */
+
+/* An emptied buffer goes back; a monitor hears first of what it has not peeked. */
+static void release(struct tcp_env *e, struct tcp_conn *c, struct stream *s)
+{
+    if (unlikely(c->mon != NULL)) {
+        uint64_t head = stream_head(s), after = stream_head_released(s);
+        if (after > head)
+            e->hooks->error(e->mon, c->mon, HOOK_OVERRUN, s == &c->rcv, head, after);
+    }
+    stream_release(s, e->mem);
+}
+
+/* Something waits, nothing is in flight, so no ACK will come: the persist timer acts (RFC
+ * 9293 3.8.6.1 for a shut window; 3.8.6.2.1 for a small one; the cork's limit). */
+static inline bool persist_is_due(const struct tcp_conn *c)
+{
+    tcp_off_t end = (tcp_off_t)stream_next(&c->snd) + ((c->flags & TCF_SND_FIN) ? 1 : 0);
+    return c->snd_nxt < end && c->snd_una == c->snd_nxt && !timers_rtx_is_set(c) &&
+           c->state >= TCPS_ESTABLISHED;
+}
+
+void tcp_output_done(struct tcp_env *e, struct tcp_conn *c)
+{
+    if (unlikely(c->flags & (TCF_DEAD | TCF_SEND_RST)))
+        return;
+    if (unlikely(persist_is_due(c)))
+        timers_start_persist(e, c);
+    if (unlikely(timers_has_idle_duty(e, c)) && c->aux_at == WHEEL_NEVER_US)
+        timers_watch_idle(e, c);
+    if (c->rcv.ring != NULL)
+        release(e, c, &c->rcv);
+    if (c->snd.ring != NULL)
+        release(e, c, &c->snd);
+    recovery_release(e, c);
+}
+
+/* ---- path MTU ---- */
+
+void tcp_mtu_changed(struct tcp_env *e, struct tcp_conn *c, uint16_t mtu)
+{
+    uint32_t mss = tcp_mss_of_mtu(&c->tuple.local, mtu);
+    if (c->state >= TCPS_ESTABLISHED && (c->flags & TCF_TS))
+        mss = mss > TCP_MSS_MIN + TS_SPACE ? mss - TS_SPACE : TCP_MSS_MIN;
+    if (mss >= c->mss)
+        return;
+    c->mss = (uint16_t)mss;
+    recovery_mtu_lowered(e, c);
+}

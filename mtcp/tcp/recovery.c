@@ -1,0 +1,951 @@
+/*
+ * Data in flight. The usual ACK (nothing lost, nothing SACKed) takes ack_open(): trim, sample,
+ * grow, arm. Any other takes ack_disordered(), the steps of which are: what was delivered
+ * (cumulatively, by SACK, by a duplicate ACK), what does that say of loss (RACK or NewReno), which
+ * phase are we in, how large is cwnd (PRR in recovery), when do we look again.
+ *
+ * Work per ACK is bounded by what it newly delivers: runs of SACKed records are skipped, RACK
+ * judges each transmission once.
+ */
+#include "mtcp/tcp/recovery.h"
+
+#include "mtcp/tcp/flight.h"
+#include "mtcp/tcp/rtt.h"
+#include "mtcp/tcp/timers.h"
+
+enum {
+    DUP_THRESH = 3,       /* RFC 5681 3.2, 8985 6.2 */
+    TLP_MARGIN_US = 2000, /* beyond 2 SRTT */
+    TLP_DELACK_US =
+        200000,        /* beyond that, when one segment is in flight: the peer may delay its ACK */
+    REO_MULT_MAX = 64, /* RFC 8985's window grows to SRTT at most anyway */
+    TS_FLOOR_US = 500, /* a round trip that timestamps (1 ms) can't tell from none */
+};
+
+static inline uint32_t now32(const struct tcp_env *e)
+{
+    return (uint32_t)e->now_us;
+}
+
+static inline uint32_t max32(uint32_t a, uint32_t b)
+{
+    return a > b ? a : b;
+}
+
+static inline uint32_t min32(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* ---- how much is in flight, how much may be ---- */
+
+static inline uint32_t outstanding(const struct tcp_conn *c)
+{
+    return c->snd_una >= 0 ? (uint32_t)(c->snd_max - c->snd_una) : 0;
+}
+
+uint32_t recovery_flight_bytes(const struct tcp_conn *c)
+{
+    uint32_t n = outstanding(c);
+    const struct tcp_flight *f = c->flight;
+    if (f == NULL)
+        return n;
+    uint32_t gone = f->sacked_bytes + f->lost_bytes;
+    return gone < n ? n - gone : 0;
+}
+
+bool recovery_in_recovery(const struct tcp_conn *c)
+{
+    return c->flight != NULL && c->flight->phase >= PHASE_RECOVERY;
+}
+
+/* What cwnd is after an idle time: data has not been sent for longer than a timeout, so what was
+ * known of the path is void (RFC 5681 4.1). Asked when nothing is in flight. */
+static inline bool restart_is_due(const struct tcp_env *e, const struct tcp_conn *c)
+{
+    if (likely(c->cwnd <= (uint32_t)c->mss * e->params.init_cwnd))
+        return false;
+    uint32_t idle_ms = (uint32_t)(e->now_us / 1000) - c->snd_at_ms;
+    return idle_ms > rtt_rto_base(e, c) / 1000;
+}
+
+uint32_t recovery_cwnd_room(const struct tcp_env *e, const struct tcp_conn *c)
+{
+    uint32_t cwnd = c->cwnd;
+    if (c->snd_una == c->snd_max)
+        return restart_is_due(e, c) ? (uint32_t)c->mss * e->params.init_cwnd : cwnd;
+    uint32_t pipe = recovery_flight_bytes(c);
+    if (unlikely(c->flight && c->flight->tlp_is_due && !c->flight->tlp_is_rexmit))
+        cwnd = max32(cwnd, pipe + c->mss);
+    return cwnd > pipe ? cwnd - pipe : 0;
+}
+
+static void restart_after_idle(struct tcp_env *e, struct tcp_conn *c)
+{
+    if (likely(!restart_is_due(e, c)))
+        return;
+    c->ssthresh = max32(c->ssthresh, c->cwnd / 4 * 3); /* what was reached is aimed at again */
+    c->cwnd = (uint32_t)c->mss * e->params.init_cwnd;
+    c->cc_ops->idle(c, e->now_us, ((uint32_t)(e->now_us / 1000) - c->snd_at_ms) * 1000);
+}
+
+/* Was cwnd the limit? In slow start using half of it is enough, since it doubles (RFC 7661). */
+static inline void note_limited(struct tcp_conn *c, uint32_t pipe)
+{
+    if (likely(pipe < c->cwnd / 2) || (pipe + c->mss <= c->cwnd && c->cwnd >= c->ssthresh))
+        return;
+    c->flags |= TCF_CWND_LIMITED;
+}
+
+/* ---- timers ---- */
+
+static inline bool tlp_is_possible(const struct tcp_conn *c, const struct tcp_flight *f)
+{
+    return f != NULL && f->phase == PHASE_OPEN && (c->flags & TCF_SACK) && c->srtt_us != 0;
+}
+
+/* After new data went out or was acknowledged: the timeout, or a tail loss probe when that is
+ * sooner (RFC 8985 7.2). */
+static void arm(struct tcp_env *e, struct tcp_conn *c)
+{
+    struct tcp_flight *f = c->flight;
+    uint32_t after = rtt_rto(e, c);
+    uint8_t kind = FLIGHT_TIMER_RTO;
+    if (tlp_is_possible(c, f)) {
+        uint32_t pto = 2 * c->srtt_us + (outstanding(c) <= c->mss ? TLP_DELACK_US : TLP_MARGIN_US);
+        if (pto < after) {
+            after = pto;
+            kind = FLIGHT_TIMER_TLP;
+        }
+    }
+    if (f != NULL)
+        f->timer = kind;
+    timers_set_rtx(e, c, e->now_us + after);
+}
+
+static void arm_rto(struct tcp_env *e, struct tcp_conn *c)
+{
+    if (c->flight != NULL)
+        c->flight->timer = FLIGHT_TIMER_RTO;
+    timers_set_rtx(e, c, e->now_us + rtt_rto(e, c));
+}
+
+/* RACK looks again when the oldest suspect's time is over (RFC 8985 6.2 step 5). */
+static void arm_reo(struct tcp_env *e, struct tcp_conn *c, uint32_t after_us)
+{
+    c->flight->timer = FLIGHT_TIMER_REO;
+    timers_set_rtx(e, c, e->now_us + after_us);
+}
+
+/* ---- what was sent ---- */
+
+static bool flight_ensure(struct tcp_env *e, struct tcp_conn *c)
+{
+    if (likely(c->flight != NULL))
+        return true;
+    c->flight = flight_new(e->mem);
+    if (unlikely(c->flight == NULL)) {
+        e->stats.nomem_drops++;
+        return false;
+    }
+    c->flight->round_end = (uint32_t)c->snd_una;
+    return true;
+}
+
+static void recovery_resent(struct tcp_env *e, struct tcp_conn *c, uint32_t from, uint32_t to)
+{
+    if (c->flight == NULL)
+        return;
+    (void)flight_split(&c->flight, e->mem, from);
+    (void)flight_split(&c->flight, e->mem,
+                       to); /* without memory all of the record counts as resent */
+    struct tcp_flight *f = c->flight;
+    uint32_t i = flight_find(f, from);
+    if (i < f->n && !(flight_at(f, i)->flags & REC_SACKED))
+        flight_mark_resent(f, e->mem, flight_at(f, i), now32(e));
+    f->prr_out += to - from;
+    f->tlp_is_due = false;
+    if (from == (uint32_t)c->snd_una)
+        arm_rto(e, c); /* the oldest segment gets a full timeout again */
+}
+
+static void recovery_sent_new(struct tcp_env *e, struct tcp_conn *c, tcp_off_t from, tcp_off_t to)
+{
+    if (c->snd_una == c->snd_max)
+        restart_after_idle(e, c);
+    c->snd_at_ms = (uint32_t)(e->now_us / 1000);
+    note_limited(c, recovery_flight_bytes(c) + (uint32_t)(to - from));
+    if (unlikely(!flight_ensure(e, c)))
+        return; /* in flight without a record: the next one, or the timeout, covers it */
+    flight_push(&c->flight, e->mem, (uint32_t)c->snd_una, (uint32_t)to, now32(e));
+    struct tcp_flight *f = c->flight;
+    f->prr_out += (uint32_t)(to - from);
+    if (unlikely(f->tlp_is_due)) {
+        f->tlp_is_due = false;
+        f->tlp_end = (uint32_t)to;
+    }
+}
+
+void recovery_sent(struct tcp_env *e, struct tcp_conn *c, tcp_off_t from, tcp_off_t to, bool rexmit)
+{
+    if (unlikely(rexmit))
+        recovery_resent(e, c, (uint32_t)from, (uint32_t)to);
+    else
+        recovery_sent_new(e, c, from, to);
+    if (unlikely(c->flags & TCF_PERSIST)) { /* the window lets data go again */
+        timers_clear_rtx(c);
+        c->backoff = 0;
+    }
+    if (!timers_rtx_is_set(c) || (c->flight && c->flight->timer == FLIGHT_TIMER_TLP))
+        arm(e, c); /* RFC 6298 5.1 */
+}
+
+/* ---- what to send again ---- */
+
+static tcp_off_t off_of_low(const struct tcp_conn *c, uint32_t low)
+{
+    return c->snd_una + (int32_t)(low - (uint32_t)c->snd_una);
+}
+
+/* The first lost record, as far as cwnd goes; one segment when nothing else is in flight. */
+static bool next_lost(const struct tcp_conn *c, tcp_off_t *from, tcp_off_t *to)
+{
+    const struct rec *r = flight_first_lost(c->flight);
+    if (r == NULL)
+        return false;
+    uint32_t pipe = recovery_flight_bytes(c);
+    uint32_t room = c->cwnd > pipe ? c->cwnd - pipe : 0;
+    uint32_t len = rec_len(r);
+    if (len > room) {
+        if (room < c->mss && (pipe > 0 || len < c->mss))
+            return false;
+        len = max32(room - room % c->mss, min32(len, c->mss));
+    }
+    *from = off_of_low(c, r->start);
+    *to = *from + len;
+    return true;
+}
+
+/* A tail loss probe with nothing new to send: the last segment again. */
+static bool next_probe(const struct tcp_conn *c, tcp_off_t *from, tcp_off_t *to)
+{
+    const struct tcp_flight *f = c->flight;
+    if (!f->tlp_is_due || !f->tlp_is_rexmit || f->n == 0)
+        return false;
+    const struct rec *r = flight_peek(f, f->n - 1);
+    if (r->flags & REC_SACKED)
+        return false;
+    *to = off_of_low(c, r->end);
+    *from = *to - min32(rec_len(r), c->mss);
+    return true;
+}
+
+bool recovery_next(const struct tcp_env *e, const struct tcp_conn *c, tcp_off_t *from,
+                   tcp_off_t *to)
+{
+    (void)e;
+    const struct tcp_flight *f = c->flight;
+    if (likely(f == NULL || (f->lost_bytes == 0 && !f->tlp_is_due)))
+        return false;
+    return next_lost(c, from, to) || next_probe(c, from, to);
+}
+
+/* ---- what an ACK delivers ---- */
+
+struct delivery {
+    uint32_t acked;     /* bytes, cumulatively */
+    uint32_t delivered; /* bytes, cumulatively or by SACK, that were not known before */
+    uint32_t prior_pipe;
+    uint32_t rtt_us;   /* of a segment sent once; 0: none */
+    bool is_ambiguous; /* a retransmitted segment was cumulatively acknowledged (Karn) */
+    bool has_sack, has_dsack;
+    bool is_dup; /* a duplicate ACK (RFC 5681 section 2) */
+};
+
+/* snd_una moves: bytes leave the send buffer, which may have room now. */
+static inline void una_advance(struct tcp_env *e, struct tcp_conn *c, tcp_off_t ack)
+{
+    struct stream *s = &c->snd;
+    tcp_off_t written = (tcp_off_t)stream_next(s);
+    bool was_full = s->unread >= s->limit;
+    if (unlikely(ack > written)) {
+        c->flags |= TCF_FIN_ACKED;
+        stream_consume(s, s->unread);
+    } else {
+        stream_consume(s, (uint64_t)ack - stream_read(s));
+    }
+    c->snd_una = ack;
+    c->backoff = 0;                           /* RFC 6298 5.7 */
+    if (unlikely(was_full || c->ext != NULL)) /* options may say that room is more than a byte */
+        conn_mark_ready(e, c, TCP_READY_OUT);
+    conn_mark_output(e, c);
+}
+
+/* The round trip by timestamps, for ACKs of retransmitted data (RFC 7323 4.1). 0: none. */
+static uint32_t rtt_by_timestamp(const struct tcp_env *e, const struct tcp_conn *c,
+                                 const struct seg *s)
+{
+    if (!(c->flags & TCF_TS) || !s->opt.has_ts || s->opt.ts_ecr == 0)
+        return 0;
+    int32_t ms = (int32_t)(conn_ts_now(e, c) - s->opt.ts_ecr);
+    if (ms < 0 || ms > (int32_t)(e->params.max_rto_us / 1000))
+        return 0;
+    return ms > 0 ? (uint32_t)ms * 1000u : TS_FLOOR_US;
+}
+
+/* The window was the limit in the last round trip and is not in this one: congestion control hears
+ * of it once. */
+static void limited_round_ends(struct tcp_env *e, struct tcp_conn *c)
+{
+    static const struct tcp_cc_ack unlimited = {.cwnd_limited = false};
+    c->flags &= ~(uint32_t)TCF_CWND_LIMITED;
+    c->flight->round_end = (uint32_t)c->snd_max;
+    note_limited(c, recovery_flight_bytes(c));
+    if (!(c->flags & TCF_CWND_LIMITED))
+        c->cc_ops->acked(c, &unlimited, e->now_us);
+}
+
+static void cc_acked(struct tcp_env *e, struct tcp_conn *c, const struct delivery *d)
+{
+    struct tcp_cc_ack a = {.acked_bytes = d->acked,
+                           .flight_bytes = d->prior_pipe,
+                           .rtt_us = d->rtt_us,
+                           .cwnd_limited = true};
+    c->cc_ops->acked(c, &a, e->now_us);
+    if (!off_lt((uint32_t)c->snd_una, c->flight->round_end))
+        limited_round_ends(e, c);
+}
+
+/* ---- the usual ACK ---- */
+
+static inline void ack_open(struct tcp_env *e, struct tcp_conn *c, tcp_off_t ack)
+{
+    struct tcp_flight *f = c->flight;
+    struct delivery d = {.acked = (uint32_t)(ack - c->snd_una), .prior_pipe = outstanding(c)};
+    const struct rec *first = flight_peek(f, 0);
+    if (likely(!off_lt((uint32_t)ack, first->end) && first->flags == 0))
+        d.rtt_us = max32(now32(e) - first->at_us, 1);
+    flight_trim(f, (uint32_t)ack);
+    una_advance(e, c, ack);
+    if (likely(d.rtt_us != 0))
+        rtt_sample(e, c, d.rtt_us);
+    if (unlikely(c->flags & TCF_CWND_LIMITED))
+        cc_acked(e, c, &d);
+    if (c->snd_una == c->snd_max)
+        timers_clear_rtx(c);
+    else
+        arm(e, c); /* RFC 6298 5.3 */
+}
+
+/* ---- RACK (RFC 8985) ---- */
+
+/* Was the first transmission sent after the second? */
+static inline bool rack_sent_after(uint32_t at1, uint32_t end1, uint32_t at2, uint32_t end2)
+{
+    return off_lt(at2, at1) || (at1 == at2 && off_lt(end2, end1));
+}
+
+/* An ACK of a retransmitted segment may be one of its first transmission: then it echoes an older
+ * timestamp, or comes sooner than any ACK could (RFC 8985 6.2 step 2). */
+static bool rack_is_spurious(const struct tcp_env *e, const struct tcp_conn *c, const struct seg *s,
+                             uint32_t rtt_us)
+{
+    if ((c->flags & TCF_TS) && s->opt.has_ts) {
+        uint32_t sent_ts = conn_ts_now(e, c) - rtt_us / 1000 - 1;
+        if ((int32_t)(s->opt.ts_ecr - sent_ts) < 0)
+            return true;
+    }
+    return rtt_us < c->min_rtt_us;
+}
+
+/* A segment was delivered: the newest one delivered is the measure of the others (6.2 steps 1-3).
+ */
+static void rack_note(struct tcp_env *e, struct tcp_conn *c, const struct seg *s,
+                      const struct rec *r)
+{
+    struct tcp_flight *f = c->flight;
+    uint32_t rtt_us = now32(e) - r->at_us;
+    bool was_resent = r->flags & REC_REXMITTED;
+    if (f->rack_valid && off_lt(r->end, f->fack)) {
+        f->reordering_seen |= !was_resent;
+    } else {
+        f->fack = r->end;
+    }
+    if (was_resent && rack_is_spurious(e, c, s, rtt_us))
+        return;
+    if (f->rack_valid && !rack_sent_after(r->at_us, r->end, f->rack_at_us, f->rack_end))
+        return;
+    f->rack_at_us = r->at_us;
+    f->rack_end = r->end;
+    f->rack_rtt_us = rtt_us;
+    f->rack_valid = true;
+}
+
+/* How late a segment may be before it counts as lost (6.2 step 4). */
+static uint32_t rack_window_us(const struct tcp_conn *c)
+{
+    const struct tcp_flight *f = c->flight;
+    bool many = f->n_sacked >= DUP_THRESH || f->sacked_bytes > (DUP_THRESH - 1u) * c->mss;
+    if (!f->reordering_seen && (f->phase >= PHASE_RECOVERY || many))
+        return 0;
+    if (c->min_rtt_us == UINT32_MAX)
+        return c->srtt_us;
+    uint64_t w = (uint64_t)f->reo_mult * (c->min_rtt_us / 4);
+    return w < c->srtt_us ? (uint32_t)w : c->srtt_us;
+}
+
+/* The judgement on one transmission. */
+enum verdict { VERDICT_NEWER, VERDICT_WAIT, VERDICT_LOST };
+
+static enum verdict rack_judge(const struct tcp_env *e, const struct tcp_conn *c,
+                               const struct rec *r, uint32_t window_us, uint32_t *wait_us)
+{
+    const struct tcp_flight *f = c->flight;
+    if (!rack_sent_after(f->rack_at_us, f->rack_end, r->at_us, r->end))
+        return VERDICT_NEWER;
+    int32_t left = (int32_t)(r->at_us + f->rack_rtt_us + window_us - now32(e));
+    if (left <= 0)
+        return VERDICT_LOST;
+    *wait_us = (uint32_t)left;
+    return VERDICT_WAIT;
+}
+
+/* Those that were sent once lie in order of time: judged from where the last ACK left off. */
+static uint32_t rack_judge_originals(const struct tcp_env *e, struct tcp_conn *c,
+                                     uint32_t window_us)
+{
+    struct tcp_flight *f = c->flight;
+    uint32_t wait_us = 0, i = flight_find(f, f->rack_from);
+    while (i < f->n) {
+        struct rec *r = flight_at(f, i);
+        if (r->flags & REC_SACKED) {
+            i += flight_run(f, i);
+            continue;
+        }
+        if (r->flags == 0) {
+            if (rack_judge(e, c, r, window_us, &wait_us) != VERDICT_LOST)
+                break;
+            flight_mark_lost(f, r);
+        }
+        i++;
+    }
+    f->rack_from = i < f->n ? flight_at(f, i)->start : (uint32_t)c->snd_max;
+    return wait_us;
+}
+
+/* Retransmissions, in the order in which they were sent: lost again? */
+static uint32_t rack_judge_rexmits(const struct tcp_env *e, struct tcp_conn *c, uint32_t window_us)
+{
+    struct tcp_flight *f = c->flight;
+    uint32_t wait_us = 0;
+    struct rec *r;
+    while ((r = flight_oldest_rexmit(f)) != NULL) {
+        if (rack_judge(e, c, r, window_us, &wait_us) != VERDICT_LOST)
+            break;
+        flight_mark_lost(f, r);
+        flight_pop_rexmit(f);
+    }
+    return wait_us;
+}
+
+/* Marks what is lost; when to look again in us, 0: no need. (6.2 step 5) */
+static uint32_t rack_detect(const struct tcp_env *e, struct tcp_conn *c)
+{
+    if (!c->flight->rack_valid)
+        return 0;
+    uint32_t window_us = rack_window_us(c);
+    uint32_t a = rack_judge_originals(e, c, window_us);
+    uint32_t b = rack_judge_rexmits(e, c, window_us);
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+/* A D-SACK says that something was sent again without need: more patience, once per round trip (6.2
+ * step 4; it is kept until recovery ends 16 times in the RFC, here as long as data stays in
+ * flight). */
+static void rack_note_dsack(struct tcp_conn *c)
+{
+    struct tcp_flight *f = c->flight;
+    if (f->reo_mult < REO_MULT_MAX)
+        f->reo_mult++;
+}
+
+/* ---- what a disordered ACK delivers ---- */
+
+static void deliver(struct tcp_env *e, struct tcp_conn *c, const struct seg *s, const struct rec *r,
+                    struct delivery *d)
+{
+    d->delivered += rec_len(r);
+    if (!(r->flags & REC_REXMITTED) && d->rtt_us == 0)
+        d->rtt_us = max32(now32(e) - r->at_us, 1);
+    if (c->flags & TCF_SACK)
+        rack_note(e, c, s, r);
+}
+
+static void take_cumulative(struct tcp_env *e, struct tcp_conn *c, const struct tcp_ack *a,
+                            struct delivery *d)
+{
+    struct tcp_flight *f = c->flight;
+    d->acked = (uint32_t)(a->ack - c->snd_una);
+    for (uint32_t i = 0; i < f->n && !off_lt((uint32_t)a->ack, flight_at(f, i)->end); i++) {
+        const struct rec *r = flight_at(f, i);
+        d->is_ambiguous |= (r->flags & REC_REXMITTED) != 0;
+        if (!(r->flags & REC_SACKED))
+            deliver(e, c, a->seg, r, d);
+    }
+    flight_trim(f, (uint32_t)a->ack);
+    una_advance(e, c, a->ack);
+    f->n_dup_acks = 0;
+}
+
+/* A SACK block's edge on the boundary of a segment within its record, outside the block when it
+ * lies in between: only whole segments are taken from the scoreboard. */
+static uint32_t segment_boundary(const struct tcp_conn *c, uint32_t off, bool is_start)
+{
+    const struct tcp_flight *f = c->flight;
+    uint32_t i = flight_find(f, off);
+    if (i == f->n)
+        return off;
+    const struct rec *r = flight_peek(f, i);
+    if (off_leq(off, r->start) || (r->flags & REC_SACKED))
+        return off;
+    uint32_t down = r->start + (off - r->start) / c->mss * c->mss;
+    if (down == off || !is_start)
+        return down;
+    return r->end - down <= c->mss ? r->end : down + c->mss;
+}
+
+/* Marks the records that lie within [from, to). */
+static void sack_records(struct tcp_env *e, struct tcp_conn *c, const struct seg *s, uint32_t from,
+                         uint32_t to, struct delivery *d)
+{
+    struct tcp_flight *f = c->flight;
+    uint32_t first = flight_find(f, from), i;
+    if (first < f->n && off_lt(flight_at(f, first)->start, from) &&
+        !(flight_at(f, first)->flags & REC_SACKED))
+        first++; /* no memory to split it */
+    for (i = first; i < f->n && off_leq(flight_at(f, i)->end, to);) {
+        struct rec *r = flight_at(f, i);
+        if (r->flags & REC_SACKED) {
+            i += flight_run(f, i);
+            continue;
+        }
+        deliver(e, c, s, r, d);
+        flight_mark_sacked(f, r);
+        d->has_sack = true;
+        i++;
+    }
+    if (i > first)
+        flight_at(f, first)->n_run = i - first;
+}
+
+static void take_block(struct tcp_env *e, struct tcp_conn *c, const struct seg *s,
+                       struct sack_block b, struct delivery *d)
+{
+    int32_t len = seq_diff(b.end, b.start);
+    tcp_off_t start = off_of_seq(c->iss, b.start, c->snd_una);
+    tcp_off_t end = start + len;
+    if (len <= 0 || end > c->snd_max || end <= c->snd_una)
+        return; /* impossible, or old */
+    if (start < c->snd_una)
+        start = c->snd_una;
+    uint32_t from = segment_boundary(c, (uint32_t)start, true);
+    uint32_t to = segment_boundary(c, (uint32_t)end, false);
+    if (!off_lt(from, to))
+        return;
+    (void)flight_split(&c->flight, e->mem, from);
+    (void)flight_split(&c->flight, e->mem, to);
+    sack_records(e, c, s, from, to, d);
+}
+
+/* RFC 2883 section 4: a first block below the ACK, or inside the second block, reports a duplicate.
+ */
+static bool is_dsack(const struct seg *s)
+{
+    const struct sack_block *b = s->opt.sack;
+    if (s->opt.n_sack == 0 || !seq_lt(b[0].start, b[0].end))
+        return false;
+    if (seq_leq(b[0].end, s->ack))
+        return true;
+    return s->opt.n_sack > 1 && seq_leq(b[1].start, b[0].start) && seq_leq(b[0].end, b[1].end);
+}
+
+static void take_sacks(struct tcp_env *e, struct tcp_conn *c, const struct tcp_ack *a,
+                       struct delivery *d)
+{
+    const struct tcp_opts *o = &a->seg->opt;
+    d->has_dsack = is_dsack(a->seg);
+    if (d->has_dsack)
+        rack_note_dsack(c);
+    for (unsigned i = 0; i < o->n_sack; i++)
+        take_block(e, c, a->seg, o->sack[i], d);
+}
+
+/* Without SACK a duplicate ACK says that one segment more has left the network. */
+static void take_dup_ack(struct tcp_conn *c, struct delivery *d)
+{
+    struct tcp_flight *f = c->flight;
+    uint32_t most = outstanding(c) - min32(outstanding(c), c->mss); /* the hole itself */
+    uint32_t before = f->sacked_bytes;
+    f->sacked_bytes = min32(before + c->mss, most);
+    d->delivered += f->sacked_bytes - before;
+    if (f->n_dup_acks < UINT16_MAX)
+        f->n_dup_acks++;
+}
+
+/* ... and a cumulative ACK beyond the hole takes back as many as were reported that way. */
+static void reno_take_back(struct tcp_conn *c, struct delivery *d)
+{
+    struct tcp_flight *f = c->flight;
+    uint32_t beyond = d->acked > c->mss ? d->acked - c->mss : 0;
+    uint32_t told = min32(f->sacked_bytes, beyond);
+    f->sacked_bytes -= told;
+    f->sacked_bytes = min32(f->sacked_bytes, outstanding(c));
+    d->delivered -= min32(d->delivered, told);
+}
+
+/* ---- phases ---- */
+
+static void recovery_enter(struct tcp_env *e, struct tcp_conn *c)
+{
+    struct tcp_flight *f = c->flight;
+    f->phase = PHASE_RECOVERY;
+    f->recover = (uint32_t)c->snd_max;
+    f->recover_fs = max32(outstanding(c), 1);
+    f->prr_delivered = f->prr_out = 0;
+    f->partial_seen = false;
+    f->tlp_is_pending = f->tlp_is_due = false;
+    c->ssthresh = c->cc_ops->ssthresh(c, e->now_us);
+    e->stats.rexmit_fast++;
+}
+
+static bool is_quiet(const struct tcp_flight *f)
+{
+    return f->sacked_bytes == 0 && f->n_dup_acks == 0 && f->lost_bytes == 0 && !f->tlp_is_pending;
+}
+
+/* Everything that was outstanding when recovery began is acknowledged. */
+static void recovery_leave(struct tcp_conn *c)
+{
+    struct tcp_flight *f = c->flight;
+    if (f->phase == PHASE_RECOVERY)
+        c->cwnd = c->ssthresh; /* RFC 6937 section 3 */
+    if (!(c->flags & TCF_SACK)) {
+        f->guard = true;
+        f->sacked_bytes = 0;
+    }
+    f->phase = PHASE_DISORDER;
+}
+
+/* RFC 6937: cwnd so that over the recovery ssthresh / recover_fs of what is delivered is sent. */
+static void prr_update(struct tcp_conn *c, const struct delivery *d, bool just_entered)
+{
+    struct tcp_flight *f = c->flight;
+    uint32_t pipe = recovery_flight_bytes(c);
+    int64_t n;
+    f->prr_delivered += d->delivered;
+    if (pipe > c->ssthresh) {
+        uint64_t share = (uint64_t)f->prr_delivered * c->ssthresh + f->recover_fs - 1;
+        n = (int64_t)(share / f->recover_fs) - f->prr_out;
+    } else { /* slow start reduction bound */
+        int64_t limit = (int64_t)f->prr_delivered - f->prr_out;
+        limit = (limit > d->delivered ? limit : d->delivered) + c->mss;
+        n = c->ssthresh - pipe < limit ? c->ssthresh - pipe : limit;
+    }
+    int64_t least = just_entered ? c->mss : 0; /* the fast retransmission itself */
+    n = n > least ? n : least;
+    c->cwnd = max32(pipe + (uint32_t)n, c->mss);
+}
+
+/* NewReno's loss detection (RFC 6582 3.2 steps 2, 3 and 5): the third duplicate ACK, and every
+ * partial ACK in recovery, say that the first outstanding segment is lost. */
+static void reno_detect(struct tcp_env *e, struct tcp_conn *c, const struct delivery *d)
+{
+    struct tcp_flight *f = c->flight;
+    bool third = f->phase < PHASE_RECOVERY && f->n_dup_acks >= DUP_THRESH && !f->guard;
+    bool partial = f->phase == PHASE_RECOVERY && d->acked > 0;
+    if (!(third || partial) || f->n == 0)
+        return;
+    uint32_t end = flight_at(f, 0)->start + min32(rec_len(flight_at(f, 0)), c->mss);
+    (void)flight_split(&c->flight, e->mem, end);
+    struct rec *r = flight_at(c->flight, 0);
+    if (r->flags == 0)
+        flight_mark_lost(c->flight, r);
+}
+
+/* RFC 8985 7.4.2: did a tail loss probe repair a loss that nobody noticed? */
+static void tlp_take_ack(struct tcp_env *e, struct tcp_conn *c, const struct delivery *d)
+{
+    struct tcp_flight *f = c->flight;
+    if (!f->tlp_is_pending || off_lt((uint32_t)c->snd_una, f->tlp_end))
+        return;
+    if (!f->tlp_is_rexmit || d->has_dsack || f->tlp_is_due) {
+        f->tlp_is_pending = f->tlp_is_due = false;
+    } else if (off_lt(f->tlp_end, (uint32_t)c->snd_una)) {
+        f->tlp_is_pending = false;
+        c->ssthresh = c->cc_ops->ssthresh(c, e->now_us);
+        c->cwnd = min32(c->cwnd, c->ssthresh);
+    } else if (d->is_dup && !d->has_sack) {
+        f->tlp_is_pending = false;
+    }
+}
+
+/* The phase after this ACK; true: recovery begins with it. */
+static bool phase_step(struct tcp_env *e, struct tcp_conn *c)
+{
+    struct tcp_flight *f = c->flight;
+    uint32_t una = (uint32_t)c->snd_una;
+    if (f->guard && f->phase < PHASE_RECOVERY && off_lt(f->recover, una))
+        f->guard = false;
+    if (f->phase >= PHASE_RECOVERY && !off_lt(una, f->recover))
+        recovery_leave(c);
+    if (f->phase < PHASE_RECOVERY && f->lost_bytes > 0) {
+        recovery_enter(e, c);
+        return true;
+    }
+    if (f->phase < PHASE_RECOVERY)
+        f->phase = is_quiet(f) && !f->guard ? PHASE_OPEN : PHASE_DISORDER;
+    return false;
+}
+
+/* cwnd after this ACK. */
+static void cwnd_step(struct tcp_env *e, struct tcp_conn *c, struct delivery *d, bool just_entered)
+{
+    if (c->flight->phase == PHASE_RECOVERY) {
+        prr_update(c, d, just_entered);
+        return;
+    }
+    if (c->flight->phase == PHASE_LOSS)
+        d->acked = min32(d->acked, c->mss); /* RFC 3465 2.3 */
+    if (d->acked > 0 && ((c->flags & TCF_CWND_LIMITED) || c->flight->phase == PHASE_LOSS))
+        cc_acked(e, c, d);
+}
+
+/* When to look again. Without SACK only the first partial ACK restarts the timer, so that many
+ * losses in one window end in a timeout (RFC 6582 section 4, "impatient"). */
+static void timer_step(struct tcp_env *e, struct tcp_conn *c, const struct delivery *d,
+                       uint32_t wait_us)
+{
+    struct tcp_flight *f = c->flight;
+    bool restarts = d->acked > 0;
+    if (c->snd_una == c->snd_max) {
+        timers_clear_rtx(c);
+        return;
+    }
+    if (restarts && f->phase == PHASE_RECOVERY && !(c->flags & TCF_SACK)) {
+        restarts = !f->partial_seen;
+        f->partial_seen = true;
+    }
+    if (restarts)
+        arm(e, c);
+    if (wait_us != 0)
+        arm_reo(e, c, wait_us);
+}
+
+static void sample_step(struct tcp_env *e, struct tcp_conn *c, const struct seg *s,
+                        const struct delivery *d)
+{
+    uint32_t rtt_us = d->rtt_us;
+    if (d->is_ambiguous)
+        rtt_us = rtt_by_timestamp(e, c, s); /* Karn (RFC 6298 section 3) */
+    if (rtt_us != 0)
+        rtt_sample(e, c, rtt_us);
+}
+
+/* Sent data has no record (there was no memory for it). */
+static void ack_unrecorded(struct tcp_env *e, struct tcp_conn *c, const struct tcp_ack *a)
+{
+    if (a->ack == c->snd_una)
+        return;
+    una_advance(e, c, a->ack);
+    if (c->snd_una == c->snd_max)
+        timers_clear_rtx(c);
+    else
+        arm(e, c);
+}
+
+static bool is_dup_ack(const struct tcp_conn *c, const struct tcp_ack *a)
+{
+    return a->ack == c->snd_una && !a->has_data && !a->window_changed;
+}
+
+/* Disorder begins: what RACK knew of earlier times is too old to compare with. */
+static void disorder_begin(struct tcp_conn *c)
+{
+    struct tcp_flight *f = c->flight;
+    f->phase = PHASE_DISORDER;
+    f->rack_valid = false;
+    f->rack_from = (uint32_t)c->snd_una;
+}
+
+static void ack_disordered(struct tcp_env *e, struct tcp_conn *c, const struct tcp_ack *a)
+{
+    if (c->flight->phase == PHASE_OPEN)
+        disorder_begin(c);
+    struct delivery d = {.prior_pipe = recovery_flight_bytes(c), .is_dup = is_dup_ack(c, a)};
+    e->stats.dup_acks_in += d.is_dup;
+    if (a->ack > c->snd_una)
+        take_cumulative(e, c, a, &d);
+    uint32_t wait_us = 0;
+    if (c->flags & TCF_SACK) {
+        take_sacks(e, c, a, &d);
+        sample_step(e, c, a->seg, &d);
+        wait_us = rack_detect(e, c);
+    } else {
+        if (d.acked > 0)
+            reno_take_back(c, &d);
+        else if (d.is_dup)
+            take_dup_ack(c, &d);
+        sample_step(e, c, a->seg, &d);
+        reno_detect(e, c, &d);
+    }
+    tlp_take_ack(e, c, &d);
+    bool just_entered = phase_step(e, c);
+    cwnd_step(e, c, &d, just_entered);
+    timer_step(e, c, &d, wait_us);
+    conn_mark_output(e, c);
+}
+
+/* The window had shrunk to nothing over data in flight, and opens again: what was sent beyond it is
+ * gone (RFC 9293 3.8.6). */
+static void window_reopened(struct tcp_env *e, struct tcp_conn *c)
+{
+    c->flags &= ~(uint32_t)TCF_PERSIST;
+    c->backoff = 0;
+    recovery_timeout(e, c);
+    arm_rto(e, c);
+    conn_mark_output(e, c);
+}
+
+void recovery_ack(struct tcp_env *e, struct tcp_conn *c, const struct tcp_ack *a)
+{
+    c->n_probes = 0; /* the peer is there */
+    if (c->snd_una == c->snd_max)
+        return;
+    const struct tcp_flight *f = c->flight;
+    if (unlikely(f == NULL || f->n == 0))
+        ack_unrecorded(e, c, a);
+    else if (likely(f->phase == PHASE_OPEN && a->seg->opt.n_sack == 0 && a->ack > c->snd_una))
+        ack_open(e, c, a->ack);
+    else if (f->phase != PHASE_OPEN || a->seg->opt.n_sack != 0 || is_dup_ack(c, a))
+        ack_disordered(e, c, a);
+    if (unlikely((c->flags & TCF_PERSIST) && c->snd_wnd > 0 && c->snd_una < c->snd_max))
+        window_reopened(e, c);
+}
+
+/* ---- timeouts ---- */
+
+/* Data in flight without a record gets one now. */
+static bool flight_cover(struct tcp_env *e, struct tcp_conn *c)
+{
+    if (!flight_ensure(e, c))
+        return false;
+    struct tcp_flight *f = c->flight;
+    uint32_t max = (uint32_t)c->snd_max;
+    if (f->n == 0 || off_lt(flight_at(f, f->n - 1)->end, max))
+        flight_push(&c->flight, e->mem, (uint32_t)c->snd_una, max, now32(e));
+    return true;
+}
+
+/* The peer may drop what it has SACKed; it has, when what it waits for is SACKed (RFC 2018 section
+ * 8). Otherwise its reports are still good. */
+static void survive_reneging(struct tcp_env *e, struct tcp_conn *c)
+{
+    struct tcp_flight *f = c->flight;
+    if (!(c->flags & TCF_SACK))
+        f->sacked_bytes = 0;
+    else if (flight_at(f, 0)->flags & REC_SACKED)
+        flight_forget_sacks(f, now32(e));
+}
+
+void recovery_timeout(struct tcp_env *e, struct tcp_conn *c)
+{
+    if (c->snd_una == c->snd_max || !flight_cover(e, c))
+        return;
+    struct tcp_flight *f = c->flight;
+    if (f->phase != PHASE_LOSS || c->backoff == 0)
+        c->ssthresh = c->cc_ops->ssthresh(c, e->now_us); /* RFC 5681 equation 4, once per loss */
+    survive_reneging(e, c);
+    flight_mark_all_lost(f);
+    f->rack_from = (uint32_t)c->snd_max;
+    f->phase = PHASE_LOSS;
+    f->recover = (uint32_t)c->snd_max;
+    f->n_dup_acks = 0;
+    f->tlp_is_pending = f->tlp_is_due = false;
+    f->timer = FLIGHT_TIMER_RTO;
+    c->cwnd = c->mss;
+    c->cc_ops->rto(c, e->now_us);
+}
+
+static void reo_fired(struct tcp_env *e, struct tcp_conn *c)
+{
+    struct delivery none = {.prior_pipe = recovery_flight_bytes(c)};
+    uint32_t wait_us = rack_detect(e, c);
+    bool just_entered = phase_step(e, c);
+    if (just_entered)
+        cwnd_step(e, c, &none, true);
+    if (wait_us != 0)
+        arm_reo(e, c, wait_us);
+    else
+        arm_rto(e, c);
+}
+
+/* RFC 8985 7.3: a new segment if there is one, else the last one again. */
+static void tlp_fired(struct tcp_env *e, struct tcp_conn *c)
+{
+    struct tcp_flight *f = c->flight;
+    tcp_off_t unsent = (tcp_off_t)stream_next(&c->snd) - c->snd_max;
+    tcp_off_t room = c->snd_una + c->snd_wnd - c->snd_max;
+    f->tlp_is_pending = f->tlp_is_due = true;
+    f->tlp_is_rexmit = unsent < c->mss || room < c->mss;
+    f->tlp_end = (uint32_t)c->snd_max;
+    if (f->phase == PHASE_OPEN)
+        disorder_begin(c);
+    arm_rto(e, c);
+}
+
+bool recovery_timer(struct tcp_env *e, struct tcp_conn *c)
+{
+    struct tcp_flight *f = c->flight;
+    if (f == NULL || f->n == 0 || f->timer == FLIGHT_TIMER_RTO)
+        return false;
+    if (f->timer == FLIGHT_TIMER_REO)
+        reo_fired(e, c);
+    else
+        tlp_fired(e, c);
+    conn_mark_output(e, c);
+    return true;
+}
+
+void recovery_mtu_lowered(struct tcp_env *e, struct tcp_conn *c)
+{
+    struct tcp_flight *f = c->flight;
+    for (uint32_t i = 0; f != NULL && i < f->n; i++) {
+        struct rec *r = flight_at(f, i);
+        if (rec_len(r) > c->mss && !(r->flags & (REC_SACKED | REC_LOST)))
+            flight_mark_lost(f, r);
+    }
+    if (f != NULL && f->lost_bytes > 0 && f->phase < PHASE_RECOVERY) {
+        if (f->phase == PHASE_OPEN)
+            disorder_begin(c);
+        f->phase = PHASE_LOSS; /* resend in order; cwnd stays, and does not grow meanwhile */
+        f->recover = (uint32_t)c->snd_max;
+        c->ssthresh = min32(c->ssthresh, c->cwnd);
+    }
+    conn_mark_output(e, c);
+}
+
+/* ---- memory ---- */
+
+void recovery_release(struct tcp_env *e, struct tcp_conn *c)
+{
+    struct tcp_flight *f = c->flight;
+    if (f == NULL || f->n > 0 || f->guard)
+        return;
+    recovery_fini(e, c);
+}
+
+void recovery_fini(struct tcp_env *e, struct tcp_conn *c)
+{
+    flight_free(c->flight, e->mem);
+    c->flight = NULL;
+}

@@ -69,6 +69,8 @@ static void text_stored(struct tcp_env *e, struct tcp_conn *c, const struct in *
     e->stats.bytes_in += n_new;
     if (n_new == 0) {
         e->stats.ooo_in++;
+        if (!c->n_dsack)
+            c->dsack_start = seq_of_off(c->irs, in->off); /* its run is reported first */
         ack_now(e, c); /* a duplicate ACK tells the sender of the hole (RFC 5681 4.2) */
         return;
     }

@@ -46,7 +46,10 @@ static struct mtcp_pkt *dev_alloc(struct mtcp_io *io)
     if (dev->no_pkts)
         return NULL;
     dev->n_out++;
-    return pkt_new();
+    struct mtcp_pkt *pkt = pkt_new();
+    if (dev->room)
+        pkt->room = dev->room;
+    return pkt;
 }
 
 static void dev_free(struct mtcp_io *io, struct mtcp_pkt *pkt)

@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 #define WORLD_FRAMES 256
-#define WORLD_ROOM   2048u
+#define WORLD_ROOM   66000u
 
 /* The device: an array of frames each way. */
 struct world_io {
@@ -31,6 +31,7 @@ struct world_io {
     unsigned n_rx, at_rx, n_tx, at_tx;
     unsigned n_out;   /* packets that the stack holds */
     unsigned tx_room; /* frames that it takes now */
+    uint32_t room;    /* of its packets; 0: all */
     bool no_pkts;     /* alloc says NULL */
 };
 

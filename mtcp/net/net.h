@@ -41,6 +41,7 @@ struct net_if {
     uint32_t tso_len;    /* payload bytes that fit one frame to be cut by the device; 0: no TSO */
     unsigned n_tx;
     struct mtcp_pkt *tx[NET_TX_BURST]; /* built, not yet taken by the device */
+    uint64_t stuck_since_us;           /* no packet could be had since then; 0: it could */
     const char *name;
     uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
     uint64_t rx_malformed, rx_bad_csum, rx_not_ours, tx_no_buffer, tx_refused;
@@ -138,7 +139,8 @@ struct net {
 MUST_CHECK int net_init(struct net *n, struct mem *mem, const struct net_conf *conf, uint64_t seed,
                         uint64_t now_us);
 
-/* Ends every connection at once, without packets; frees all. Hooks get dying(). */
+/* Ends every connection at once, without packets; frees all. Hooks get dying(). The owners of dead
+ * connections have called net_conn_release() before. */
 void net_fini(struct net *n);
 
 /* Adds an interface over a device; a route to its prefix comes with it. Its index, -ENOSPC,

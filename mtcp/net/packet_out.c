@@ -15,6 +15,9 @@
 /* What one connection sends in one turn, so that a wide window does not starve the others. */
 #define SEGMENTS_PER_TURN 64u
 
+/* How long a device may take nothing before what it was to take counts as lost. */
+#define STUCK_US 1000000u
+
 /* A frame being made. */
 struct out {
     const struct net_hop *hop;
@@ -87,6 +90,7 @@ static enum out_result frame_build(struct net *n, struct tcp_tx *tx, struct out 
         copy_payload(o->pkt->data + hdr_len, tx);
     o->pkt->len = hdr_len + tx->seg.len;
     frame_finish(o, tx);
+    o->nif->stuck_since_us = 0;
     return OUT_PASSED;
 }
 
@@ -215,10 +219,25 @@ static enum out_result conn_send_monitored(struct net *n, struct tcp_conn *c, st
     return OUT_PASSED;
 }
 
+/* Nothing can go at the moment. The connection has not moved and asks again next turn; only when
+ * this lasts does the try count as lost, so that its timers see to it. */
+static enum out_result conn_stuck(struct net *n, struct tcp_conn *c, const struct tcp_tx *tx,
+                                  struct net_if *nif)
+{
+    if (nif->stuck_since_us == 0)
+        nif->stuck_since_us = n->env.now_us;
+    if (n->env.now_us - nif->stuck_since_us < STUCK_US)
+        return OUT_NO_BUFFER;
+    tcp_output_sent(&n->env, c, tx, false);
+    return OUT_LOST;
+}
+
 static enum out_result conn_send_one(struct net *n, struct tcp_conn *c, struct tcp_tx *tx)
 {
     struct out o = {0};
     enum out_result r = frame_build(n, tx, &o);
+    if (unlikely(r == OUT_NO_BUFFER))
+        return conn_stuck(n, c, tx, o.nif);
     if (likely(r == OUT_PASSED) && unlikely(c->mon || is_first_syn(n, c, tx)))
         return conn_send_monitored(n, c, tx, &o);
     tcp_output_sent(&n->env, c, tx, r == OUT_PASSED);
@@ -238,7 +257,7 @@ bool conn_send(struct net *n, struct tcp_conn *c)
             return true;
         enum out_result r = conn_send_one(n, c, &tx);
         if (unlikely(r != OUT_PASSED))
-            return r != OUT_NO_BUFFER || (c->flags & TCF_DEAD);
+            return r != OUT_NO_BUFFER;
     }
     return c->flags & TCF_DEAD;
 }

@@ -8,6 +8,7 @@ enum out_result {
     OUT_PASSED,
     OUT_DROPPED,   /* a monitor dropped it */
     OUT_NO_BUFFER, /* no packet buffer, or the device takes no more: worth another try */
+    OUT_LOST,      /* the same, for too long */
     OUT_NO_ROUTE,
 };
 

@@ -1,0 +1,252 @@
+/* ICMP: echo, errors that are believed and errors that are not, limits. */
+#include "tests/net_world.h"
+#include "tests/test.h"
+
+#include "mtcp/wire/build.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { UNREACHABLE = 3, ECHO_REPLY = 0, ECHO = 8, TIME_EXCEEDED = 11, PARAMETER_PROBLEM = 12 };
+
+static void icmp_in_from(struct world *w, const char *src, uint8_t type, uint8_t code,
+                         const void *data, uint32_t len)
+{
+    uint8_t frame[WORLD_ROOM];
+    struct build_icmp i = {.l2 = {.src = world_mac(2), .dst = world_mac(1)},
+                           .src = world_ip(src),
+                           .dst = world_ip("10.0.0.1"),
+                           .type = type,
+                           .code = code,
+                           .ttl = 64,
+                           .data = data,
+                           .len = len};
+    world_in_frame(w, frame, build_icmp(frame, &i), 0);
+}
+
+/* An error about a segment of ours to the peer: what a router quotes of it. */
+static void error_in(struct world *w, uint8_t type, uint8_t code, const struct seg *quoted,
+                     uint16_t mtu)
+{
+    uint8_t data[4 + BUILD_HDR_MAX] = {0};
+    data[2] = (uint8_t)(mtu >> 8);
+    data[3] = (uint8_t)mtu;
+    (void)build_tcp(data + 4, NULL, quoted, 7);
+    icmp_in_from(w, "192.0.2.9", type, code, data, 4 + 28);
+    world_turn(w);
+}
+
+/* The quoted segment of a connection: its tuple, and this sequence number. */
+static struct seg quote(const struct tcp_conn *c, tcp_seq_t seq)
+{
+    return (struct seg){.tuple = c->tuple, .seq = seq, .flags = TCP_ACK, .ttl = 1};
+}
+
+/* ---- echo ----------------------------------------------------------------------------------- */
+
+static void echo_is_answered_with_its_data(void)
+{
+    struct world w;
+    world_up(&w, NULL);
+    icmp_in_from(&w, "10.0.0.2", ECHO, 0, "\x12\x34\x00\x01payload", 11);
+    world_turn(&w);
+    const struct packet *p = world_out(&w);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+    EXPECT_EQ(p->kind, PACKET_ICMP_ECHO);
+    EXPECT_EQ(p->icmp.type, ECHO_REPLY);
+    EXPECT_EQ(p->icmp.len, 11);
+    EXPECT_EQ(memcmp(p->icmp.data, "\x12\x34\x00\x01payload", 11), 0);
+    EXPECT_EQ(p->eth_dst.b[5], 2);
+    EXPECT_EQ(p->src.b[15], 1);
+    EXPECT_EQ(p->dst.b[15], 2);
+    icmp_in_from(&w, "10.0.0.2", ECHO_REPLY, 0, "\x12\x34\x00\x01", 4);
+    world_turn(&w);
+    world_silence(&w);
+    EXPECT_EQ(w.net.stats.icmp_in, 2);
+    EXPECT_EQ(w.net.stats.icmp_out, 1);
+    world_down(&w);
+}
+
+static void echo_that_does_not_fit_is_dropped(void)
+{
+    struct world w;
+    uint8_t data[1500] = {0};
+    world_up(&w, NULL);
+    icmp_in_from(&w, "10.0.0.2", ECHO, 0, data, 1500 - 24);
+    icmp_in_from(&w, "10.0.0.2", ECHO, 0, data, 1500 - 24 + 1);
+    icmp_in_from(&w, "224.0.0.1", ECHO, 0, data, 4);
+    icmp_in_from(&w, "192.0.2.9", ECHO, 0, data, 4); /* no way back */
+    world_turn(&w);
+    const struct packet *p = world_out(&w);
+    CU_ASSERT(p && p->frame_len == 1514);
+    world_silence(&w);
+    world_down(&w);
+}
+
+static void all_of_it_is_rate_limited(void)
+{
+    struct world w;
+    struct world_opts o = {.conf = world_conf};
+    o.conf.rst_per_sec = 100;
+    world_up(&w, &o);
+    for (unsigned i = 0; i < 50; i++)
+        icmp_in_from(&w, "10.0.0.2", ECHO, 0, "\x12\x34\x00\x01", 4);
+    world_turn(&w);
+    world_turn(&w);
+    EXPECT_EQ(w.net.stats.icmp_in, 50);
+    EXPECT_EQ(w.net.stats.icmp_out, 11); /* one, and what a tenth of a second saves up */
+    world_down(&w);
+}
+
+/* ---- errors --------------------------------------------------------------------------------- */
+
+static void a_hard_error_ends_a_connection_attempt(void)
+{
+    static const struct {
+        uint8_t code;
+        int err;
+    } hard[] = {{2, ENOPROTOOPT},
+                {3, ECONNREFUSED},
+                {9, ENETUNREACH},
+                {10, EHOSTUNREACH},
+                {13, EHOSTUNREACH}};
+    for (unsigned i = 0; i < sizeof(hard) / sizeof(hard[0]); i++) {
+        struct world w;
+        world_up(&w, NULL);
+        struct tcp_conn *c = world_connect(&w);
+        struct seg q = quote(c, c->iss);
+        error_in(&w, UNREACHABLE, hard[i].code, &q, 0);
+        EXPECT_EQ(c->state, TCPS_CLOSED);
+        EXPECT_EQ(c->err, hard[i].err);
+        net_conn_release(&w.net, c);
+        world_down(&w);
+    }
+}
+
+static void a_soft_error_is_remembered(void)
+{
+    static const struct {
+        uint8_t type, code;
+        int err;
+    } soft[] = {{UNREACHABLE, 0, ENETUNREACH},
+                {UNREACHABLE, 1, EHOSTUNREACH},
+                {UNREACHABLE, 5, EOPNOTSUPP},
+                {TIME_EXCEEDED, 0, EHOSTUNREACH},
+                {PARAMETER_PROBLEM, 0, EPROTO}};
+    for (unsigned i = 0; i < sizeof(soft) / sizeof(soft[0]); i++) {
+        struct world w;
+        world_up(&w, NULL);
+        struct tcp_conn *c = world_connect(&w);
+        struct seg q = quote(c, c->iss);
+        error_in(&w, soft[i].type, soft[i].code, &q, 0);
+        EXPECT_EQ(c->state, TCPS_SYN_SENT);
+        EXPECT_EQ(c->err, 0);
+        EXPECT_EQ(c->soft_err, soft[i].err);
+        world_down(&w);
+    }
+}
+
+static struct tcp_conn *established(struct world *w, struct net_listener *l)
+{
+    world_listen(w, l, 10);
+    world_handshake(w, 4000);
+    struct tcp_conn *c = net_accept(&w->net, l);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+    c->sock = 1;
+    EXPECT_EQ(tcp_send(&w->net.env, c, "hello", 5), 5);
+    world_turn(w);
+    while (world_out(w))
+        ;
+    return c;
+}
+
+static void nothing_ends_an_established_connection(void)
+{
+    struct world w;
+    struct net_listener l;
+    world_up(&w, NULL);
+    struct tcp_conn *c = established(&w, &l);
+    struct seg q = quote(c, seq_add(c->iss, 1));
+    for (uint8_t code = 0; code < 20; code++)
+        if (code != 4)
+            error_in(&w, UNREACHABLE, code, &q, 0);
+    EXPECT_EQ(c->state, TCPS_ESTABLISHED);
+    EXPECT_EQ(c->err, 0);
+    world_down(&w);
+}
+
+static void an_error_about_nothing_in_flight_is_not_believed(void)
+{
+    struct world w;
+    struct net_listener l;
+    world_up(&w, NULL);
+    struct tcp_conn *c = world_connect(&w);
+    struct seg q = quote(c, seq_add(c->iss, 1));
+    error_in(&w, UNREACHABLE, 3, &q, 0); /* beyond what was sent */
+    q.seq = seq_add(c->iss, (uint32_t)-1);
+    error_in(&w, UNREACHABLE, 3, &q, 0); /* before it */
+    q.seq = c->iss;
+    q.tuple.local_port ^= 1;
+    error_in(&w, UNREACHABLE, 3, &q, 0); /* another connection's */
+    EXPECT_EQ(c->state, TCPS_SYN_SENT);
+    EXPECT_EQ(c->soft_err, 0);
+    uint16_t mss = c->mss;
+    struct tcp_conn *e = established(&w, &l);
+    q = quote(e, seq_add(e->iss, 1 + 5));
+    error_in(&w, UNREACHABLE, 4, &q, 1000);
+    EXPECT_EQ(e->mss, mss);
+    q.seq = seq_add(e->iss, 0);
+    error_in(&w, UNREACHABLE, 4, &q, 1000);
+    EXPECT_EQ(e->mss, mss);
+    world_down(&w);
+}
+
+static void garbage_is_harmless(void)
+{
+    struct world w;
+    uint8_t data[64];
+    world_up(&w, NULL);
+    struct tcp_conn *c = world_connect(&w);
+    for (unsigned len = 0; len < sizeof(data); len++) {
+        memset(data, 0x45, sizeof(data));
+        icmp_in_from(&w, "10.0.0.2", UNREACHABLE, 3, data, len);
+        icmp_in_from(&w, "10.0.0.2", (uint8_t)len, 0, data, len);
+        world_turn(&w);
+    }
+    while (world_out(&w))
+        ;
+    EXPECT_EQ(c->state, TCPS_SYN_SENT);
+    world_down(&w);
+}
+
+/* ---- path MTU ------------------------------------------------------------------------------- */
+
+static uint16_t mss_after(uint16_t mtu)
+{
+    struct world w;
+    struct net_listener l;
+    world_up(&w, NULL);
+    struct tcp_conn *c = established(&w, &l);
+    struct seg q = quote(c, seq_add(c->iss, 1));
+    error_in(&w, UNREACHABLE, 4, &q, mtu);
+    uint16_t mss = c->mss;
+    EXPECT_EQ(c->state, TCPS_ESTABLISHED);
+    world_down(&w);
+    return mss;
+}
+
+static void the_path_mtu_is_taken(void)
+{
+    EXPECT_EQ(mss_after(1400), 1360);
+    EXPECT_EQ(mss_after(1500), 1460); /* not less: no news */
+    EXPECT_EQ(mss_after(9000), 1460);
+    EXPECT_EQ(mss_after(68), 512); /* what no sane path has counts as 552 */
+    EXPECT_EQ(mss_after(0), 536);  /* a router that says nothing */
+}
+
+TEST_SUITE(icmp, TEST_CASE(echo_is_answered_with_its_data),
+           TEST_CASE(echo_that_does_not_fit_is_dropped), TEST_CASE(all_of_it_is_rate_limited),
+           TEST_CASE(a_hard_error_ends_a_connection_attempt), TEST_CASE(a_soft_error_is_remembered),
+           TEST_CASE(nothing_ends_an_established_connection),
+           TEST_CASE(an_error_about_nothing_in_flight_is_not_believed),
+           TEST_CASE(garbage_is_harmless), TEST_CASE(the_path_mtu_is_taken));

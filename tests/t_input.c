@@ -1,0 +1,626 @@
+/*
+ * Segments into one connection: each arm of RFC 9293 section 3.10.7.3 and 3.10.7.4, RFC 5961, RFC
+ * 7323, and how input is acknowledged. Both initial sequence numbers lie just below 2^32.
+ */
+#include "tests/seg.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+/* ---- SYN_SENT (3.10.7.3) ---- */
+
+static void syn_sent_takes_the_synack(void)
+{
+    struct segt *t = segt_syn_sent();
+    seg_in(t, "SA 0 ack=1 mss=1200 win=3000");
+    expect_state(t, TCPS_ESTABLISHED);
+    seg_expect(t, "A 1 ack=1");
+    seg_silence(t);
+    EXPECT_EQ(t->conn.mss, 1200);
+    EXPECT_EQ(t->conn.snd_wnd, 3000);
+    segt_free(t);
+}
+
+static void syn_sent_negotiates_options(void)
+{
+    struct segt *t = segt_syn_sent();
+    seg_in(t, "SA 0 ack=1 mss=1460 ws=7 sackok ts=77,1000 win=100");
+    EXPECT_EQ(t->conn.flags & (TCF_TS | TCF_SACK | TCF_WSCALE), TCF_TS | TCF_SACK | TCF_WSCALE);
+    EXPECT_EQ(t->conn.snd_wnd, 100); /* the SYN's window is not scaled (RFC 7323 2.2) */
+    EXPECT_EQ(t->conn.mss, 1460 - 12);
+    seg_expect(t, "A 1 ack=1 ts=0,77");
+    seg_in(t, "A 1 ack=1 win=100 ts=78,0");
+    EXPECT_EQ(t->conn.snd_wnd, 100 << 7);
+    segt_free(t);
+}
+
+static void syn_sent_without_mss_option_uses_536(void)
+{
+    struct segt *t = segt_syn_sent();
+    seg_in(t, "SA 0 ack=1");
+    EXPECT_EQ(t->conn.mss, 536);
+    segt_free(t);
+}
+
+static void syn_sent_answers_a_wrong_ack_with_reset(void)
+{
+    struct segt *t = segt_syn_sent();
+    seg_in(t, "SA 0 ack=5");
+    seg_expect(t, "R 5");
+    seg_silence(t);
+    expect_state(t, TCPS_SYN_SENT);
+    seg_in(t, "A 0 ack=0");
+    seg_expect(t, "R 0");
+    expect_state(t, TCPS_SYN_SENT);
+    segt_free(t);
+}
+
+static void syn_sent_is_refused_by_a_reset_that_acks_the_syn(void)
+{
+    struct segt *t = segt_syn_sent();
+    seg_in(t, "R 0");
+    seg_in(t, "RA 0 ack=9");
+    seg_silence(t);
+    expect_state(t, TCPS_SYN_SENT);
+    seg_in(t, "RA 0 ack=1");
+    expect_state(t, TCPS_CLOSED);
+    EXPECT_EQ(t->conn.err, ECONNREFUSED);
+    seg_silence(t);
+    segt_free(t);
+}
+
+static void simultaneous_open(void)
+{
+    struct segt *t = segt_syn_sent();
+    seg_in(t, "S 0 mss=1000");
+    expect_state(t, TCPS_SYN_RCVD);
+    seg_expect(t, "SA 0 ack=1");
+    seg_silence(t);
+    seg_in(t, "SA 0 ack=1 mss=1000");
+    expect_state(t, TCPS_ESTABLISHED);
+    segt_free(t);
+}
+
+static void syn_rcvd_resends_its_synack_for_a_repeated_syn(void)
+{
+    struct segt *t = segt_syn_sent();
+    seg_in(t, "S 0 mss=1000");
+    seg_expect(t, "SA 0 ack=1");
+    seg_in(t, "S 0 mss=1000");
+    seg_expect(t, "SA 0 ack=1");
+    seg_silence(t);
+    segt_free(t);
+}
+
+static void syn_rcvd_answers_a_wrong_ack_with_reset(void)
+{
+    struct segt *t = segt_syn_sent();
+    seg_in(t, "S 0 mss=1000");
+    seg_expect(t, "SA 0 ack=1");
+    seg_in(t, "A 1 ack=7");
+    seg_expect(t, "R 7");
+    expect_state(t, TCPS_SYN_RCVD);
+    segt_free(t);
+}
+
+static void data_on_the_synack_counts(void)
+{
+    struct segt *t = segt_syn_sent();
+    seg_in(t, "SA 0+10 ack=1 mss=1000");
+    expect_state(t, TCPS_ESTABLISHED);
+    seg_expect(t, "A 1 ack=11");
+    segt_free(t);
+}
+
+/* ---- first step: sequence number ---- */
+
+static void data_in_order_is_delivered_and_acked(void)
+{
+    struct segt *t = segt_established();
+    seg_in(t, "PA 1+1000 ack=1");
+    seg_in(t, "PA 1001+1000 ack=1");
+    seg_expect(t, "A 1 ack=2001");
+    seg_silence(t);
+    EXPECT_EQ(segt_read(t, 5000), 2000);
+    segt_free(t);
+}
+
+static void a_single_segment_is_acked_after_the_delay(void)
+{
+    struct segt *t = segt_established();
+    seg_in(t, "PA 1+1000 ack=1");
+    seg_in(t, "PA 1001+1000 ack=1");
+    seg_expect(t, "A 1 ack=2001");
+    seg_in(t, "PA 2001+100 ack=1");
+    seg_silence(t);
+    segt_advance(t, 39000);
+    seg_silence(t);
+    segt_advance(t, 2000);
+    seg_expect(t, "A 1 ack=2101");
+    seg_silence(t);
+    segt_free(t);
+}
+
+static void a_burst_is_acked_once(void)
+{
+    struct segt *t = segt_established();
+    const char *burst[] = {"A 1+1000 ack=1", "A 1001+1000 ack=1", "A 2001+1000 ack=1",
+                           "PA 3001+1000 ack=1"};
+    seg_in_burst(t, burst, 4);
+    seg_expect(t, "A 1 ack=4001");
+    seg_silence(t);
+    segt_free(t);
+}
+
+static void a_hole_is_told_and_filled(void)
+{
+    struct segt *t = segt_established_with("sackok");
+    seg_in(t, "A 1001+1000 ack=1");
+    seg_expect(t, "A 1 ack=1 sack=1001-2001");
+    EXPECT_EQ(tcp_readable(&t->conn), 0);
+    seg_in(t, "A 3001+1000 ack=1");
+    seg_expect(t, "A 1 ack=1 sack=3001-4001,1001-2001");
+    seg_in(t, "A 1+1000 ack=1");
+    seg_expect(t, "A 1 ack=2001 sack=3001-4001");
+    seg_in(t, "A 2001+1000 ack=1");
+    seg_expect(t, "A 1 ack=4001 noopt");
+    seg_silence(t);
+    EXPECT_EQ(segt_read(t, 5000), 4000);
+    segt_free(t);
+}
+
+static void a_duplicate_is_reported_by_dsack(void)
+{
+    struct segt *t = segt_established_with("sackok");
+    seg_in(t, "A 1+1000 ack=1");
+    seg_in(t, "A 1001+1000 ack=1");
+    seg_expect(t, "A 1 ack=2001 noopt");
+    seg_in(t, "A 1+1000 ack=1");
+    seg_expect(t, "A 1 ack=2001 sack=1-1001");
+    seg_silence(t);
+    EXPECT_EQ(t->env.stats.dup_bytes_in, 1000);
+    segt_free(t);
+}
+
+static void an_overlap_delivers_only_the_new_part(void)
+{
+    struct segt *t = segt_established();
+    seg_in(t, "A 1+1000 ack=1");
+    seg_in(t, "A 501+1000 ack=1");
+    seg_expect(t, "A 1 ack=1501");
+    EXPECT_EQ(segt_read(t, 5000), 1500);
+    segt_free(t);
+}
+
+static void beyond_the_window_is_refused(void)
+{
+    struct segt *t = segt_established();
+    seg_in(t, "A 400001+100 ack=1");
+    seg_expect(t, "A 1 ack=1");
+    seg_silence(t);
+    EXPECT_EQ(stream_end(&t->conn.rcv), 0);
+    segt_free(t);
+}
+
+static void the_part_beyond_the_window_is_cut_off(void)
+{
+    struct segt *t = segt_established();
+    stream_set_limit(&t->conn.rcv, 1500);
+    t->conn.rcv_adv = 1500;
+    seg_in(t, "A 1+1000 ack=1");
+    seg_in(t, "A 1001+1000 ack=1");
+    seg_expect(t, "A 1 ack=1501 win=0");
+    seg_silence(t);
+    EXPECT_EQ(tcp_readable(&t->conn), 1500);
+    segt_free(t);
+}
+
+static void a_window_probe_is_answered(void)
+{
+    struct segt *t = segt_established();
+    stream_set_limit(&t->conn.rcv, 1000);
+    t->conn.rcv_adv = 1000;
+    seg_in(t, "A 1+1000 ack=1");
+    segt_advance(t, 50000);
+    seg_expect(t, "A 1 ack=1001 win=0");
+    seg_in(t, "A 1001+1 ack=1");
+    seg_expect(t, "A 1 ack=1001 win=0");
+    seg_in(t, "A 1000 ack=1"); /* the keepalive form: one before the window, no data */
+    seg_expect(t, "A 1 ack=1001 win=0");
+    segt_advance(t, 1100000);
+    seg_silence(t);
+    EXPECT_EQ(segt_read(t, 1000), 1000);
+    seg_expect(t, "A 1 ack=1001 win=1000");
+    segt_free(t);
+}
+
+static void answers_to_bare_segments_are_limited(void)
+{
+    struct segt *t = segt_established();
+    unsigned n = 0;
+    for (int i = 0; i < 100; i++) {
+        seg_in(t, "A 500001 ack=1");
+        n += t->n_tx - t->at_tx;
+        t->n_tx = t->at_tx = 0;
+        t->env.now_us += 100;
+    }
+    CU_ASSERT(n >= 1 && n <= 2);
+    segt_free(t);
+}
+
+/* ---- PAWS (RFC 7323 section 5) ---- */
+
+static void paws_refuses_an_old_timestamp(void)
+{
+    struct segt *t = segt_established_with("ts=1000,0");
+    seg_in(t, "A 1+100 ack=1 ts=999,0");
+    seg_expect(t, "A 1 ack=1 ts=0,1000");
+    EXPECT_EQ(tcp_readable(&t->conn), 0);
+    EXPECT_EQ(t->env.stats.paws_drops, 1);
+    seg_in(t, "A 1+100 ack=1 ts=1000,0");
+    EXPECT_EQ(tcp_readable(&t->conn), 100);
+    segt_free(t);
+}
+
+static void paws_believes_anything_after_24_days(void)
+{
+    struct segt *t = segt_established_with("ts=1000,0");
+    t->env.now_us += 25ull * 24 * 3600 * 1000000;
+    seg_in(t, "A 1+100 ack=1 ts=5,0");
+    EXPECT_EQ(tcp_readable(&t->conn), 100);
+    segt_free(t);
+}
+
+static void the_timestamp_of_an_out_of_order_segment_is_not_echoed(void)
+{
+    struct segt *t = segt_established_with("ts=1000,0");
+    seg_in(t, "A 1001+100 ack=1 ts=1005,0");
+    seg_expect(t, "A 1 ack=1 ts=0,1000");
+    segt_free(t);
+}
+
+/* ---- RST and SYN (RFC 9293, 5961) ---- */
+
+static void a_reset_at_the_edge_resets(void)
+{
+    struct segt *t = segt_established();
+    seg_in(t, "A 1+100 ack=1");
+    seg_in(t, "R 101");
+    expect_state(t, TCPS_CLOSED);
+    EXPECT_EQ(t->conn.err, ECONNRESET);
+    EXPECT_EQ(tcp_readable(&t->conn), 100); /* what was queued stays readable */
+    seg_silence(t);
+    segt_free(t);
+}
+
+static void a_reset_in_the_window_is_challenged(void)
+{
+    struct segt *t = segt_established();
+    seg_in(t, "R 50");
+    expect_state(t, TCPS_ESTABLISHED);
+    seg_expect(t, "A 1 ack=1");
+    seg_in(t, "R 900000");
+    seg_silence(t);
+    expect_state(t, TCPS_ESTABLISHED);
+    segt_free(t);
+}
+
+static void a_syn_in_any_synchronized_state_is_challenged(void)
+{
+    static const enum tcp_state states[] = {TCPS_ESTABLISHED, TCPS_FIN_WAIT_1, TCPS_FIN_WAIT_2,
+                                            TCPS_CLOSE_WAIT,  TCPS_CLOSING,    TCPS_LAST_ACK};
+    for (unsigned i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+        struct segt *t = segt_in_state(states[i]);
+        seg_in(t, "S 500");
+        expect_state(t, states[i]);
+        CU_ASSERT(t->n_tx >= 1);
+        CU_ASSERT((t->tx[0].seg.flags & (TCP_ACK | TCP_RST)) == TCP_ACK);
+        segt_free(t);
+    }
+}
+
+static void a_reset_in_any_synchronized_state_closes(void)
+{
+    static const struct {
+        enum tcp_state state;
+        const char *rst;
+        int err;
+    } row[] = {
+        {TCPS_ESTABLISHED, "R 1", ECONNRESET}, {TCPS_FIN_WAIT_1, "R 1", ECONNRESET},
+        {TCPS_FIN_WAIT_2, "R 1", ECONNRESET},  {TCPS_CLOSE_WAIT, "R 2", EPIPE},
+        {TCPS_CLOSING, "R 2", ECONNRESET},     {TCPS_LAST_ACK, "R 2", ECONNRESET},
+    };
+    for (unsigned i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+        struct segt *t = segt_in_state(row[i].state);
+        seg_in(t, row[i].rst);
+        expect_state(t, TCPS_CLOSED);
+        EXPECT_EQ(t->conn.err, row[i].err);
+        EXPECT_EQ(t->conn.end_reason, HOOK_END_RST_IN);
+        seg_silence(t);
+        segt_free(t);
+    }
+}
+
+/* ---- ACK ---- */
+
+static void a_segment_without_ack_is_dropped(void)
+{
+    struct segt *t = segt_established();
+    seg_in(t, ". 1+100");
+    EXPECT_EQ(tcp_readable(&t->conn), 0);
+    seg_silence(t);
+    segt_free(t);
+}
+
+static void an_ack_of_the_future_is_challenged(void)
+{
+    struct segt *t = segt_established();
+    seg_in(t, "A 1+100 ack=500");
+    EXPECT_EQ(tcp_readable(&t->conn), 0);
+    seg_expect(t, "A 1 ack=1");
+    seg_silence(t);
+    segt_free(t);
+}
+
+static void an_ack_far_in_the_past_is_challenged(void)
+{
+    struct segt *t = segt_established();
+    segt_write(t, 1000);
+    seg_expect(t, "PA 1+1000");
+    seg_in(t, "A 1 ack=1001");
+    seg_in(t, "A 1+10 ack=-60000");
+    EXPECT_EQ(tcp_readable(&t->conn), 0);
+    seg_expect(t, "A 1001 ack=1");
+    segt_free(t);
+}
+
+static void an_old_ack_may_still_carry_data(void)
+{
+    struct segt *t = segt_established();
+    segt_write(t, 1000);
+    seg_expect(t, "PA 1+1000");
+    seg_in(t, "A 1 ack=1001");
+    seg_in(t, "A 1+10 ack=1");
+    EXPECT_EQ(tcp_readable(&t->conn), 10);
+    segt_free(t);
+}
+
+static void the_window_comes_from_the_newest_segment_only(void)
+{
+    struct segt *t = segt_established();
+    seg_in(t, "A 1+10 ack=1 win=7000");
+    EXPECT_EQ(t->conn.snd_wnd, 7000);
+    seg_in(t, "A 11+10 ack=1 win=8000");
+    seg_in(t, "A 1 ack=1 win=9000"); /* older sequence number: a reordered segment */
+    EXPECT_EQ(t->conn.snd_wnd, 8000);
+    seg_in(t, "A 21 ack=1 win=9000");
+    EXPECT_EQ(t->conn.snd_wnd, 9000);
+    segt_free(t);
+}
+
+/* ---- FIN and the closing states ---- */
+
+static void a_fin_moves_established_to_close_wait(void)
+{
+    struct segt *t = segt_established();
+    seg_in(t, "FA 1+10 ack=1");
+    expect_state(t, TCPS_CLOSE_WAIT);
+    seg_expect(t, "A 1 ack=12");
+    EXPECT_EQ(segt_read(t, 100), 10);
+    EXPECT_EQ(tcp_shutdown(&t->env, &t->conn, 1), 0);
+    expect_state(t, TCPS_LAST_ACK);
+    segt_flush(t);
+    seg_expect(t, "FA 1 ack=12");
+    seg_in(t, "A 12 ack=2");
+    expect_state(t, TCPS_CLOSED);
+    EXPECT_EQ(t->conn.end_reason, HOOK_END_FIN);
+    seg_silence(t);
+    segt_free(t);
+}
+
+static void a_fin_out_of_order_waits_for_its_data(void)
+{
+    struct segt *t = segt_established();
+    seg_in(t, "FA 101+10 ack=1");
+    expect_state(t, TCPS_ESTABLISHED);
+    seg_expect(t, "A 1 ack=1");
+    seg_in(t, "A 1+100 ack=1");
+    expect_state(t, TCPS_CLOSE_WAIT);
+    seg_expect(t, "A 1 ack=112");
+    EXPECT_EQ(segt_read(t, 1000), 110);
+    segt_free(t);
+}
+
+static void data_beyond_a_fin_is_ignored(void)
+{
+    struct segt *t = segt_established();
+    seg_in(t, "FA 11 ack=1");
+    seg_in(t, "A 1+100 ack=1");
+    expect_state(t, TCPS_CLOSE_WAIT);
+    EXPECT_EQ(tcp_readable(&t->conn), 10);
+    segt_free(t);
+}
+
+static void an_active_close_ends_in_time_wait(void)
+{
+    struct segt *t = segt_in_state(TCPS_FIN_WAIT_1);
+    seg_in(t, "A 1 ack=2");
+    expect_state(t, TCPS_FIN_WAIT_2);
+    seg_in(t, "A 1+10 ack=2"); /* half closed: data still flows */
+    EXPECT_EQ(segt_read(t, 100), 10);
+    t->n_tx = t->at_tx = 0;
+    seg_in(t, "FA 11 ack=2");
+    expect_state(t, TCPS_TIME_WAIT);
+    seg_expect(t, "A 2 ack=12");
+    seg_silence(t);
+    segt_advance(t, 61000000);
+    expect_state(t, TCPS_CLOSED);
+    segt_free(t);
+}
+
+static void a_fin_that_acks_our_fin_goes_straight_to_time_wait(void)
+{
+    struct segt *t = segt_in_state(TCPS_FIN_WAIT_1);
+    seg_in(t, "FA 1 ack=2");
+    expect_state(t, TCPS_TIME_WAIT);
+    seg_expect(t, "A 2 ack=2");
+    segt_free(t);
+}
+
+static void simultaneous_close(void)
+{
+    struct segt *t = segt_in_state(TCPS_FIN_WAIT_1);
+    seg_in(t, "FA 1 ack=1");
+    expect_state(t, TCPS_CLOSING);
+    seg_expect(t, "A 2 ack=2");
+    seg_in(t, "A 2 ack=2");
+    expect_state(t, TCPS_TIME_WAIT);
+    segt_free(t);
+}
+
+static void a_repeated_fin_restarts_time_wait(void)
+{
+    struct segt *t = segt_in_state(TCPS_TIME_WAIT);
+    segt_advance(t, 50000000);
+    seg_in(t, "FA 1 ack=2");
+    seg_expect(t, "A 2 ack=2");
+    segt_advance(t, 50000000);
+    expect_state(t, TCPS_TIME_WAIT);
+    segt_advance(t, 11000000);
+    expect_state(t, TCPS_CLOSED);
+    segt_free(t);
+}
+
+static void a_reset_does_not_assassinate_time_wait(void)
+{
+    struct segt *t = segt_in_state(TCPS_TIME_WAIT);
+    seg_in(t, "R 2");
+    expect_state(t, TCPS_TIME_WAIT);
+    seg_silence(t);
+    segt_free(t);
+}
+
+static void time_wait_lets_a_newer_syn_in(void)
+{
+    struct segt *t = segt_in_state(TCPS_TIME_WAIT);
+    seg_in(t, "S 1");
+    CU_ASSERT(!(t->last_in & TCP_IN_NEW_SYN));
+    seg_in(t, "S 90000");
+    CU_ASSERT(t->last_in & TCP_IN_NEW_SYN);
+    segt_free(t);
+}
+
+static void data_after_close_is_reset(void)
+{
+    struct segt *t = segt_established();
+    tcp_close(&t->env, &t->conn);
+    segt_flush(t);
+    seg_expect(t, "FA 1 ack=1");
+    seg_in(t, "A 1+10 ack=2");
+    seg_expect(t, "RA 2");
+    expect_state(t, TCPS_CLOSED);
+    segt_free(t);
+}
+
+static void close_with_unread_data_resets(void)
+{
+    struct segt *t = segt_established();
+    seg_in(t, "A 1+10 ack=1");
+    tcp_close(&t->env, &t->conn);
+    segt_flush(t);
+    seg_expect(t, "RA 1");
+    seg_silence(t);
+    expect_state(t, TCPS_CLOSED);
+    segt_free(t);
+}
+
+static void fin_wait_2_of_a_closed_socket_ends(void)
+{
+    struct segt *t = segt_established();
+    tcp_close(&t->env, &t->conn);
+    segt_flush(t);
+    seg_in(t, "A 1 ack=2");
+    expect_state(t, TCPS_FIN_WAIT_2);
+    segt_advance(t, 61000000);
+    expect_state(t, TCPS_CLOSED);
+    segt_free(t);
+}
+
+static void shut_rd_counts_arriving_bytes_as_read(void)
+{
+    struct segt *t = segt_established();
+    EXPECT_EQ(tcp_shutdown(&t->env, &t->conn, 0), 0);
+    seg_in(t, "A 1+1000 ack=1");
+    EXPECT_EQ(tcp_readable(&t->conn), 0);
+    EXPECT_EQ(stream_next(&t->conn.rcv), 1000);
+    segt_free(t);
+}
+
+/* ---- running out ---- */
+
+static void no_memory_drops_the_segment_unacknowledged(void)
+{
+    struct segt *t = segt_established();
+    mem_set_limit(t->mem, mem_in_use(t->mem) + 1);
+    seg_in(t, "A 1+1000 ack=1");
+    EXPECT_EQ(t->env.stats.nomem_drops, 1);
+    EXPECT_EQ(tcp_readable(&t->conn), 0);
+    segt_advance(t, 100000);
+    for (; t->at_tx < t->n_tx; t->at_tx++)
+        EXPECT_EQ(t->tx[t->at_tx].seg.ack.v - t->peer_isn, 1);
+    mem_set_limit(t->mem, 0);
+    seg_in(t, "A 1+1000 ack=1");
+    EXPECT_EQ(segt_read(t, 2000), 1000);
+    segt_free(t);
+}
+
+static void a_window_of_descending_bytes_costs_little(void)
+{
+    struct segt *t = segt_established();
+    char s[64];
+    for (int i = 60000; i > 1; i--) {
+        snprintf(s, sizeof(s), "A %d+1 ack=1", i);
+        seg_in(t, s);
+        t->n_tx = t->at_tx = 0;
+    }
+    CU_ASSERT(ranges_count(t->conn.rcv.ooo) <= RANGES_MAX);
+    seg_in(t, "A 1+1 ack=1");
+    EXPECT_EQ(tcp_readable(&t->conn), 60000);
+    segt_free(t);
+}
+
+TEST_SUITE(input, TEST_CASE(syn_sent_takes_the_synack), TEST_CASE(syn_sent_negotiates_options),
+           TEST_CASE(syn_sent_without_mss_option_uses_536),
+           TEST_CASE(syn_sent_answers_a_wrong_ack_with_reset),
+           TEST_CASE(syn_sent_is_refused_by_a_reset_that_acks_the_syn),
+           TEST_CASE(simultaneous_open), TEST_CASE(syn_rcvd_resends_its_synack_for_a_repeated_syn),
+           TEST_CASE(syn_rcvd_answers_a_wrong_ack_with_reset), TEST_CASE(data_on_the_synack_counts),
+           TEST_CASE(data_in_order_is_delivered_and_acked),
+           TEST_CASE(a_single_segment_is_acked_after_the_delay), TEST_CASE(a_burst_is_acked_once),
+           TEST_CASE(a_hole_is_told_and_filled), TEST_CASE(a_duplicate_is_reported_by_dsack),
+           TEST_CASE(an_overlap_delivers_only_the_new_part),
+           TEST_CASE(beyond_the_window_is_refused),
+           TEST_CASE(the_part_beyond_the_window_is_cut_off), TEST_CASE(a_window_probe_is_answered),
+           TEST_CASE(answers_to_bare_segments_are_limited),
+           TEST_CASE(paws_refuses_an_old_timestamp),
+           TEST_CASE(paws_believes_anything_after_24_days),
+           TEST_CASE(the_timestamp_of_an_out_of_order_segment_is_not_echoed),
+           TEST_CASE(a_reset_at_the_edge_resets), TEST_CASE(a_reset_in_the_window_is_challenged),
+           TEST_CASE(a_syn_in_any_synchronized_state_is_challenged),
+           TEST_CASE(a_reset_in_any_synchronized_state_closes),
+           TEST_CASE(a_segment_without_ack_is_dropped),
+           TEST_CASE(an_ack_of_the_future_is_challenged),
+           TEST_CASE(an_ack_far_in_the_past_is_challenged),
+           TEST_CASE(an_old_ack_may_still_carry_data),
+           TEST_CASE(the_window_comes_from_the_newest_segment_only),
+           TEST_CASE(a_fin_moves_established_to_close_wait),
+           TEST_CASE(a_fin_out_of_order_waits_for_its_data),
+           TEST_CASE(data_beyond_a_fin_is_ignored), TEST_CASE(an_active_close_ends_in_time_wait),
+           TEST_CASE(a_fin_that_acks_our_fin_goes_straight_to_time_wait),
+           TEST_CASE(simultaneous_close), TEST_CASE(a_repeated_fin_restarts_time_wait),
+           TEST_CASE(a_reset_does_not_assassinate_time_wait),
+           TEST_CASE(time_wait_lets_a_newer_syn_in), TEST_CASE(data_after_close_is_reset),
+           TEST_CASE(close_with_unread_data_resets), TEST_CASE(fin_wait_2_of_a_closed_socket_ends),
+           TEST_CASE(shut_rd_counts_arriving_bytes_as_read),
+           TEST_CASE(no_memory_drops_the_segment_unacknowledged),
+           TEST_CASE(a_window_of_descending_bytes_costs_little));

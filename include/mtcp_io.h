@@ -105,6 +105,33 @@ struct mtcp_env {
 mctx_t mtcp_create_context_io(int cpu, const char *config, struct mtcp_io *const *ios, unsigned n,
                               const struct mtcp_env *env);
 
+/* ---- an in-memory link ----------------------------------------------------------------------- */
+
+struct mtcp_io_pair;
+
+struct mtcp_io_pair_conf {
+    unsigned n_pkts;  /* packet buffers per end */
+    unsigned depth;   /* frames in flight per direction before tx_burst refuses */
+    uint16_t mtu;     /* 0: 1500 */
+    uint32_t caps;    /* enum mtcp_io_cap; with MTCP_IO_TSO frames go over uncut */
+    uint32_t tso_max; /* 0: 65535 */
+};
+
+/* A perfect link between two contexts of one thread, for tests, benchmarks and embedders: frames sent
+ * at one end are received at the other in order, at once. Its ends are the netdevs "pair0" and
+ * "pair1".
+ *   conf     copied; n_pkts and depth at least 1
+ * Returns the link, to be ended with mtcp_io_pair_destroy() after both contexts; NULL with errno
+ * ENOMEM. Does not block; any thread. */
+struct mtcp_io_pair *mtcp_io_pair_create(const struct mtcp_io_pair_conf *conf);
+
+/* The device at an end, 0 or 1, for mtcp_create_context_io(); NULL with errno EINVAL for another
+ * number. */
+struct mtcp_io *mtcp_io_pair_end(struct mtcp_io_pair *link, unsigned end);
+
+/* Frees the link; NULL is allowed. */
+void mtcp_io_pair_destroy(struct mtcp_io_pair *link);
+
 #ifdef __cplusplus
 }
 #endif

@@ -54,22 +54,4 @@ unsigned io_dpdk_n_queues(unsigned dev);
  * EAL can't be started again in the process: io_dpdk_start() then fails with EBUSY. */
 void io_dpdk_stop(void);
 
-/* ---- io_pair.c ---------------------------------------------------------------------------------- */
-
-struct io_pair_conf {
-    unsigned n_pkts;  /* packet buffers per end */
-    unsigned depth;   /* frames in flight per direction before tx_burst refuses */
-    uint16_t mtu;     /* 0: 1500 */
-    uint32_t caps;    /* enum mtcp_io_cap; with MTCP_IO_TSO frames go over uncut */
-    uint32_t tso_max; /* 0: 65535 */
-};
-
-struct io_pair;
-
-/* A perfect in-memory link; NULL without memory. Frames sent at one end are received at the other
- * in order, at once. end 0 and 1 may belong to contexts of one thread. */
-struct io_pair *io_pair_create(const struct io_pair_conf *conf);
-struct mtcp_io *io_pair_end(struct io_pair *p, unsigned end);
-void io_pair_destroy(struct io_pair *p);
-
 #endif

@@ -9,6 +9,7 @@
  */
 #include "mtcp/io/io.h"
 
+#include <errno.h>
 #include <stdalign.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -36,7 +37,7 @@ struct pair_end {
     struct mtcp_io_stats stats;
 };
 
-struct io_pair {
+struct mtcp_io_pair {
     struct pair_end ends[2];
     uint8_t *memory; /* the packets of both ends */
 };
@@ -151,7 +152,7 @@ static void pair_stats(struct mtcp_io *io, struct mtcp_io_stats *out)
     *out = end_of(io)->stats;
 }
 
-static void end_init(struct pair_end *e, const struct io_pair_conf *conf, unsigned index)
+static void end_init(struct pair_end *e, const struct mtcp_io_pair_conf *conf, unsigned index)
 {
     e->io = (struct mtcp_io){
         .rx_burst = pair_rx_burst,
@@ -194,9 +195,9 @@ static void end_fill(struct pair_end *e, uint8_t *memory)
     }
 }
 
-struct io_pair *io_pair_create(const struct io_pair_conf *conf)
+struct mtcp_io_pair *mtcp_io_pair_create(const struct mtcp_io_pair_conf *conf)
 {
-    struct io_pair *p = calloc(1, sizeof(*p));
+    struct mtcp_io_pair *p = calloc(1, sizeof(*p));
     if (!p)
         return NULL;
     for (unsigned i = 0; i < 2; i++) {
@@ -207,7 +208,7 @@ struct io_pair *io_pair_create(const struct io_pair_conf *conf)
     size_t pool_bytes = pkt_stride(&p->ends[0]) * conf->n_pkts;
     p->memory = aligned_alloc(CACHE_LINE, pool_bytes ? 2 * pool_bytes : CACHE_LINE);
     if (!p->memory || !p->ends[0].ring || !p->ends[1].ring) {
-        io_pair_destroy(p);
+        mtcp_io_pair_destroy(p);
         return NULL;
     }
     end_fill(&p->ends[0], p->memory);
@@ -215,13 +216,16 @@ struct io_pair *io_pair_create(const struct io_pair_conf *conf)
     return p;
 }
 
-struct mtcp_io *io_pair_end(struct io_pair *p, unsigned end)
+struct mtcp_io *mtcp_io_pair_end(struct mtcp_io_pair *p, unsigned end)
 {
-    BUG_ON(end > 1);
+    if (end > 1) {
+        errno = EINVAL;
+        return NULL;
+    }
     return &p->ends[end].io;
 }
 
-void io_pair_destroy(struct io_pair *p)
+void mtcp_io_pair_destroy(struct mtcp_io_pair *p)
 {
     if (!p)
         return;

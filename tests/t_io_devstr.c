@@ -108,7 +108,8 @@ static void completes_what_is_missing(void)
     CU_ASSERT_STRING_EQUAL(dev.text, "net_af_packet0,iface=eth0");
     EXPECT_EQ(io_devstr_complete(&dev, 2, 9000), 0);
     CU_ASSERT_STRING_EQUAL(dev.text,
-                           "net_af_packet0,iface=eth0,qpairs=2,framesz=16384,blocksz=16384");
+                           "net_af_packet0,iface=eth0,qpairs=2,framesz=12288,blocksz=12288,"
+                           "framecnt=128");
     EXPECT_EQ(parse("net_af_xdp0,iface=eth0"), 0);
     EXPECT_EQ(io_devstr_complete(&dev, 1, 0), 0);
     CU_ASSERT_STRING_EQUAL(dev.text, "net_af_xdp0,iface=eth0,busy_budget=0");

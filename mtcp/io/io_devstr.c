@@ -230,6 +230,8 @@ static int check_memif(const struct io_devstr *dev, char *err, size_t err_len)
     bool is_abstract = strcmp(abstract, "no") != 0;
     if (strcmp(role, "server") == 0 || strcmp(role, "master") == 0)
         return is_abstract ? 0 : check_socket_server(path, err, err_len);
+    if (strcmp(role, "client") != 0 && strcmp(role, "slave") != 0)
+        return 0; /* the driver says so */
     int rc = is_abstract ? abstract_socket_probe(path) : unix_socket_probe(path);
     if (rc != -ECONNREFUSED && rc != -ENOENT)
         return 0;
@@ -508,15 +510,16 @@ uint32_t io_devstr_kernel_mtu(const struct io_devstr *dev)
     return rc == 0 && ifr.ifr_mtu > 0 ? (uint32_t)ifr.ifr_mtu : 0;
 }
 
-/* A slot of the packet ring holds a frame and some 100 bytes before it. */
+/* A slot of the packet ring holds a frame and some 100 bytes before it. One slot per block, so that
+ * slots lie side by side; few of them, as the ring is locked memory, of which a user has 8 MB. */
 static int add_frame_size(struct io_devstr *dev, uint32_t mtu)
 {
-    uint32_t size = 4096;
-
-    while (size < mtu + 128)
-        size *= 2;
+    uint32_t size = (mtu + 128 + 4095) / 4096 * 4096;
     int rc = io_devstr_add(dev, "framesz", size);
-    return rc == 0 ? io_devstr_add(dev, "blocksz", size) : rc;
+
+    if (rc == 0)
+        rc = io_devstr_add(dev, "blocksz", size);
+    return rc == 0 ? io_devstr_add(dev, "framecnt", 128) : rc;
 }
 
 int io_devstr_complete(struct io_devstr *dev, unsigned n_queues, uint32_t mtu)

@@ -99,7 +99,8 @@ static int eal_start(const struct io_dpdk_conf *conf, char *err, size_t err_len)
     return io_eal_start(&eal, err, err_len);
 }
 
-/* DPDK's threads inherit the mask, so that signals reach the program's own threads. */
+/* DPDK's threads inherit the mask, so that signals reach the program's own threads; and a
+ * vhost-user peer that is gone must not end this process by SIGPIPE. */
 static void signals_block(sigset_t *old)
 {
     sigset_t set;
@@ -111,6 +112,28 @@ static void signals_block(sigset_t *old)
     sigdelset(&set, SIGILL);
     sigdelset(&set, SIGABRT);
     pthread_sigmask(SIG_BLOCK, &set, old);
+}
+
+static void signals_restore(const sigset_t *old)
+{
+    const struct timespec now = {0};
+    sigset_t pipe;
+
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    if (!sigismember(old, SIGPIPE))
+        while (sigtimedwait(&pipe, NULL, &now) == SIGPIPE)
+            ;
+    pthread_sigmask(SIG_SETMASK, old, NULL);
+}
+
+static void ports_close(void)
+{
+    for (unsigned i = 0; i < ports.n; i++)
+        io_port_close(&ports.port[i]);
+    ports.n = 0;
+    rte_delay_us_sleep(50000); /* a memif control thread still looks at what was closed */
+    io_eal_stop();
 }
 
 static int ports_open(const struct io_dpdk_conf *conf, char *err, size_t err_len)
@@ -126,7 +149,7 @@ static int ports_open(const struct io_dpdk_conf *conf, char *err, size_t err_len
         ports.n += rc == 0;
     }
     if (rc != 0)
-        io_dpdk_stop();
+        ports_close();
     return rc;
 }
 
@@ -141,7 +164,7 @@ int io_dpdk_start(const struct io_dpdk_conf *conf, char *err, size_t err_len)
     }
     signals_block(&signals);
     int rc = ports_open(conf, err, err_len);
-    pthread_sigmask(SIG_SETMASK, &signals, NULL);
+    signals_restore(&signals);
     if (rc == 0)
         return 0;
     errno = -rc;
@@ -166,9 +189,11 @@ struct mtcp_io *io_dpdk_queue(unsigned dev, unsigned queue)
 
 void io_dpdk_stop(void)
 {
-    for (unsigned i = 0; i < ports.n; i++)
-        io_port_close(&ports.port[i]);
-    ports.n = 0;
-    rte_delay_us_sleep(50000); /* a memif control thread still looks at what was closed */
-    io_eal_stop();
+    sigset_t signals;
+
+    if (ports.n == 0)
+        return;
+    signals_block(&signals);
+    ports_close();
+    signals_restore(&signals);
 }

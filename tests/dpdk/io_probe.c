@@ -350,7 +350,6 @@ static void *worker_run(void *arg)
             continue;
         next = next < end ? next : end;
         idle(w, next > now ? next - now : 0);
-        busy = now_us() - SPIN_US / 2;
     }
     return NULL;
 }

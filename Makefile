@@ -81,7 +81,7 @@ $(LIB): $(LIB_OBJ)
 	$(AR) rcs $@ $^
 
 # ---- unit and segment tests: no DPDK, no root --------------------------------------------------
-UNIT_SRC := $(sort $(wildcard tests/t_*.c)) $(wildcard tests/seg.c tests/duo.c tests/net_world.c) tests/unit_main.c
+UNIT_SRC := $(sort $(wildcard tests/t_*.c)) $(wildcard tests/seg.c tests/pair.c tests/duo.c tests/net_world.c) tests/unit_main.c
 UNIT_OBJ := $(UNIT_SRC:%.c=$(B)/%.o)
 
 $(B)/unit: $(UNIT_OBJ) $(LIB)

@@ -33,13 +33,15 @@ $(B)/flowlog.so: $(FLOWLOG_OBJ)
 $(EXAMPLES): $(B)/%.so: $(B)/apps/examples/%.o
 	$(CC) $(LDFLAGS_ALL) -shared $^ -o $@
 
-# What the unit tests take from here.
+# What the unit tests and the fuzz target take from here.
 UNIT_APP_OBJ := $(patsubst %,$(B)/apps/epserver/%.o,path httpdate mime request) \
                 $(patsubst %,$(B)/apps/epclient/%.o,histogram url) \
                 $(B)/apps/flowlog/options.o
 $(B)/unit: $(UNIT_APP_OBJ)
 $(B)/unit: UNIT_OBJ += $(UNIT_APP_OBJ)
 $(B)/unit: LIBS := -lhttp_parser $(LIBS)
+$(B)/fuzz_http: $(UNIT_APP_OBJ)
+$(B)/fuzz_http: LIBS := $(UNIT_APP_OBJ) -lhttp_parser $(LIBS)
 
 -include $(EPSERVER_OBJ:.o=.d) $(EPCLIENT_OBJ:.o=.d) $(FLOWLOG_OBJ:.o=.d) $(EXAMPLE_OBJ:.o=.d)
 

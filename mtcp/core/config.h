@@ -1,7 +1,7 @@
 /*
- * The configuration: mos.conf read by us, parsed by libconfuse, checked key by key. An empty file or
- * none gives the embedded default: one net_tap device, no hugepages. Every complaint is one line:
- * file, line, key, and what to write instead. (docs/man/mos.conf.5)
+ * The configuration: mos.conf read by us, parsed by libconfuse, checked key by key. An empty file
+ * or none gives the embedded default: one net_tap device, no hugepages. Every complaint is one
+ * line: file, line, key, and what to write instead. (docs/man/mos.conf.5)
  */
 #ifndef MTCP_CORE_CONFIG_H
 #define MTCP_CORE_CONFIG_H
@@ -23,8 +23,9 @@ struct config_netdev {
     char device[256]; /* vdev string or PCI address */
     struct ip_addr addr;
     uint8_t prefix_len;
-    uint16_t mtu;     /* 0: the device's */
+    uint16_t mtu; /* 0: the device's */
     uint16_t n_rxd, n_txd;
+    unsigned line; /* of `device` in the file; 0: not from a file */
     bool has_mac;
     uint8_t mac[6];
 };
@@ -57,29 +58,37 @@ struct config {
     unsigned n_arps;
     struct config_monitor monitor[CONFIG_MAX_MONITORS];
     unsigned n_monitors;
-    struct tcp_params tcp;    /* rmem_size, wmem_size, tcp_tw_interval, tcp_timeout, ... */
+    struct tcp_params tcp; /* rmem_size, wmem_size, tcp_tw_interval, tcp_timeout, ... */
     struct net_conf net;
     uint32_t max_concurrency; /* endpoint sockets per core */
     uint32_t max_monitor_socks;
+    uint32_t max_num_buffers; /* connections that may hold buffers at once; 0: all */
     unsigned num_cores;
-    uint64_t cpu_mask; /* 0: num_cores from the first */
+    uint64_t cpu_mask;        /* 0: num_cores from the first */
     uint64_t mem_limit_bytes; /* per core, buffers and control blocks; 0: none */
     uint64_t packet_mem_mb;   /* 0: computed */
     uint32_t n_pkts;          /* packet buffers per queue; 0: default */
     bool hugepages;
     enum config_idle idle;
-    uint32_t spin_us;         /* adaptive: how long to spin before sleeping */
-    uint32_t close_wait_us;   /* mtcp_destroy_context: how long it flushes */
+    uint32_t spin_us;       /* adaptive: how long to spin before sleeping */
+    uint32_t close_wait_us; /* mtcp_destroy_context: how long it flushes */
     bool stat_print;
     enum log_level log_level;
-    char log_file[256];       /* "": stderr */
+    char log_file[256]; /* "stderr" or a path; "": nothing is logged */
     char eal_args[256];
 };
 
+/* Everything at its default; no netdev. */
 void config_default(struct config *c);
 
-/* Reads a file (NULL: defaults) or a text. 0, or -errno with one line in err. */
+/* The embedded default's device, for a configuration that names none: netdev "tap0". */
+void config_default_netdev(struct config *c);
+
+/* Reads a file (NULL: defaults) or a text (NULL: defaults). 0, or -errno with one line in err. */
 MUST_CHECK int config_load_file(struct config *c, const char *path, char *err, size_t err_len);
 MUST_CHECK int config_load_text(struct config *c, const char *text, char *err, size_t err_len);
+
+/* What the context may allocate in bytes, from mem_limit and max_num_buffers; 0: no limit. */
+uint64_t config_mem_limit(const struct config *c);
 
 #endif

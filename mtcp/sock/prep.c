@@ -1,0 +1,144 @@
+/* Before there is a connection: address and options. */
+#include "mtcp/sock/prep.h"
+
+#undef TCP_MSS_DEFAULT /* <netinet/tcp.h> has one, too */
+#include "mtcp/tcp/handshake.h"
+
+#include <string.h>
+
+/* Options that are flags of the connection. */
+#define OPTION_FLAGS (TCF_NODELAY | TCF_CORK | TCF_KEEPALIVE | TCF_QUICKACK)
+
+struct tcp_opt_ext opt_ext_default(void)
+{
+    return (struct tcp_opt_ext){
+        .keep_idle_s = 7200,
+        .keep_intvl_s = 75,
+        .keep_cnt = 9,
+        .linger_s = -1,
+    };
+}
+
+int prep_new(struct mtcp_ctx *ctx, struct sock *s)
+{
+    struct prep *p = pool_get(&ctx->socks->preps);
+    if (!p)
+        return -ENOMEM;
+    memset(p, 0, sizeof(*p));
+    p->l.params = ctx->net.env.params;
+    p->l.ext = opt_ext_default();
+    p->l.sock = s->id;
+    p->ttl = 64;
+    list_node_init(&p->bound);
+    s->prep = p;
+    s->flags &= (uint16_t)~SOCKF_CONN;
+    return 0;
+}
+
+void prep_free(struct mtcp_ctx *ctx, struct prep *p)
+{
+    if (p->is_listening)
+        net_unlisten(&ctx->net, &p->l);
+    list_del(&p->bound);
+    pool_put(&ctx->socks->preps, p);
+}
+
+/* ---- binding ------------------------------------------------------------------------------------
+ */
+
+static bool addrs_meet(const struct ip_addr *a, const struct ip_addr *b)
+{
+    return ip_addr_is_any(a) || ip_addr_is_any(b) || ip_addr_eq(a, b);
+}
+
+/* May both hold the port at once? As Linux: both say SO_REUSEPORT, or both SO_REUSEADDR and neither
+ * listens. */
+static bool may_share(const struct prep *p, unsigned flags)
+{
+    if (p->flags & flags & SOCKF_REUSEPORT)
+        return true;
+    return (p->flags & flags & SOCKF_REUSEADDR) && !p->is_listening;
+}
+
+static bool port_is_taken(const struct mtcp_ctx *ctx, const struct sock *s,
+                          const struct ip_addr *addr, uint16_t port)
+{
+    const struct list_node *bucket = &ctx->socks->bound[port % SOCK_PORT_BUCKETS];
+    LIST_FOREACH (at, bucket) {
+        const struct prep *p = container_of(at, struct prep, bound);
+        if (p != s->prep && p->port == port && addrs_meet(&p->addr, addr) &&
+            !may_share(p, s->flags))
+            return true;
+    }
+    return false;
+}
+
+/* A free port of the configured range, from a random one on; 0: none. */
+static uint16_t port_choose(struct mtcp_ctx *ctx, const struct sock *s, const struct ip_addr *addr)
+{
+    const struct net_conf *conf = &ctx->net.conf;
+    uint32_t n = conf->port_max - conf->port_min + 1u;
+    uint32_t at = rng_below(&ctx->net.env.rng, n);
+    for (uint32_t i = 0; i < n; i++) {
+        uint16_t port = (uint16_t)(conf->port_min + (at + i) % n);
+        if (!port_is_taken(ctx, s, addr, port) && !net_port_is_bound(&ctx->net, addr, port))
+            return port;
+    }
+    return 0;
+}
+
+int prep_bind(struct mtcp_ctx *ctx, struct sock *s, const struct ip_addr *addr, uint16_t port)
+{
+    struct prep *p = s->prep;
+    if (!net_addr_is_local(&ctx->net, addr))
+        return -EADDRNOTAVAIL;
+    if (port == 0)
+        port = port_choose(ctx, s, addr);
+    else if (port_is_taken(ctx, s, addr, port))
+        port = 0;
+    if (port == 0)
+        return -EADDRINUSE;
+    p->addr = *addr;
+    p->port = port;
+    p->flags = s->flags;
+    list_push_tail(&ctx->socks->bound[port % SOCK_PORT_BUCKETS], &p->bound);
+    return 0;
+}
+
+/* ---- to a connection and back
+ * --------------------------------------------------------------------- */
+
+int prep_to_conn(struct mtcp_ctx *ctx, const struct prep *p, struct tcp_conn *c)
+{
+    const struct net_listener *l = &p->l;
+    if (l->has_ext) {
+        c->ext = mem_alloc(ctx->mem, sizeof(*c->ext));
+        if (!c->ext)
+            return -ENOMEM;
+        *c->ext = l->ext;
+    }
+    c->flags |= l->conn_flags;
+    stream_set_limit(&c->rcv, l->params.rcvbuf);
+    stream_set_limit(&c->snd, l->params.sndbuf);
+    c->rcv_wscale = tcp_wscale_for(l->params.rcvbuf);
+    c->cc_ops = l->params.cc;
+    c->user_mss = p->user_mss;
+    c->tos = p->tos;
+    c->ttl = p->ttl;
+    return 0;
+}
+
+void prep_from_conn(struct prep *p, const struct tcp_conn *c)
+{
+    struct net_listener *l = &p->l;
+    l->conn_flags = c->flags & OPTION_FLAGS;
+    l->params.rcvbuf = c->rcv.limit;
+    l->params.sndbuf = c->snd.limit;
+    l->params.cc = c->cc_ops;
+    l->has_ext = c->ext != NULL;
+    if (c->ext)
+        l->ext = *c->ext;
+    p->user_mss = c->user_mss;
+    p->tos = c->tos;
+    p->ttl = c->ttl;
+}

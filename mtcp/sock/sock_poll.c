@@ -1,0 +1,72 @@
+/* What a socket is ready for, from the state it is in (as Linux's tcp_poll answers). */
+#include "mtcp/sock/sock.h"
+
+#include "mtcp/sock/prep.h"
+
+int conn_take_error(struct tcp_conn *c)
+{
+    int err = c->err;
+    c->err = 0;
+    return err;
+}
+
+/* Bytes written and never sent. */
+static uint64_t unsent(const struct tcp_conn *c)
+{
+    uint64_t sent = c->snd_nxt > 0 ? (uint64_t)c->snd_nxt : 0;
+    uint64_t written = stream_next(&c->snd);
+    return written > sent ? written - sent : 0;
+}
+
+uint32_t sock_room(const struct tcp_conn *c)
+{
+    uint32_t room = tcp_writable(c);
+    if (unlikely(c->ext != NULL) && c->ext->notsent_lowat && unsent(c) >= c->ext->notsent_lowat)
+        return 0;
+    return room;
+}
+
+/* Worth waking a writer for: a third of the buffer, so that it isn't woken for each segment. */
+static bool is_writable(const struct tcp_conn *c)
+{
+    return sock_room(c) > c->snd.limit / 3;
+}
+
+static bool is_connecting(const struct tcp_conn *c)
+{
+    return c->state == TCPS_CLOSED || c->state == TCPS_SYN_SENT || c->state == TCPS_SYN_RCVD;
+}
+
+static uint32_t conn_poll(const struct tcp_conn *c)
+{
+    bool over = conn_is_over(c);
+    bool no_more_in = over || (c->flags & (TCF_RCV_FIN | TCF_SHUT_RD));
+    bool no_more_out = over || (c->flags & TCF_SND_FIN);
+    uint32_t ev = c->err ? MOS_EPOLLERR : 0;
+    if (no_more_in)
+        ev |= MOS_EPOLLIN | MOS_EPOLLRDHUP;
+    if (no_more_in && no_more_out)
+        ev |= MOS_EPOLLHUP;
+    if (!over && is_connecting(c))
+        return ev;
+    if (tcp_readable(c) > 0)
+        ev |= MOS_EPOLLIN;
+    if (no_more_out || is_writable(c))
+        ev |= MOS_EPOLLOUT;
+    return ev;
+}
+
+uint32_t sock_poll(const struct sock *s)
+{
+    switch (s->type) {
+    case MOS_SOCK_STREAM:
+        /* Linux: a socket that was never connected */
+        return s->flags & SOCKF_CONN ? conn_poll(s->conn) : MOS_EPOLLOUT | MOS_EPOLLHUP;
+    case MOS_SOCK_STREAM_LISTEN:
+        return list_is_empty(&s->prep->l.accept) ? 0 : MOS_EPOLLIN;
+    case MOS_SOCK_PIPE:
+        return pipe_poll(s);
+    default:
+        return 0;
+    }
+}

@@ -1,0 +1,527 @@
+/* What a monitor is told by net/, in which order, and what its word does. */
+#include "tests/net_world.h"
+#include "tests/test.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A monitor that writes down what it hears and says what it was told to say. */
+struct tape {
+    struct world *w;
+    char text[4096];
+    size_t len;
+    struct flow *flow;
+    unsigned n_born;
+    bool ignores;         /* wants no connection */
+    const char *drops;    /* the call that answers DROP: "born", "pkt IN A", ... */
+    const char *resets;   /* the call in which it resets the connection */
+    const char *detaches; /* ... or wants no more of it */
+};
+
+static void note(struct tape *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void note(struct tape *t, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(t->text + t->len, sizeof(t->text) - t->len, fmt, ap);
+    va_end(ap);
+    t->len += (size_t)n;
+    CU_ASSERT_FATAL(t->len < sizeof(t->text));
+}
+
+/* The tape so far, which then begins anew. */
+static void expect_tape_at(struct tape *t, const char *want, const char *file, int line)
+{
+    if (strcmp(t->text, want) != 0)
+        fprintf(stderr, "\n%s:%d: heard    %s\n            expected %s\n", file, line, t->text,
+                want);
+    CU_assertImplementation(strcmp(t->text, want) == 0, (unsigned)line, "the tape", file, "",
+                            CU_FALSE);
+    t->len = 0;
+    t->text[0] = 0;
+}
+#define expect_tape(t, want) expect_tape_at(t, want, __FILE__, __LINE__)
+
+static const char *flags_of(const struct hook_seg *s)
+{
+    switch (s->seg->flags & ~TCP_PSH) {
+    case TCP_SYN:
+        return "S";
+    case TCP_SYN | TCP_ACK:
+        return "SA";
+    case TCP_ACK:
+        return "A";
+    case TCP_FIN | TCP_ACK:
+        return "FA";
+    case TCP_RST:
+        return "R";
+    case TCP_RST | TCP_ACK:
+        return "RA";
+    }
+    return "?";
+}
+
+/* Writes the call down and does what is to be done in it. */
+static enum hook_verdict heard(struct tape *t, const char *call, const struct hook_seg *s)
+{
+    char what[32];
+    snprintf(what, sizeof(what), "%s %s %s", call, s->dir == HOOK_IN ? "IN" : "OUT", flags_of(s));
+    note(t, "%s%s; ", what, s->dir == HOOK_IN && !s->accepted ? "!" : "");
+    EXPECT_EQ(s->now_us, t->w->net.env.now_us);
+    CU_ASSERT_PTR_NOT_NULL(s->frame);
+    if (t->resets && strcmp(t->resets, what) == 0) {
+        t->w->net.env.user_depth++;
+        net_flow_reset(&t->w->net, t->flow);
+        t->w->net.env.user_depth--;
+    }
+    if (t->detaches && strcmp(t->detaches, what) == 0)
+        net_flow_detach(t->flow);
+    return t->drops && strcmp(t->drops, what) == 0 ? HOOK_DROP : HOOK_PASS;
+}
+
+static enum hook_verdict on_born(void *mon, const struct hook_seg *s, struct flow *f, void **handle)
+{
+    struct tape *t = mon;
+    t->flow = f;
+    t->n_born++;
+    CU_ASSERT(s->has_off && s->off == -1);
+    *handle = t->ignores ? NULL : t;
+    return heard(t, "born", s);
+}
+
+static enum hook_verdict on_pkt(void *mon, void *handle, const struct hook_seg *s)
+{
+    CU_ASSERT_PTR_EQUAL(mon, handle);
+    return heard(mon, "pkt", s);
+}
+
+static void on_done(void *mon, void *handle, const struct hook_seg *s)
+{
+    CU_ASSERT_PTR_EQUAL(mon, handle);
+    (void)heard(mon, "done", s);
+}
+
+static void on_state(void *mon, void *handle, uint8_t from, uint8_t to)
+{
+    CU_ASSERT_PTR_EQUAL(mon, handle);
+    note(mon, "%u>%u; ", from, to);
+}
+
+static void on_error(void *mon, void *handle, enum hook_error kind, bool is_rcv, uint64_t from,
+                     uint64_t to)
+{
+    (void)handle, (void)is_rcv, (void)from, (void)to;
+    note(mon, "error %d; ", (int)kind);
+}
+
+static void on_moved(void *mon, void *handle, struct flow *f)
+{
+    struct tape *t = handle;
+    CU_ASSERT_PTR_EQUAL(mon, handle);
+    t->flow = f;
+    note(t, "moved; ");
+}
+
+static void on_dying(void *mon, void *handle, enum hook_end reason)
+{
+    struct tape *t = handle;
+    struct tcp_flow_view v;
+    CU_ASSERT_PTR_EQUAL(mon, handle);
+    tcp_flow_view(t->flow, &v);
+    EXPECT_EQ(v.tuple.local_port != 0, true);
+    note(t, "dying %d; ", (int)reason);
+}
+
+static void on_orphan(void *mon, const struct hook_seg *s, const struct packet *p)
+{
+    EXPECT_EQ(s->seg != NULL, p->kind == PACKET_TCP);
+    note(mon, "orphan %d; ", (int)p->kind);
+}
+
+static void on_turn(void *mon, enum hook_phase phase)
+{
+    (void)mon, (void)phase;
+}
+
+static const struct tcp_hooks hooks = {.born = on_born,
+                                       .pkt = on_pkt,
+                                       .pkt_done = on_done,
+                                       .state = on_state,
+                                       .error = on_error,
+                                       .moved = on_moved,
+                                       .dying = on_dying,
+                                       .orphan = on_orphan,
+                                       .turn = on_turn};
+
+static void tape_up(struct tape *t, struct world *w, const struct world_opts *o)
+{
+    world_up(w, o);
+    memset(t, 0, sizeof(*t));
+    t->w = w;
+    w->net.env.hooks = &hooks;
+    w->net.env.mon = t;
+}
+
+/* ---- orders --------------------------------------------------------------------------------- */
+
+static void a_passive_handshake(void)
+{
+    struct world w;
+    struct tape t;
+    struct net_listener l;
+    tape_up(&t, &w, NULL);
+    world_listen(&w, &l, 10);
+    world_syn(&w, 4000, 1000);
+    world_turn(&w);
+    expect_tape(&t, "born IN S; pkt IN S; 1>3; done IN S; pkt OUT SA; done OUT SA; ");
+    uint32_t iss = world_expect(&w, 4000, TCP_SYN | TCP_ACK)->seq.v;
+    world_syn(&w, 4000, 1000); /* again: not born again */
+    world_turn(&w);
+    expect_tape(&t, "pkt IN S!; done IN S!; pkt OUT SA; done OUT SA; ");
+    world_seg(&w, 4000, TCP_ACK, 1001, iss + 1);
+    world_turn(&w);
+    expect_tape(&t, "pkt IN A; moved; 3>4; done IN A; ");
+    world_seg(&w, 4000, TCP_RST, 1001, 0);
+    world_turn(&w);
+    expect_tape(&t, "pkt IN R; 4>0; done IN R; dying 2; ");
+    EXPECT_EQ(t.n_born, 1);
+    world_down(&w);
+    expect_tape(&t, "");
+}
+
+static void an_active_handshake(void)
+{
+    struct world w;
+    struct tape t;
+    tape_up(&t, &w, NULL);
+    struct tcp_conn *c = world_connect(&w);
+    expect_tape(&t, "born OUT S; pkt OUT S; done OUT S; ");
+    struct seg s = {.tuple = {.local_port = 7, .remote_port = c->tuple.local_port},
+                    .flags = TCP_SYN | TCP_ACK,
+                    .seq = seq_make(5000),
+                    .ack = seq_add(c->iss, 1)};
+    world_in(&w, &s);
+    world_turn(&w);
+    expect_tape(&t, "pkt IN SA; 2>4; done IN SA; pkt OUT A; done OUT A; ");
+    world_down(&w);
+    expect_tape(&t, "4>0; dying 5; ");
+}
+
+static void a_retransmitted_syn_is_not_born_again(void)
+{
+    struct world w;
+    struct tape t;
+    tape_up(&t, &w, NULL);
+    (void)world_connect(&w);
+    expect_tape(&t, "born OUT S; pkt OUT S; done OUT S; ");
+    world_advance(&w, 1100000);
+    expect_tape(&t, "pkt OUT S; done OUT S; ");
+    world_down(&w);
+}
+
+static void what_nobody_wants_is_told_once(void)
+{
+    struct world w;
+    struct tape t;
+    struct net_listener l;
+    tape_up(&t, &w, NULL);
+    t.ignores = true;
+    world_listen(&w, &l, 10);
+    world_handshake(&w, 4000);
+    world_seg(&w, 4000, TCP_RST, 1001, 0);
+    world_turn(&w);
+    expect_tape(&t, "born IN S; ");
+    world_down(&w);
+}
+
+static void orphans_are_told(void)
+{
+    struct world w;
+    struct tape t;
+    struct net_listener l;
+    tape_up(&t, &w, NULL);
+    world_seg(&w, 4000, TCP_ACK, 1, 1);
+    world_arp(&w, 5, false, "10.0.0.1");
+    world_turn(&w);
+    expect_tape(&t, "orphan 0; orphan 1; ");
+    world_listen(&w, &l, 1);
+    world_syn(&w, 4000, 1000);
+    world_syn(&w, 4001, 1000); /* refused */
+    t.ignores = true;
+    world_turn(&w);
+    expect_tape(&t, "born IN S; orphan 0; ");
+    world_down(&w);
+}
+
+/* ---- verdicts ------------------------------------------------------------------------------- */
+
+static void a_dropped_syn_never_was(void)
+{
+    struct world w;
+    struct tape t;
+    struct net_listener l;
+    tape_up(&t, &w, NULL);
+    world_listen(&w, &l, 10);
+    t.drops = "born IN S";
+    world_syn(&w, 4000, 1000);
+    world_turn(&w);
+    expect_tape(&t, "born IN S; ");
+    world_silence(&w);
+    EXPECT_EQ(l.n_half_open, 0);
+    EXPECT_EQ(w.net.stats.hook_drops, 1);
+    t.drops = NULL;
+    world_syn(&w, 4000, 1000);
+    world_turn(&w);
+    (void)world_expect(&w, 4000, TCP_SYN | TCP_ACK);
+    EXPECT_EQ(t.n_born, 2);
+    world_down(&w);
+}
+
+static void a_dropped_syn_does_not_leave(void)
+{
+    struct world w;
+    struct tape t;
+    int err;
+    struct net_end local = {0}, remote = {world_ip("10.0.0.2"), 7};
+    tape_up(&t, &w, NULL);
+    t.drops = "born OUT S";
+    struct tcp_conn *c = net_connect_prepare(&w.net, &local, &remote, &err);
+    c->sock = 1;
+    net_connect_start(&w.net, c);
+    world_turn(&w);
+    world_silence(&w);
+    expect_tape(&t, "born OUT S; ");
+    CU_ASSERT_PTR_NULL(c->mon);
+    world_advance(&w, 500000); /* not before the timer */
+    expect_tape(&t, "");
+    t.drops = NULL;
+    world_advance(&w, 1000000);
+    expect_tape(&t, "born OUT S; pkt OUT S; done OUT S; ");
+    (void)world_expect(&w, 7, TCP_SYN);
+    world_down(&w);
+}
+
+static void a_dropped_segment_moves_nothing(void)
+{
+    struct world w;
+    struct tape t;
+    struct net_listener l;
+    tape_up(&t, &w, NULL);
+    world_listen(&w, &l, 10);
+    world_handshake(&w, 4000);
+    struct tcp_conn *c = net_accept(&w.net, &l);
+    c->sock = 1;
+    struct seg s = {.tuple.local_port = 4000,
+                    .flags = TCP_ACK | TCP_PSH,
+                    .seq = seq_make(1001),
+                    .ack = seq_add(c->iss, 1),
+                    .payload = (const uint8_t *)"hello",
+                    .len = 5};
+    t.len = 0;
+    t.drops = "pkt IN A";
+    world_in(&w, &s);
+    world_turn(&w);
+    expect_tape(&t, "pkt IN A; ");
+    EXPECT_EQ(tcp_readable(c), 0);
+    world_silence(&w);
+    t.drops = NULL;
+    world_in(&w, &s);
+    world_turn(&w);
+    EXPECT_EQ(tcp_readable(c), 5);
+    world_down(&w);
+}
+
+static void the_last_ack_of_a_handshake_can_be_dropped(void)
+{
+    struct world w;
+    struct tape t;
+    struct net_listener l;
+    tape_up(&t, &w, NULL);
+    world_listen(&w, &l, 10);
+    t.drops = "pkt IN A";
+    world_handshake(&w, 4000);
+    EXPECT_EQ(world_flow(&w, 4000)->kind, FLOW_HALF_OPEN);
+    EXPECT_EQ(l.n_accept, 0);
+    world_down(&w);
+}
+
+/* ---- reset and detach ----------------------------------------------------------------------- */
+
+static void resets_in(const char *call, const char *want)
+{
+    struct world w;
+    struct tape t;
+    struct net_listener l;
+    tape_up(&t, &w, NULL);
+    world_listen(&w, &l, 10);
+    t.resets = call;
+    world_syn(&w, 4000, 1000);
+    world_turn(&w);
+    const struct packet *p = world_out(&w);
+    if (p && (p->seg.flags & TCP_SYN)) {
+        world_seg(&w, 4000, TCP_ACK, 1001, p->seg.seq.v + 1);
+        world_turn(&w);
+        p = world_out(&w);
+    }
+    world_advance(&w, 10000);
+    p = p ? p : world_out(&w);
+    CU_ASSERT(p && (p->seg.flags & TCP_RST));
+    expect_tape(&t, want);
+    CU_ASSERT_PTR_NULL(world_flow(&w, 4000));
+    world_silence(&w);
+    world_down(&w);
+}
+
+static void a_monitor_resets_whenever_it_wants(void)
+{
+    resets_in("born IN S", "born IN S; pkt IN S; 1>3; done IN S; pkt OUT R; done OUT R; dying 7; ");
+    resets_in("done IN S", "born IN S; pkt IN S; 1>3; done IN S; pkt OUT R; done OUT R; dying 7; ");
+    resets_in("pkt IN A", "born IN S; pkt IN S; 1>3; done IN S; pkt OUT SA; done OUT SA; pkt IN A; "
+                          "done IN A; pkt OUT R; done OUT R; dying 7; ");
+    resets_in("done IN A",
+              "born IN S; pkt IN S; 1>3; done IN S; pkt OUT SA; done OUT SA; pkt IN A; "
+              "moved; 3>4; done IN A; pkt OUT RA; 4>0; done OUT RA; dying 7; ");
+}
+
+/* In the verdict on data: not a byte reaches the application. */
+static void a_reset_in_the_verdict_comes_before_the_data(void)
+{
+    struct world w;
+    struct tape t;
+    struct net_listener l;
+    tape_up(&t, &w, NULL);
+    world_listen(&w, &l, 10);
+    world_handshake(&w, 4000);
+    struct tcp_conn *c = net_accept(&w.net, &l);
+    c->sock = 1;
+    struct seg s = {.tuple.local_port = 4000,
+                    .flags = TCP_ACK | TCP_PSH,
+                    .seq = seq_make(1001),
+                    .ack = seq_add(c->iss, 1),
+                    .payload = (const uint8_t *)"hello",
+                    .len = 5};
+    t.resets = "pkt IN A";
+    world_in(&w, &s);
+    world_turn(&w);
+    EXPECT_EQ(tcp_readable(c), 0);
+    EXPECT_EQ(c->err, ECONNRESET);
+    (void)world_expect(&w, 4000, TCP_RST | TCP_ACK);
+    net_conn_release(&w.net, c);
+    world_down(&w);
+}
+
+static void after_detach_nothing_is_told(void)
+{
+    static const char *const calls[] = {"pkt IN S",    "done IN S", "pkt OUT SA",
+                                        "done OUT SA", "pkt IN A",  "done IN A"};
+    for (unsigned i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+        struct world w;
+        struct tape t;
+        struct net_listener l;
+        char want[64];
+        tape_up(&t, &w, NULL);
+        world_listen(&w, &l, 10);
+        t.detaches = calls[i];
+        world_handshake(&w, 4000);
+        EXPECT_EQ(world_flow(&w, 4000)->kind, FLOW_CONN);
+        world_seg(&w, 4000, TCP_RST, 1001, 0);
+        world_turn(&w);
+        snprintf(want, sizeof(want), "%s; ", calls[i]);
+        CU_ASSERT(t.len >= strlen(want));
+        CU_ASSERT_STRING_EQUAL(t.text + t.len - strlen(want), want);
+        world_down(&w);
+    }
+}
+
+/* ---- TIME_WAIT ------------------------------------------------------------------------------ */
+
+/* Both sides close, we first; the connection is in TIME_WAIT then. */
+static void into_time_wait(struct world *w, struct net_listener *l, uint16_t port)
+{
+    world_handshake(w, port);
+    struct tcp_conn *c = net_accept(&w->net, l);
+    c->sock = 1;
+    uint32_t iss = c->iss.v;
+    tcp_close(&w->net.env, c);
+    net_conn_release(&w->net, c);
+    world_turn(w);
+    (void)world_expect(w, port, TCP_FIN | TCP_ACK);
+    world_seg(w, port, TCP_FIN | TCP_ACK, 1001, iss + 2);
+    world_turn(w);
+    (void)world_expect(w, port, TCP_ACK);
+}
+
+static void a_monitored_time_wait_stays_a_connection(void)
+{
+    struct world w;
+    struct tape t;
+    struct net_listener l;
+    tape_up(&t, &w, NULL);
+    world_listen(&w, &l, 10);
+    into_time_wait(&w, &l, 4000);
+    EXPECT_EQ(world_flow(&w, 4000)->kind, FLOW_CONN);
+    EXPECT_EQ(w.net.n_mon_time_wait, 1);
+    t.len = 0;
+    t.text[0] = 0;
+    world_advance(&w, 59900000);
+    expect_tape(&t, "");
+    world_advance(&w, 300000);
+    expect_tape(&t, "10>0; dying 1; ");
+    EXPECT_EQ(w.net.n_mon_time_wait, 0);
+    world_down(&w);
+}
+
+static void monitored_time_waits_are_bounded(void)
+{
+    struct world w;
+    struct tape t;
+    struct net_listener l;
+    struct world_opts o = {.conf = world_conf};
+    o.conf.max_mon_time_wait = 2;
+    tape_up(&t, &w, &o);
+    world_listen(&w, &l, 10);
+    into_time_wait(&w, &l, 4000);
+    into_time_wait(&w, &l, 4001);
+    t.len = 0;
+    into_time_wait(&w, &l, 4002);
+    CU_ASSERT_PTR_NOT_NULL(strstr(t.text, "10>0; ")); /* the oldest */
+    CU_ASSERT_PTR_NOT_NULL(strstr(t.text, "dying 6; "));
+    CU_ASSERT_PTR_NULL(world_flow(&w, 4000));
+    CU_ASSERT_PTR_NOT_NULL(world_flow(&w, 4001));
+    EXPECT_EQ(w.net.n_mon_time_wait, 2);
+    world_down(&w);
+}
+
+static void a_new_syn_ends_the_old_connection_first(void)
+{
+    struct world w;
+    struct tape t;
+    struct net_listener l;
+    tape_up(&t, &w, NULL);
+    world_listen(&w, &l, 10);
+    into_time_wait(&w, &l, 4000);
+    t.len = 0;
+    t.text[0] = 0;
+    world_syn(&w, 4000, 500000);
+    world_turn(&w);
+    expect_tape(&t,
+                "10>0; dying 1; born IN S; pkt IN S; 1>3; done IN S; pkt OUT SA; done OUT SA; ");
+    EXPECT_EQ(world_flow(&w, 4000)->kind, FLOW_HALF_OPEN);
+    world_down(&w);
+}
+
+TEST_SUITE(net_hook, TEST_CASE(a_passive_handshake), TEST_CASE(an_active_handshake),
+           TEST_CASE(a_retransmitted_syn_is_not_born_again),
+           TEST_CASE(what_nobody_wants_is_told_once), TEST_CASE(orphans_are_told),
+           TEST_CASE(a_dropped_syn_never_was), TEST_CASE(a_dropped_syn_does_not_leave),
+           TEST_CASE(a_dropped_segment_moves_nothing),
+           TEST_CASE(the_last_ack_of_a_handshake_can_be_dropped),
+           TEST_CASE(a_monitor_resets_whenever_it_wants),
+           TEST_CASE(a_reset_in_the_verdict_comes_before_the_data),
+           TEST_CASE(after_detach_nothing_is_told),
+           TEST_CASE(a_monitored_time_wait_stays_a_connection),
+           TEST_CASE(monitored_time_waits_are_bounded),
+           TEST_CASE(a_new_syn_ends_the_old_connection_first));

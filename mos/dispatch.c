@@ -79,7 +79,7 @@ static bool watch_wants(const struct watch *w, const struct mon_dispatch *d)
 {
     if (w->stopped[d->side])
         return false;
-    if (d->slot != SLOT_ERROR || d->error != HOOK_OVERRUN)
+    if (d->error != HOOK_OVERRUN)
         return true;
     return !w->no_peek[d->side] && w->peek[d->side] < d->overrun_to;
 }

@@ -10,8 +10,7 @@ static void edges_real(const struct stream *s, struct mon_edges *e)
 
 static void edges_emulated(const struct stream *s, uint64_t snd_max, struct mon_edges *e)
 {
-    uint64_t head = stream_head(s);
-    *e = (struct mon_edges){head < snd_max ? head : snd_max, snd_max, snd_max, snd_max, s};
+    *e = (struct mon_edges){stream_head(s), snd_max, snd_max, snd_max, s};
 }
 
 static void edges_remember(struct mon_host *h, const struct mon_edges *e)

@@ -88,7 +88,7 @@ static struct moves pending_of_received(struct mon_conn *c)
     return pending_take(c, n);
 }
 
-/* What a segment that goes out reports. */
+/* What a segment that goes out reports. A close without a packet stays: CONN_END tells it. */
 static struct moves pending_of_sent(struct mon_conn *c, const struct seg *seg)
 {
     uint8_t highest = MOS_TCPS_CLOSED, n = 0;
@@ -96,7 +96,7 @@ static struct moves pending_of_sent(struct mon_conn *c, const struct seg *seg)
         highest = MOS_TCPS_TIME_WAIT;
     else if (seg->flags & TCP_SYN)
         highest = MOS_TCPS_SYN_RCVD;
-    while (n < c->pending.n && c->pending.to[n] <= highest && c->pending.to[n] != MOS_TCPS_CLOSED)
+    while (n < c->pending.n && c->pending.to[n] <= highest)
         n++;
     return pending_take(c, n);
 }
@@ -340,19 +340,11 @@ static void hook_pkt_done(void *mon, void *handle, const struct hook_seg *s)
         new_data_both(c); /* the streams shrink now */
 }
 
-static bool is_receiving(const struct mon_conn *c)
-{
-    return c->mon->pkt_conn == c && c->mon->pkt->dir == HOOK_IN;
-}
-
 static void hook_state(void *mon, void *handle, uint8_t from, uint8_t to)
 {
-    struct mon_conn *c = handle;
     (void)mon;
     (void)from;
-    /* Closing without a packet is told by CONN_END alone. */
-    if (to != MOS_TCPS_CLOSED || is_receiving(c))
-        pending_add(c, to);
+    pending_add(handle, to);
 }
 
 static void hook_error(void *mon, void *handle, enum hook_error kind, bool is_rcv, uint64_t from,

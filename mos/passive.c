@@ -58,5 +58,5 @@ int passive_bind(struct mon_passive *p, const union monitor_filter *ft)
 
 bool passive_wants(const struct mon_passive *p, const struct hook_seg *syn)
 {
-    return !p->is_closed && cb_set_wants_conns(p->set) && filter_match(p->syn, syn, NULL);
+    return cb_set_wants_conns(p->set) && filter_match(p->syn, syn, NULL);
 }

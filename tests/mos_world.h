@@ -242,9 +242,9 @@ static inline ssize_t w_ppeek(int sock, int side, char *buf, size_t len, uint64_
 
 static inline const char *w_state_name(int s)
 {
-    static const char *const names[] = {
-        "CLOSED",     "LISTEN",     "SYN_SENT", "SYN_RCVD", "ESTABLISHED", "FIN_WAIT_1",
-        "FIN_WAIT_2", "CLOSE_WAIT", "CLOSING",  "LAST_ACK", "TIME_WAIT"};
+    static const char *const names[] = {"CLOSED",      "LISTEN",     "SYN_SENT",   "SYN_RCVD",
+                                        "ESTABLISHED", "FIN_WAIT_1", "FIN_WAIT_2", "CLOSE_WAIT",
+                                        "CLOSING",     "LAST_ACK",   "TIME_WAIT"};
     return s >= 0 && s <= 10 ? names[s] : "?";
 }
 
@@ -321,8 +321,8 @@ static inline void w_cb_null(mctx_t ctx, int sock, int side, event_t ev, filter_
 static inline void w_expect(const char *want, const char *file, int line)
 {
     size_t n = strlen(want);
-    bool same = n == w.text_len - (w.text_len > 0 && n > 0 ? 1 : 0) &&
-                strncmp(w.text, want, n) == 0;
+    bool same =
+        n == w.text_len - (w.text_len > 0 && n > 0 ? 1 : 0) && strncmp(w.text, want, n) == 0;
     if (n == 0)
         same = w.text_len == 0;
     if (!same)

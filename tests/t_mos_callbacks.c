@@ -126,8 +126,7 @@ static void a_passive_change_is_for_later_connections(void)
 static unsigned n_sets(void)
 {
     unsigned n = 0;
-    LIST_FOREACH(at, &w.m->sets.all)
-    {
+    LIST_FOREACH (at, &w.m->sets.all) {
         n++;
     }
     return n;
@@ -330,9 +329,12 @@ static void callbacks_are_bracketed_and_do_not_change_errno(void)
 /* A callback that writes makes the endpoint tell an overrun inside it. */
 static void overrun_inside(int s, int side, event_t ev)
 {
+    struct pkt_info p;
     (void)s, (void)side;
-    if (ev == MOS_ON_PKT_IN && w.user_depth == 1)
-        w.hooks->error(w.m, w.f.handle, HOOK_OVERRUN, false, 0, 3);
+    if (ev != MOS_ON_PKT_IN || w.user_depth != 1)
+        return;
+    w.hooks->error(w.m, w.f.handle, HOOK_OVERRUN, false, 0, 3);
+    EXPECT_EQ(lastpkt_get(w.m, w.f.handle, NULL, &p), 0); /* the outer one goes on */
 }
 
 static void events_inside_events(void)
@@ -487,6 +489,24 @@ static void no_packet_outside_packets(void)
     w_end();
 }
 
+static void look_from_elsewhere(int s, int side, event_t ev)
+{
+    struct mon_conn other = {0};
+    (void)s, (void)side, (void)ev;
+    EXPECT_EQ(lastpkt_get(w.m, &other, NULL, &pkt), -ENODATA);
+    EXPECT_EQ(lastpkt_set(w.m, &other, MOS_DROP), -ENODATA);
+    EXPECT_EQ(lastpkt_get(w.m, NULL, mon_passive(w.m, passive, ENOTSOCK), &pkt), -ENODATA);
+}
+
+static void packet_of_another_connection(void)
+{
+    begin(MOS_ON_PKT_IN);
+    w.in_callback = look_from_elsewhere;
+    in("a");
+    w.in_callback = NULL;
+    w_end();
+}
+
 static void frame_at_hand_is_shown_in_place(void)
 {
     uint8_t frame[BUILD_HDR_MAX + 3];
@@ -543,8 +563,8 @@ TEST_SUITE(mos_callbacks, TEST_CASE(pairs_that_can_fire),
            TEST_CASE(unregistering), TEST_CASE(replacing),
            TEST_CASE(a_passive_change_is_for_later_connections),
            TEST_CASE(sets_are_shared_private_and_shared_again),
-           TEST_CASE(two_sockets_with_equal_callbacks_share),
-           TEST_CASE(no_memory_changes_nothing), TEST_CASE(changes_hold_from_the_next_event_on),
+           TEST_CASE(two_sockets_with_equal_callbacks_share), TEST_CASE(no_memory_changes_nothing),
+           TEST_CASE(changes_hold_from_the_next_event_on),
            TEST_CASE(running_event_is_delivered_as_it_began),
            TEST_CASE(many_changes_in_one_callback), TEST_CASE(a_monitor_ends_itself_in_a_callback),
            TEST_CASE(changes_of_what_ends),
@@ -555,5 +575,5 @@ TEST_SUITE(mos_callbacks, TEST_CASE(pairs_that_can_fire),
            TEST_CASE(monitor_ends_before_its_connections), TEST_CASE(user_pointers),
            TEST_CASE(packet_is_put_together),
            TEST_CASE(packet_that_goes_out_has_its_bytes_in_the_send_stream),
-           TEST_CASE(no_packet_outside_packets), TEST_CASE(frame_at_hand_is_shown_in_place),
-           TEST_CASE(options_of_setlastpkt));
+           TEST_CASE(no_packet_outside_packets), TEST_CASE(packet_of_another_connection),
+           TEST_CASE(frame_at_hand_is_shown_in_place), TEST_CASE(options_of_setlastpkt));

@@ -377,6 +377,15 @@ static void who_is_real(void)
     w_end();
 }
 
+static void no_error_here(int s, int side, event_t ev)
+{
+    int v;
+    socklen_t len = sizeof(v);
+    (void)side, (void)ev;
+    EXPECT_EQ(get(s, SOL_MONSOCKET, MOS_LASTERROR, &v, &len), ENODATA);
+    EXPECT_EQ(get(s, SOL_MONSOCKET, MOS_END_REASON, &v, &len), ENODATA);
+}
+
 static void values_of_one_moment(void)
 {
     int v = 5;
@@ -386,6 +395,10 @@ static void values_of_one_moment(void)
     EXPECT_EQ(get(sock, SOL_MONSOCKET, MOS_END_REASON, &v, &len), ENODATA);
     EXPECT_EQ(v, 5);
     EXPECT_EQ(len, sizeof(v));
+    w.in_callback = no_error_here;
+    in(0, "x");
+    w_turn();
+    w.in_callback = NULL;
     w_end();
 }
 
@@ -500,9 +513,17 @@ static void sockets_of_the_wrong_kind(void)
     int v = 0;
     socklen_t len = sizeof(v);
     begin();
-    const int names[] = {MOS_FRAGINFO_CLIBUF, MOS_INFO_CLIBUF, MOS_TCP_STATE_CLI, MOS_TIMESTAMP,
-                         MOS_STOP_MON,        MOS_MISSED_SVRBUF, MOS_LASTERROR, MOS_END_REASON,
-                         MOS_ENDPOINT_SOCK,   MOS_REAL_SIDE,   4711};
+    const int names[] = {MOS_FRAGINFO_CLIBUF,
+                         MOS_INFO_CLIBUF,
+                         MOS_TCP_STATE_CLI,
+                         MOS_TIMESTAMP,
+                         MOS_STOP_MON,
+                         MOS_MISSED_SVRBUF,
+                         MOS_LASTERROR,
+                         MOS_END_REASON,
+                         MOS_ENDPOINT_SOCK,
+                         MOS_REAL_SIDE,
+                         4711};
     for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         EXPECT_EQ(get(passive, SOL_MONSOCKET, names[i], &v, &len), ENOTSOCK);
         EXPECT_EQ(set(passive, SOL_MONSOCKET, names[i], &v, len), ENOTSOCK);
@@ -517,10 +538,10 @@ static void pointers_and_lengths(void)
     const struct {
         int name;
         socklen_t size;
-    } rows[] = {{MOS_INFO_CLIBUF, 16},  {MOS_INFO_SVRBUF, 16},   {MOS_TCP_STATE_CLI, 4},
-                {MOS_TCP_STATE_SVR, 4}, {MOS_TIMESTAMP, 8},      {MOS_CLIBUF, 4},
-                {MOS_SVRBUF, 4},        {MOS_CLIOVERLAP, 4},     {MOS_SVROVERLAP, 4},
-                {MOS_MISSED_CLIBUF, 8}, {MOS_MISSED_SVRBUF, 8},  {MOS_ENDPOINT_SOCK, 4},
+    } rows[] = {{MOS_INFO_CLIBUF, 16},  {MOS_INFO_SVRBUF, 16},  {MOS_TCP_STATE_CLI, 4},
+                {MOS_TCP_STATE_SVR, 4}, {MOS_TIMESTAMP, 8},     {MOS_CLIBUF, 4},
+                {MOS_SVRBUF, 4},        {MOS_CLIOVERLAP, 4},    {MOS_SVROVERLAP, 4},
+                {MOS_MISSED_CLIBUF, 8}, {MOS_MISSED_SVRBUF, 8}, {MOS_ENDPOINT_SOCK, 4},
                 {MOS_REAL_SIDE, 4}};
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         socklen_t len = rows[i].size;

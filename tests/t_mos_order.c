@@ -1,8 +1,9 @@
 /* Events of one connection, in the order that the monitor promises (mos/order.c). */
 #include "tests/mos_world.h"
 
-#define ALL (MOS_ON_PKT_IN | MOS_ON_CONN_START | MOS_ON_CONN_NEW_DATA | MOS_ON_ERROR |             \
-             MOS_ON_TCP_STATE_CHANGE | MOS_ON_REXMIT | MOS_ON_CONN_END)
+#define ALL                                                                                        \
+    (MOS_ON_PKT_IN | MOS_ON_CONN_START | MOS_ON_CONN_NEW_DATA | MOS_ON_ERROR |                     \
+     MOS_ON_TCP_STATE_CHANGE | MOS_ON_REXMIT | MOS_ON_CONN_END)
 #define EST  MOS_TCPS_ESTABLISHED
 #define GONE 0xff
 
@@ -30,12 +31,13 @@ static void server_handshake(void)
 {
     w_begin(false);
     w_monitor(ALL);
-    IN(.flags = TCP_SYN);
+    IN(.flags = TCP_SYN, .to = {MOS_TCPS_SYN_RCVD}); /* whether the endpoint tells it or not */
     EXPECT_EVENTS("SC PKT_IN; SC START SYN_SENT; SC STATE SYN_SENT; "
                   "RS PKT_IN; RS START SYN_RCVD; RS STATE SYN_RCVD;");
     OUT(.flags = TCP_SYN | TCP_ACK);
     EXPECT_EVENTS("SS PKT_IN; RC PKT_IN; RC STATE ESTABLISHED;");
     w_promote();
+    w_state(MOS_TCPS_SYN_RCVD); /* the new record comes to where the old one was */
     IN(.flags = TCP_ACK, .to = {EST});
     EXPECT_EVENTS("SC PKT_IN; RS PKT_IN; RS STATE ESTABLISHED;");
     w_turn();
@@ -103,6 +105,16 @@ static void simultaneous_open(void)
     EXPECT_EVENTS("SC PKT_IN; RS REXMIT; RS PKT_IN; RS STATE ESTABLISHED;");
     IN(.flags = TCP_SYN | TCP_ACK, .to = {EST});
     EXPECT_EVENTS("SS PKT_IN; RC REXMIT; RC PKT_IN; RC STATE ESTABLISHED;");
+    w_end();
+}
+
+/* A monitor that came between the first SYN and its retransmission: that one is its first. */
+static void first_syn_that_was_sent_before(void)
+{
+    w_begin(true);
+    w_monitor(MOS_ON_REXMIT | MOS_ON_CONN_START);
+    OUT(.flags = TCP_SYN, .rexmit = true);
+    EXPECT_EVENTS("SC START SYN_SENT; RS START SYN_RCVD;");
     w_end();
 }
 
@@ -225,8 +237,7 @@ static void errors_come_between_sender_and_receiver(void)
     in_with_error(HOOK_BEYOND_WINDOW, 8192, 8193,
                   &(struct wseg){.flags = TCP_ACK, .off = 0, .data = "a"});
     EXPECT_EVENTS("SC PKT_IN; NS ERROR 2; RS PKT_IN;");
-    in_with_error(HOOK_INCONSISTENT, 0, 1,
-                  &(struct wseg){.flags = TCP_ACK, .off = 0, .data = "b"});
+    in_with_error(HOOK_INCONSISTENT, 0, 1, &(struct wseg){.flags = TCP_ACK, .off = 0, .data = "b"});
     EXPECT_EVENTS("SC PKT_IN; RS REXMIT; NS ERROR 3; RS PKT_IN;");
     w_end();
 }
@@ -385,6 +396,22 @@ static void close_waits_for_its_fin(void)
     EXPECT_EVENTS("");
     OUT(.flags = TCP_FIN | TCP_ACK, .off = 3);
     EXPECT_EVENTS("SS STATE FIN_WAIT_1; RC STATE CLOSE_WAIT;");
+    w_end();
+}
+
+static void second_close_waits_for_its_fin_too(void)
+{
+    begin_accepted(MOS_ON_TCP_STATE_CHANGE);
+    IN(.flags = TCP_FIN | TCP_ACK, .data = "abc", .to = {MOS_TCPS_CLOSE_WAIT});
+    EXPECT_EVENTS("SC STATE FIN_WAIT_1; RS STATE CLOSE_WAIT;");
+    OUT(.flags = TCP_ACK, .ack = 3); /* all but the FIN */
+    EXPECT_EVENTS("");
+    w_state(MOS_TCPS_LAST_ACK);
+    IN(.flags = TCP_ACK, .off = 4, .ack = 0);
+    OUT(.flags = TCP_ACK, .ack = 4);
+    EXPECT_EVENTS("RC STATE FIN_WAIT_2;");
+    OUT(.flags = TCP_FIN | TCP_ACK, .ack = 4);
+    EXPECT_EVENTS("SS STATE LAST_ACK; RC STATE TIME_WAIT;");
     w_end();
 }
 
@@ -669,13 +696,13 @@ TEST_SUITE(mos_order, TEST_CASE(server_handshake), TEST_CASE(client_handshake),
            TEST_CASE(server_closes_first_until_time_wait_is_over),
            TEST_CASE(several_transitions_of_one_packet), TEST_CASE(simultaneous_close),
            TEST_CASE(crossing_fins_before_ours_is_sent), TEST_CASE(close_waits_for_its_fin),
+           TEST_CASE(second_close_waits_for_its_fin_too), TEST_CASE(first_syn_that_was_sent_before),
            TEST_CASE(syn_sent_again_does_not_tell_a_queued_close), TEST_CASE(reset_in),
            TEST_CASE(reset_out_by_abort), TEST_CASE(reset_that_the_peer_does_not_take),
            TEST_CASE(timeout_is_told_by_conn_end_alone),
            TEST_CASE(everything_is_readable_in_conn_end), TEST_CASE(half_open_that_times_out),
-           TEST_CASE(dropped_packet_moves_nothing),
-           TEST_CASE(dropped_fin_leaves_the_close_pending), TEST_CASE(dropped_first_syn_never_was),
-           TEST_CASE(drop_elsewhere_is_refused),
+           TEST_CASE(dropped_packet_moves_nothing), TEST_CASE(dropped_fin_leaves_the_close_pending),
+           TEST_CASE(dropped_first_syn_never_was), TEST_CASE(drop_elsewhere_is_refused),
            TEST_CASE(monitors_are_called_in_creation_order_both_ways),
            TEST_CASE(all_are_asked_and_drop_wins), TEST_CASE(budget_of_ids_is_used_up),
            TEST_CASE(no_memory_misses_the_connection),

@@ -13,16 +13,11 @@
 static const char letters[] = "xLsrE12wcaT";
 static const char *const drawing[N_STATES] = {
     /*                  RST sSYN gSYN gSA  SYNa FINa sFIN gFIN */
-    [MOS_TCPS_CLOSED] = ".s......",
-    [MOS_TCPS_LISTEN] = "xrr.....",
-    [MOS_TCPS_SYN_SENT] = "x.rE....",
-    [MOS_TCPS_SYN_RCVD] = "x...E.1.",
-    [MOS_TCPS_ESTABLISHED] = "x.....1w",
-    [MOS_TCPS_FIN_WAIT_1] = "x....2.c",
-    [MOS_TCPS_FIN_WAIT_2] = "x......T",
-    [MOS_TCPS_CLOSE_WAIT] = "x.....a.",
-    [MOS_TCPS_CLOSING] = "x....T..",
-    [MOS_TCPS_LAST_ACK] = "x....x..",
+    [MOS_TCPS_CLOSED] = ".s......",      [MOS_TCPS_LISTEN] = "xrr.....",
+    [MOS_TCPS_SYN_SENT] = "x.rE....",    [MOS_TCPS_SYN_RCVD] = "x...E.1.",
+    [MOS_TCPS_ESTABLISHED] = "x.....1w", [MOS_TCPS_FIN_WAIT_1] = "x....2.c",
+    [MOS_TCPS_FIN_WAIT_2] = "x......T",  [MOS_TCPS_CLOSE_WAIT] = "x.....a.",
+    [MOS_TCPS_CLOSING] = "x....T..",     [MOS_TCPS_LAST_ACK] = "x....x..",
     [MOS_TCPS_TIME_WAIT] = "x.......",
 };
 

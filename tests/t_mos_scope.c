@@ -209,7 +209,8 @@ static struct pkt_info seen;
 static void look_at_orphan(int sock, int side, event_t ev)
 {
     (void)side, (void)ev;
-    struct mon_passive *p = mon_passive(w.m, sock, ENOTSOCK);
+    struct mon_passive *p = mon_passive(w.m, sock, ENOTSOCK), other = *p;
+    EXPECT_EQ(lastpkt_get(w.m, NULL, &other, &seen), -ENODATA); /* not shown to that one */
     memset(&seen, 0, sizeof(seen));
     w_say("(%d) ", lastpkt_get(w.m, NULL, p, &seen));
 }

@@ -28,10 +28,10 @@ $(B)/epclient: $(EPCLIENT_OBJ) $(LIB)
 $(FLOWLOG_OBJ) $(EXAMPLE_OBJ): CFLAGS_ALL += -fPIC
 
 $(B)/flowlog.so: $(FLOWLOG_OBJ)
-	$(CC) $(LDFLAGS_ALL) -shared $^ -o $@
+	$(CC) $(LDFLAGS_ALL) -shared -Wl,-Bsymbolic $^ -o $@
 
 $(EXAMPLES): $(B)/%.so: $(B)/apps/examples/%.o
-	$(CC) $(LDFLAGS_ALL) -shared $^ -o $@
+	$(CC) $(LDFLAGS_ALL) -shared -Wl,-Bsymbolic $^ -o $@
 
 # What the unit tests and the fuzz target take from here.
 UNIT_APP_OBJ := $(patsubst %,$(B)/apps/epserver/%.o,path httpdate mime request) \

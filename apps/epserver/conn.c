@@ -49,7 +49,7 @@ struct conn *conn_new(struct worker *w, int sock)
     return c;
 }
 
-void conn_forget(struct worker *w, struct conn *c)
+void conn_free(struct worker *w, struct conn *c)
 {
     list_remove(c);
     if (w->args->mode == MODE_HTTP)
@@ -63,13 +63,13 @@ void conn_forget(struct worker *w, struct conn *c)
 void conn_close(struct worker *w, struct conn *c)
 {
     mtcp_close(w->mctx, c->sock);
-    conn_forget(w, c);
+    conn_free(w, c);
 }
 
 void conn_abort(struct worker *w, struct conn *c)
 {
     mtcp_abort(w->mctx, c->sock);
-    conn_forget(w, c);
+    conn_free(w, c);
 }
 
 bool conn_wait_for_room(struct worker *w, struct conn *c, bool for_room)

@@ -63,7 +63,7 @@ void conn_close(struct worker *w, struct conn *c);
 void conn_abort(struct worker *w, struct conn *c);
 
 /* Frees all of the connection but the socket: its context ends. */
-void conn_forget(struct worker *w, struct conn *c);
+void conn_free(struct worker *w, struct conn *c);
 
 /* Something moved: it is the newest of `list` from now on. */
 void conn_touch(const struct worker *w, struct conn *c, struct conn_list *list);

@@ -194,7 +194,7 @@ static void worker_close(struct worker *w)
 {
     for (int i = 0; w->conns != NULL && i < w->max_conns; i++)
         if (w->conns[i] != NULL)
-            conn_forget(w, w->conns[i]);
+            conn_free(w, w->conns[i]);
     if (w->mctx != NULL)
         mtcp_destroy_context(w->mctx); /* sends what is queued, and the FINs */
     http_fini(w);

@@ -3,6 +3,8 @@
  * from the seed. What is read is compared with what the other side's plan sends (in evasive runs it
  * is only recorded: there the monitor must agree with the application, not with the sender).
  */
+#include <netinet/tcp.h>
+
 #include "tests/sim/sim.h"
 
 #include <arpa/inet.h>
@@ -223,6 +225,21 @@ static void side_bufs(struct sim *s, unsigned host, const struct flow_side *f)
         sim_fail(s, "SO_SNDBUF: %s", strerror(errno));
 }
 
+/* A peer whose RST was lost must be found out: else a side that only waits would wait for ever. */
+static void side_keepalive(struct sim *s, unsigned host, const struct flow_side *f)
+{
+    static const struct {
+        int level, name, value;
+    } opt[] = {{SOL_SOCKET, SO_KEEPALIVE, 1},
+               {IPPROTO_TCP, TCP_KEEPIDLE, 60},
+               {IPPROTO_TCP, TCP_KEEPINTVL, 10},
+               {IPPROTO_TCP, TCP_KEEPCNT, 9}};
+    for (unsigned i = 0; i < sizeof(opt) / sizeof(opt[0]); i++)
+        if (mtcp_setsockopt(s->host[host].mctx, f->sock, opt[i].level, opt[i].name, &opt[i].value,
+                            sizeof(opt[i].value)) < 0)
+            sim_fail(s, "keepalive option %d: %s", opt[i].name, strerror(errno));
+}
+
 static bool client_start(struct sim *s, struct sim_conn *c)
 {
     struct flow_side *f = &c->side[0];
@@ -239,6 +256,7 @@ static bool client_start(struct sim *s, struct sim_conn *c)
     }
     mtcp_setsock_nonblock(m, f->sock);
     side_bufs(s, 0, f);
+    side_keepalive(s, 0, f);
     if (mtcp_connect(m, f->sock, (struct sockaddr *)&a, sizeof(a)) < 0 && errno != EINPROGRESS)
         sim_fail(s, "connect: %s", strerror(errno));
     socklen_t len = sizeof(a);
@@ -264,6 +282,7 @@ static bool server_accept(struct sim *s)
             continue;
         f->sock = sock;
         side_bufs(s, 1, f);
+        side_keepalive(s, 1, f);
         return true;
     }
     sim_fail(s, "accepted a connection from an unknown port %u", ntohs(a.sin_port));

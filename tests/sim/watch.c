@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -290,8 +291,13 @@ static void on_end(mctx_t m, int sock, int side, event_t event, filter_arg_t *ar
     int expected = w->n_end < 2 ? MOS_SIDE_CLI : MOS_SIDE_SVR;
     if (side != expected)
         sim_fail(w->sim, "CONN_END number %u on side %d", w->n_end, side);
-    if (get_int(m, sock, MOS_END_REASON) <= 0)
+    int reason = get_int(m, sock, MOS_END_REASON);
+    if (reason <= 0)
         sim_fail(w->sim, "CONN_END without a reason");
+    if (w->sim->verbose && w->n_end == 0)
+        printf("%.6f host %u conn %u ends: reason %d, states %d %d, peeked %llu and %llu\n",
+               (double)w->sim->now_us / 1e6, w->host, w->conn->id, reason, w->state[0], w->state[1],
+               (unsigned long long)w->seen[0], (unsigned long long)w->seen[1]);
     check_edges(m, sock, w, side);
     if (++w->n_end == 4)
         check_promise(w);

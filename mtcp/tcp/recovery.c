@@ -14,12 +14,12 @@
 #include "mtcp/tcp/timers.h"
 
 enum {
-    DUP_THRESH = 3,       /* RFC 5681 3.2, 8985 6.2 */
-    TLP_MARGIN_US = 2000, /* beyond 2 SRTT */
-    TLP_DELACK_US =
-        200000,        /* beyond that, when one segment is in flight: the peer may delay its ACK */
-    REO_MULT_MAX = 64, /* RFC 8985's window grows to SRTT at most anyway */
-    TS_FLOOR_US = 500, /* a round trip that timestamps (1 ms) can't tell from none */
+    DUP_THRESH = 3,         /* RFC 5681 3.2, 8985 6.2 */
+    TLP_MARGIN_US = 2000,   /* beyond 2 SRTT ... */
+    TLP_DELACK_US = 200000, /* ... and when one segment is in flight: its ACK may be delayed */
+    REO_MULT_MAX = 64,      /* RACK's window grows to SRTT at most anyway */
+    TS_TICK_US = 1000,      /* of the timestamps clock */
+    TS_FLOOR_US = 500,      /* a round trip that it can't tell from none */
 };
 
 static inline uint32_t now32(const struct tcp_env *e)
@@ -256,8 +256,9 @@ struct delivery {
     uint32_t acked;     /* bytes, cumulatively */
     uint32_t delivered; /* bytes, cumulatively or by SACK, that were not known before */
     uint32_t prior_pipe;
-    uint32_t rtt_us;   /* of a segment sent once; 0: none */
-    bool is_ambiguous; /* a retransmitted segment was cumulatively acknowledged (Karn) */
+    uint32_t rtt_us;        /* of a segment sent once; 0: none */
+    bool is_ambiguous;      /* a retransmitted segment was cumulatively acknowledged (Karn) */
+    uint32_t resent_age_us; /* ... which was sent again so long ago, the latest if several */
     bool has_sack, has_dsack;
     bool is_dup; /* a duplicate ACK (RFC 5681 section 2) */
 };
@@ -281,16 +282,21 @@ static inline void una_advance(struct tcp_env *e, struct tcp_conn *c, tcp_off_t 
     conn_mark_output(e, c);
 }
 
-/* The round trip by timestamps, for ACKs of retransmitted data (RFC 7323 4.1). 0: none. */
+/* The round trip by timestamps, for ACKs of retransmitted data (RFC 7323 4.1). 0: none.
+ * An echo of a time before the retransmission either answers the first transmission, and then comes
+ * sooner after the second than any answer to that could, or the first answer was lost and the peer
+ * repeats it: that would measure our own timeout, and the next timeout would be longer still. */
 static uint32_t rtt_by_timestamp(const struct tcp_env *e, const struct tcp_conn *c,
-                                 const struct seg *s)
+                                 const struct seg *s, uint32_t resent_age_us)
 {
     if (!(c->flags & TCF_TS) || !s->opt.has_ts || s->opt.ts_ecr == 0)
         return 0;
     int32_t ms = (int32_t)(conn_ts_now(e, c) - s->opt.ts_ecr);
     if (ms < 0 || ms > (int32_t)(e->params.max_rto_us / 1000))
         return 0;
-    return ms > 0 ? (uint32_t)ms * 1000u : TS_FLOOR_US;
+    uint32_t rtt_us = ms > 0 ? (uint32_t)ms * 1000u : TS_FLOOR_US;
+    bool is_of_first = rtt_us > resent_age_us + TS_TICK_US;
+    return is_of_first && resent_age_us >= c->min_rtt_us ? 0 : rtt_us;
 }
 
 /* The window was the limit in the last round trip and is not in this one: congestion control hears
@@ -481,6 +487,13 @@ static void deliver(struct tcp_env *e, struct tcp_conn *c, const struct seg *s, 
         rack_note(e, c, s, r);
 }
 
+static void note_ambiguous(struct delivery *d, uint32_t age_us)
+{
+    if (!d->is_ambiguous || age_us < d->resent_age_us)
+        d->resent_age_us = age_us;
+    d->is_ambiguous = true;
+}
+
 static void take_cumulative(struct tcp_env *e, struct tcp_conn *c, const struct tcp_ack *a,
                             struct delivery *d)
 {
@@ -488,7 +501,8 @@ static void take_cumulative(struct tcp_env *e, struct tcp_conn *c, const struct 
     d->acked = (uint32_t)(a->ack - c->snd_una);
     for (uint32_t i = 0; i < f->n && !off_lt((uint32_t)a->ack, flight_at(f, i)->end); i++) {
         const struct rec *r = flight_at(f, i);
-        d->is_ambiguous |= (r->flags & REC_REXMITTED) != 0;
+        if (r->flags & REC_REXMITTED)
+            note_ambiguous(d, now32(e) - r->at_us);
         if (!(r->flags & REC_SACKED))
             deliver(e, c, a->seg, r, d);
     }
@@ -662,7 +676,8 @@ static void reno_detect(struct tcp_env *e, struct tcp_conn *c, const struct deli
 {
     struct tcp_flight *f = c->flight;
     bool third = f->phase < PHASE_RECOVERY && f->n_dup_acks >= DUP_THRESH && !f->guard;
-    bool partial = f->phase == PHASE_RECOVERY && d->acked > 0;
+    bool partial =
+        f->phase == PHASE_RECOVERY && d->acked > 0 && off_lt((uint32_t)c->snd_una, f->recover);
     if (!(third || partial) || f->n == 0)
         return;
     uint32_t end = flight_at(f, 0)->start + min32(rec_len(flight_at(f, 0)), c->mss);
@@ -746,7 +761,7 @@ static void sample_step(struct tcp_env *e, struct tcp_conn *c, const struct seg 
 {
     uint32_t rtt_us = d->rtt_us;
     if (d->is_ambiguous)
-        rtt_us = rtt_by_timestamp(e, c, s); /* Karn (RFC 6298 section 3) */
+        rtt_us = rtt_by_timestamp(e, c, s, d->resent_age_us); /* Karn (RFC 6298 section 3) */
     if (rtt_us != 0)
         rtt_sample(e, c, rtt_us);
 }

@@ -31,12 +31,12 @@ struct mac_addr world_mac(uint8_t last)
 
 /* ---- the device ----------------------------------------------------------------------------- */
 
-static struct mtcp_pkt *pkt_new(void)
+static struct mtcp_pkt *pkt_new(uint32_t room)
 {
-    struct mtcp_pkt *pkt = calloc(1, sizeof(*pkt) + WORLD_ROOM);
+    struct mtcp_pkt *pkt = calloc(1, sizeof(*pkt) + room);
     CU_ASSERT_PTR_NOT_NULL_FATAL(pkt);
     pkt->data = (uint8_t *)(pkt + 1);
-    pkt->room = WORLD_ROOM;
+    pkt->room = room;
     return pkt;
 }
 
@@ -46,10 +46,7 @@ static struct mtcp_pkt *dev_alloc(struct mtcp_io *io)
     if (dev->no_pkts)
         return NULL;
     dev->n_out++;
-    struct mtcp_pkt *pkt = pkt_new();
-    if (dev->room)
-        pkt->room = dev->room;
-    return pkt;
+    return pkt_new(dev->room ? dev->room : WORLD_ROOM);
 }
 
 static void dev_free(struct mtcp_io *io, struct mtcp_pkt *pkt)
@@ -152,7 +149,7 @@ void world_advance(struct world *w, uint64_t us)
 
 void world_in_frame(struct world *w, const uint8_t *frame, uint32_t len, uint32_t flags)
 {
-    struct mtcp_pkt *pkt = pkt_new();
+    struct mtcp_pkt *pkt = pkt_new(len);
     CU_ASSERT_FATAL(len <= WORLD_ROOM && w->dev.n_rx < WORLD_FRAMES);
     memcpy(pkt->data, frame, len);
     pkt->len = len;

@@ -121,6 +121,9 @@ static void nonsense_teaches_nothing(void)
                           .target_ip = world_ip("10.0.0.1").w[3]};
     world_up(&w, &no_arp);
     world_in_frame(&w, frame, build_arp(frame, &a), 0);
+    a.is_reply = false; /* and asks who has it */
+    world_in_frame(&w, frame, build_arp(frame, &a), 0);
+    a.is_reply = true;
     world_turn(&w);
     world_silence(&w);
     send_to(&w, "10.0.0.5");
@@ -337,6 +340,28 @@ static void a_flood_pushes_nobody_out(void)
     /* And what we need finds a place for which one of those goes. */
     struct ip_addr needed = world_ip("10.0.0.77");
     CU_ASSERT_PTR_NOT_NULL(arp_get(&w.net, 0, &needed));
+    CU_ASSERT_PTR_EQUAL(entry(&w, "10.0.0.5"), used);
+    EXPECT_EQ(used->state, ARP_KNOWN);
+    world_down(&w);
+}
+
+/* A table full of neighbours in use: the oldest goes, and nothing goes to it any more. */
+static void who_was_pushed_out_is_asked_anew(void)
+{
+    struct world w;
+    struct ip_addr wide = world_ip("10.9.0.1");
+    world_up(&w, &no_arp);
+    EXPECT_EQ(net_if_add(&w.net, &w.dev.io, "wide", &wide, 16), 1);
+    world_arp(&w, 5, false, "10.0.0.1");
+    world_turn(&w);
+    (void)world_out(&w);
+    EXPECT_EQ(entry(&w, "10.0.0.5")->state, ARP_KNOWN);
+    for (unsigned i = 0; i < ARP_MAX_ENTRIES; i++) {
+        struct ip_addr a = ip_addr_v4(be32_make(0x0a090100 + i));
+        CU_ASSERT_PTR_NOT_NULL(arp_get(&w.net, 1, &a));
+    }
+    EXPECT_EQ(entry(&w, "10.0.0.5")->state, ARP_IDLE);
+    EXPECT_EQ(be32_get(entry(&w, "10.0.0.5")->ip), 0x0a000005);
     world_down(&w);
 }
 
@@ -347,4 +372,4 @@ TEST_SUITE(arp, TEST_CASE(the_address_is_announced), TEST_CASE(a_request_for_us_
            TEST_CASE(three_requests_then_the_connection_hears),
            TEST_CASE(an_entry_in_use_is_asked_again),
            TEST_CASE(an_entry_that_does_not_answer_is_forgotten), TEST_CASE(a_static_entry_stays),
-           TEST_CASE(a_flood_pushes_nobody_out));
+           TEST_CASE(a_flood_pushes_nobody_out), TEST_CASE(who_was_pushed_out_is_asked_anew));

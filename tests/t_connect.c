@@ -178,9 +178,10 @@ static void a_time_wait_is_reused_when_that_is_safe(void)
     int err;
     world_up(&w, NULL);
     use_up_the_port(&w);
+    world_advance(&w, 900000);
     CU_ASSERT_PTR_NULL(prepare(&w, "0.0.0.0", 5000, "10.0.0.2", &err)); /* too young */
     EXPECT_EQ(err, EADDRINUSE);
-    world_advance(&w, 1100000);
+    world_advance(&w, 200000);
     CU_ASSERT_PTR_NOT_NULL(prepare(&w, "0.0.0.0", 5000, "10.0.0.2", &err));
     EXPECT_EQ(w.net.time_waits.n_used, 0);
     world_down(&w);
@@ -217,6 +218,23 @@ static void a_prepared_open_can_be_given_up(void)
     world_down(&w);
 }
 
+/* Not the port that has just become free. */
+static void ports_go_round(void)
+{
+    struct world w;
+    int err;
+    world_up(&w, NULL);
+    uint16_t last = 0;
+    for (unsigned i = 0; i < 3; i++) {
+        struct tcp_conn *c = prepare(&w, "0.0.0.0", 0, "10.0.0.2", &err);
+        CU_ASSERT(c->tuple.local_port != last);
+        last = c->tuple.local_port;
+        tcp_close(&w.net.env, c);
+        world_turn(&w);
+    }
+    world_down(&w);
+}
+
 static void a_refused_open_says_so(void)
 {
     struct world w;
@@ -236,4 +254,4 @@ TEST_SUITE(connect, TEST_CASE(impossible_opens_have_their_errno),
            TEST_CASE(listening_ports_are_left_alone), TEST_CASE(a_chosen_port_is_taken_once),
            TEST_CASE(connections_are_bounded), TEST_CASE(a_time_wait_is_reused_when_that_is_safe),
            TEST_CASE(without_timestamps_it_waits), TEST_CASE(a_prepared_open_can_be_given_up),
-           TEST_CASE(a_refused_open_says_so));
+           TEST_CASE(ports_go_round), TEST_CASE(a_refused_open_says_so));

@@ -83,6 +83,27 @@ static void echo_that_does_not_fit_is_dropped(void)
     world_down(&w);
 }
 
+/* An interface without an address has none to be asked under. */
+static void no_address_is_no_address(void)
+{
+    struct world w;
+    uint8_t frame[64];
+    struct ip_addr none = world_ip("0.0.0.0");
+    struct build_icmp i = {.l2 = {.src = world_mac(2), .dst = world_mac(1)},
+                           .src = world_ip("10.0.0.2"),
+                           .dst = none,
+                           .type = ECHO,
+                           .ttl = 64,
+                           .data = (const uint8_t *)"\x12\x34\x00\x01",
+                           .len = 4};
+    world_up(&w, NULL);
+    EXPECT_EQ(net_if_add(&w.net, &w.dev.io, "bare", &none, 0), 1);
+    world_in_frame(&w, frame, build_icmp(frame, &i), 0);
+    world_turn(&w);
+    world_silence(&w);
+    world_down(&w);
+}
+
 static void all_of_it_is_rate_limited(void)
 {
     struct world w;
@@ -245,8 +266,8 @@ static void the_path_mtu_is_taken(void)
 }
 
 TEST_SUITE(icmp, TEST_CASE(echo_is_answered_with_its_data),
-           TEST_CASE(echo_that_does_not_fit_is_dropped), TEST_CASE(all_of_it_is_rate_limited),
-           TEST_CASE(a_hard_error_ends_a_connection_attempt), TEST_CASE(a_soft_error_is_remembered),
-           TEST_CASE(nothing_ends_an_established_connection),
+           TEST_CASE(echo_that_does_not_fit_is_dropped), TEST_CASE(no_address_is_no_address),
+           TEST_CASE(all_of_it_is_rate_limited), TEST_CASE(a_hard_error_ends_a_connection_attempt),
+           TEST_CASE(a_soft_error_is_remembered), TEST_CASE(nothing_ends_an_established_connection),
            TEST_CASE(an_error_about_nothing_in_flight_is_not_believed),
            TEST_CASE(garbage_is_harmless), TEST_CASE(the_path_mtu_is_taken));

@@ -334,6 +334,24 @@ static void a_dropped_segment_moves_nothing(void)
     world_down(&w);
 }
 
+/* Told, with its refusal. */
+static void a_refused_segment_is_marked(void)
+{
+    struct world w;
+    struct tape t;
+    struct net_listener l;
+    tape_up(&t, &w, NULL);
+    world_listen(&w, &l, 10);
+    world_handshake(&w, 4000);
+    struct tcp_conn *c = net_accept(&w.net, &l);
+    c->sock = 1;
+    t.len = 0;
+    world_seg(&w, 4000, TCP_ACK, 1001 + 9999999, c->iss.v + 1);
+    world_turn(&w);
+    expect_tape(&t, "pkt IN A!; done IN A!; pkt OUT A; done OUT A; ");
+    world_down(&w);
+}
+
 static void the_last_ack_of_a_handshake_can_be_dropped(void)
 {
     struct world w;
@@ -517,7 +535,7 @@ TEST_SUITE(net_hook, TEST_CASE(a_passive_handshake), TEST_CASE(an_active_handsha
            TEST_CASE(a_retransmitted_syn_is_not_born_again),
            TEST_CASE(what_nobody_wants_is_told_once), TEST_CASE(orphans_are_told),
            TEST_CASE(a_dropped_syn_never_was), TEST_CASE(a_dropped_syn_does_not_leave),
-           TEST_CASE(a_dropped_segment_moves_nothing),
+           TEST_CASE(a_dropped_segment_moves_nothing), TEST_CASE(a_refused_segment_is_marked),
            TEST_CASE(the_last_ack_of_a_handshake_can_be_dropped),
            TEST_CASE(a_monitor_resets_whenever_it_wants),
            TEST_CASE(a_reset_in_the_verdict_comes_before_the_data),

@@ -33,10 +33,16 @@ static void not_ours_is_counted_and_dropped(void)
     world_in_frame(&w, frame, syn_frame(frame, &others, "10.0.0.1"), 0);
     world_in_frame(&w, frame, syn_frame(frame, &all, "10.0.0.1"), 0);
     world_in_frame(&w, frame, syn_frame(frame, &ours, "10.0.0.7"), 0);
+    struct build_arp arp = {.is_reply = true,
+                            .sender_mac = world_mac(2),
+                            .sender_ip = world_ip("10.0.0.2").w[3],
+                            .target_mac = world_mac(9),
+                            .target_ip = world_ip("10.0.0.9").w[3]};
+    world_in_frame(&w, frame, build_arp(frame, &arp), 0);
     world_turn(&w);
     world_silence(&w);
-    EXPECT_EQ(w.net.ifs[0].rx_not_ours, 3);
-    EXPECT_EQ(w.net.ifs[0].rx_packets, 3);
+    EXPECT_EQ(w.net.ifs[0].rx_not_ours, 4);
+    EXPECT_EQ(w.net.ifs[0].rx_packets, 4);
     world_in_frame(&w, frame, syn_frame(frame, &ours, "10.0.0.1"), 0);
     world_turn(&w);
     (void)world_expect(&w, 4000, TCP_RST | TCP_ACK);

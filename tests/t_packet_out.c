@@ -189,6 +189,12 @@ static void when_it_lasts_timers_take_over(void)
     net_connect_start(&w.net, c);
     world_advance(&w, 900000);
     CU_ASSERT(net_has_work(&w.net));
+    w.dev.no_pkts = false;
+    world_turn(&w);
+    (void)world_expect(&w, 7, TCP_SYN);
+    w.dev.no_pkts = true;
+    world_advance(&w, 1900000); /* again, from the retransmission on */
+    CU_ASSERT(net_has_work(&w.net));
     world_advance(&w, 200000);
     CU_ASSERT(!net_has_work(&w.net));
     CU_ASSERT(net_next_us(&w.net) < WHEEL_NEVER_US);

@@ -31,7 +31,6 @@ static void dead_push(struct tcp_env *e, struct tcp_conn *c)
 
 void conn_discard(struct net *n, struct tcp_conn *c)
 {
-    wheel_cancel(&n->env.wheel, &c->timer);
     c->flags |= TCF_DEAD;
     c->flow.marks |= NET_MARK_FORGOTTEN;
     n->n_forgotten++;

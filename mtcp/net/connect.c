@@ -19,11 +19,10 @@ static bool tuple_take(struct net *n, const struct flow_tuple *t, uint32_t hash)
     return true;
 }
 
+/* Of a tuple whose local port is still 0. */
 static uint32_t port_offset(const struct net *n, const struct flow_tuple *t)
 {
-    struct flow_tuple key = *t;
-    key.local_port = 0;
-    return (uint32_t)(hash_siphash24(&n->env.secret, &key, FLOW_TUPLE_BYTES) >> 32);
+    return (uint32_t)(hash_siphash24(&n->env.secret, t, FLOW_TUPLE_BYTES) >> 32);
 }
 
 /* Completes the tuple with a port of the range. The hash of it, or false when all are taken. */

@@ -96,7 +96,7 @@ static bool conn_has_sent(const struct tcp_conn *c, tcp_seq_t seq)
     return c->state != TCPS_CLOSED && off >= c->snd_una && off < c->snd_max;
 }
 
-/* The path takes less than we thought: not less than any sane path, not more than before. */
+/* The path takes less than we thought, but not less than any sane path. */
 static uint16_t believable_mtu(uint16_t mtu)
 {
     if (mtu == 0)
@@ -109,9 +109,7 @@ static void error_to_conn(struct net *n, struct tcp_conn *c, const struct packet
     if (!conn_has_sent(c, p->icmp.seq) || (c->flags & TCF_DEAD))
         return;
     if (p->icmp.type == ICMP_UNREACHABLE && p->icmp.code == CODE_FRAG_NEEDED) {
-        uint16_t mtu = believable_mtu(p->icmp.mtu);
-        if (mtu < n->ifs[c->flow.netif].mtu)
-            tcp_mtu_changed(&n->env, c, mtu);
+        tcp_mtu_changed(&n->env, c, believable_mtu(p->icmp.mtu));
         return;
     }
     struct icmp_error e = error_of(p->icmp.type, p->icmp.code);
@@ -135,7 +133,7 @@ static void icmp_error_in(struct net *n, const struct rx *x)
 void icmp_in(struct net *n, const struct rx *x)
 {
     n->stats.icmp_in++;
-    if (!netif_owns(n, &x->p.dst) || !netif_addr_is_host(&x->p.src))
+    if (!netif_owns(n, &x->p.dst))
         return;
     if (x->p.kind == PACKET_ICMP_ECHO && x->p.icmp.type != ICMP_ECHO)
         return;

@@ -138,9 +138,10 @@ void net_timers(struct net *n)
  * connection. */
 static void conn_shrink(struct net *n, struct tcp_conn *c)
 {
-    if (c->listener || (c->flags & TCF_ON_OUT))
+    if (c->flags & TCF_ON_OUT)
         return;
     if (tcp_time_wait_fits(c)) {
+        waiting_leave(n, c); /* a monitor that was there has let go */
         (void)time_wait_take(n, c);
     } else if ((c->flags & (TCF_ORPHAN | TCF_ON_READY)) == (TCF_ORPHAN | TCF_ON_READY)) {
         n->prune_ready = true; /* the next flush finds it off that list */

@@ -108,7 +108,7 @@ static void timer_rearm(struct net *n)
 void time_waits_timer(struct net *n)
 {
     for (unsigned i = 0; i < EXPIRE_PER_TURN; i++) {
-        if (!n->tw_head || (!is_empty_place(n->tw_head) && ms_left(n, n->tw_head) > 0))
+        if (!n->tw_head || (ms_left(n, n->tw_head) > 0))
             break;
         queue_pop(n);
     }

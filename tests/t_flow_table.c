@@ -217,7 +217,7 @@ static void replace_puts_one_record_for_another(void)
 }
 
 /* The IPv4 address in the last word of an IPv6 address is none. */
-static void a_time_wait_record_is_ipv4(void)
+static void a_time_wait_record_is_told_apart(void)
 {
     struct mem *mem = mem_create(0);
     struct flow_table *t = flow_table_create(mem, &key);
@@ -230,6 +230,12 @@ static void a_time_wait_record_is_ipv4(void)
     r.hash = 9;
     rec_put(t, &r);
     CU_ASSERT_PTR_NULL(flow_table_find(t, &v6, 9));
+    for (unsigned i = 0; i < 4; i++) {
+        struct flow_tuple other = v4;
+        *(uint8_t *[]){&other.local.b[15], &other.remote.b[15], (uint8_t *)&other.local_port,
+                       (uint8_t *)&other.remote_port}[i] ^= 1;
+        CU_ASSERT_PTR_NULL(flow_table_find(t, &other, 9));
+    }
     CU_ASSERT_PTR_EQUAL(flow_table_find(t, &v4, 9), &r.flow);
     rec_take(t, &r);
     flow_table_destroy(t);
@@ -297,5 +303,6 @@ static void every_member_of_the_tuple_counts(void)
 
 TEST_SUITE(flow_table, TEST_CASE(against_a_linear_scan), TEST_CASE(equal_hashes_are_told_apart),
            TEST_CASE(a_flow_costs_at_most_eight_bytes), TEST_CASE(without_memory_chains_get_longer),
-           TEST_CASE(replace_puts_one_record_for_another), TEST_CASE(a_time_wait_record_is_ipv4),
-           TEST_CASE(each_may_remove), TEST_CASE(every_member_of_the_tuple_counts));
+           TEST_CASE(replace_puts_one_record_for_another),
+           TEST_CASE(a_time_wait_record_is_told_apart), TEST_CASE(each_may_remove),
+           TEST_CASE(every_member_of_the_tuple_counts));

@@ -261,7 +261,7 @@ static void small_packets_are_no_overflow(void)
     world_turn(&w);
     world_silence(&w);
     EXPECT_EQ(w.dev.n_out, 0);
-    w.dev.room = 60;
+    w.dev.room = 40;
     world_turn(&w);
     world_silence(&w);
     w.dev.room = 0;

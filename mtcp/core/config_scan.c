@@ -4,7 +4,7 @@
  *   text      = { statement }
  *   statement = NAME "=" value | NAME [TITLE] "{" { statement } "}"
  *   value     = WORD | "{" [ WORD { "," WORD } ] "}"
- *   WORD      = letters, digits and _.:/+-  |  "text with \" and \\"  |  'text'
+ *   WORD      = letters, digits and _.:/-  |  "text with \" and \\"  |  'text'
  *
  * Comments: # and // to the end of the line, / * to * /.
  */
@@ -88,7 +88,7 @@ static int skip_blank(struct config_scan *s)
 
 static bool is_word_char(int c)
 {
-    return c > 0 && c < 0x80 && (isalnum(c) || strchr("_.:/+-", c));
+    return c > 0 && c < 0x80 && (isalnum(c) || strchr("_.:/-", c));
 }
 
 static int read_quoted(struct config_scan *s, char *word)
@@ -122,12 +122,15 @@ static int read_word(struct config_scan *s, char word[CONFIG_WORD_MAX])
     if (peek(s) == '"' || peek(s) == '\'')
         return read_quoted(s, word);
     size_t n = 0;
-    while (is_word_char(peek(s)) && !looks_at(s, "//") && !looks_at(s, "/*") &&
-           !looks_at(s, "+=")) {
+    while (is_word_char(peek(s)) && !looks_at(s, "//") && !looks_at(s, "/*")) {
         if (n + 1 >= CONFIG_WORD_MAX)
             return COMPLAIN(s, "text", "longer than %d bytes", CONFIG_WORD_MAX - 1);
         word[n++] = s->text[s->at++];
     }
+    if (peek(s) == '/' || (n > 0 && word[0] == '/'))
+        return COMPLAIN(s, "/",
+                        "put text that begins with it, or with // or /* in it, in double "
+                        "quotes");
     word[n] = '\0';
     if (n > 0)
         return 0;

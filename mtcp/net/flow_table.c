@@ -202,9 +202,9 @@ void flow_table_prefetch(const struct flow_table *t, uint32_t hash)
 
 void flow_table_prefetch_flow(const struct flow_table *t, uint32_t hash)
 {
-    const char *f = (const char *)*bucket_of(t, hash);
-    __builtin_prefetch(f);
-    __builtin_prefetch(f + 64);
+    uintptr_t f = (uintptr_t)*bucket_of(t, hash); /* a number: nothing lies beyond no flow */
+    __builtin_prefetch((const void *)f);
+    __builtin_prefetch((const void *)(f + 64));
 }
 
 struct flow *flow_table_find(const struct flow_table *t, const struct flow_tuple *tuple,

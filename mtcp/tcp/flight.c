@@ -50,7 +50,7 @@ static bool flight_grow(struct tcp_flight **fp, struct mem *mem)
 {
     struct tcp_flight *f = *fp;
     size_t block = block_of(f->cap);
-    if (f->cap >= FLIGHT_RECORDS_MAX)
+    if (block >= FLIGHT_BLOCK_MAX)
         return false;
     struct tcp_flight *g = mem_alloc(mem, 2 * block);
     if (g == NULL)

@@ -17,7 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define FLIGHT_RECORDS_MAX 65528u
+#define FLIGHT_BLOCK_MAX (1u << 20) /* about 65,500 records */
 
 enum rec_flag {
     REC_SACKED = 1 << 0,

@@ -27,6 +27,8 @@ int mtcp_pipe(mctx_t mctx, int pipeid[2])
         return -1;
     if (!pipeid)
         return (int)sock_result(-EFAULT);
+    if (ctx->socks->own.ids.n_free < 2)
+        return (int)sock_result(-EMFILE);
     struct pipe *p = pool_get(&ctx->socks->pipes);
     int err = -ENOMEM;
     struct sock *r = p ? sock_new(ctx, MOS_SOCK_PIPE, &err) : NULL;

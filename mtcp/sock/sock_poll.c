@@ -26,12 +26,6 @@ uint32_t sock_room(const struct tcp_conn *c)
     return room;
 }
 
-/* Worth waking a writer for: a third of the buffer, so that it isn't woken for each segment. */
-static bool is_writable(const struct tcp_conn *c)
-{
-    return sock_room(c) > c->snd.limit / 3;
-}
-
 static bool is_connecting(const struct tcp_conn *c)
 {
     return c->state == TCPS_CLOSED || c->state == TCPS_SYN_SENT || c->state == TCPS_SYN_RCVD;
@@ -51,7 +45,7 @@ static uint32_t conn_poll(const struct tcp_conn *c)
         return ev;
     if (tcp_readable(c) > 0)
         ev |= MOS_EPOLLIN;
-    if (no_more_out || is_writable(c))
+    if (no_more_out || sock_room(c) > 0)
         ev |= MOS_EPOLLOUT;
     return ev;
 }

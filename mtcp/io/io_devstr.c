@@ -37,19 +37,29 @@ __attribute__((format(printf, 4, 5))) static int fail(int error, char *err, size
 
 /* ---- the system ---------------------------------------------------------------------------- */
 
+/* An interface that was there before and goes with its last user has one: with several queues the
+ * kernel lets anybody join, and spreads the packets over all of them. */
+static bool tap_is_shared(int fd, bool existed)
+{
+    struct ifreq ifr = {0};
+
+    return existed && ioctl(fd, TUNGETIFF, &ifr) == 0 && !(ifr.ifr_flags & IFF_PERSIST);
+}
+
 /* Makes the interface and lets it go again: the one question whose answer is the truth. */
 static int tap_try(int fd, const char *iface, char *err, size_t err_len)
 {
     struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_MULTI_QUEUE};
+    bool existed = if_nametoindex(iface) != 0;
     size_t n = strlen(iface);
 
     if (n >= IFNAMSIZ)
         return fail(-EINVAL, err, err_len, "iface=%s is longer than %d characters", iface,
                     IFNAMSIZ - 1);
     memcpy(ifr.ifr_name, iface, n + 1);
-    if (ioctl(fd, TUNSETIFF, &ifr) == 0)
+    int e = ioctl(fd, TUNSETIFF, &ifr) != 0 ? errno : tap_is_shared(fd, existed) ? EBUSY : 0;
+    if (e == 0)
         return 0;
-    int e = errno;
     if (e == EPERM || e == EACCES)
         return fail(-EPERM, err, err_len, "no permission to make a network interface: %s",
                     HOW_TO_BE_ROOT);

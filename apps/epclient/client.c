@@ -171,7 +171,7 @@ static bool client_open(struct client *cl)
         cl->conns[i].sock = -1;
     cl->mctx = mtcp_create_context(0);
     if (cl->mctx == NULL)
-        return complain("context");
+        return false; /* it has said why */
     cl->epid = mtcp_epoll_create1(cl->mctx, 0);
     if (cl->epid < 0 || mtcp_epoll_add_fd(cl->mctx, cl->epid, cl->signal_fd, &ev) < 0)
         return complain("epoll");

@@ -72,7 +72,7 @@ static bool worker_open(struct worker *w)
     mtcp_core_affinitize(w->core); /* not allowed here: it runs where the kernel puts it */
     w->mctx = mtcp_create_context(w->core);
     if (w->mctx == NULL)
-        return complain(w, "context");
+        return false; /* it has said why */
     mtcp_getconf(&conf);
     w->max_conns = conf.max_concurrency;
     w->conns = calloc((size_t)w->max_conns, sizeof(struct conn *));

@@ -32,6 +32,11 @@ static inline uint32_t max32(uint32_t a, uint32_t b)
     return a > b ? a : b;
 }
 
+static inline tcp_off_t max_off(tcp_off_t a, tcp_off_t b)
+{
+    return a > b ? a : b;
+}
+
 static inline uint32_t min32(uint32_t a, uint32_t b)
 {
     return a < b ? a : b;
@@ -104,15 +109,21 @@ static inline bool tlp_is_possible(const struct tcp_conn *c, const struct tcp_fl
     return f != NULL && f->phase == PHASE_OPEN && (c->flags & TCF_SACK) && c->srtt_us != 0;
 }
 
-/* After new data went out or was acknowledged: the timeout, or a tail loss probe when that is
- * sooner (RFC 8985 7.2). */
-static void arm(struct tcp_env *e, struct tcp_conn *c)
+/* How long a tail loss probe waits when so many bytes are in flight (RFC 8985 7.2). */
+static inline uint32_t tlp_wait_us(const struct tcp_conn *c, uint32_t in_flight)
+{
+    return 2 * c->srtt_us + (in_flight <= c->mss ? TLP_DELACK_US : TLP_MARGIN_US);
+}
+
+/* After an ACK of new data: the timeout (RFC 6298 5.3), or a tail loss probe when that is sooner.
+ */
+static void arm(struct tcp_env *e, struct tcp_conn *c, uint32_t in_flight)
 {
     struct tcp_flight *f = c->flight;
     uint32_t after = rtt_rto(e, c);
     uint8_t kind = FLIGHT_TIMER_RTO;
     if (tlp_is_possible(c, f)) {
-        uint32_t pto = 2 * c->srtt_us + (outstanding(c) <= c->mss ? TLP_DELACK_US : TLP_MARGIN_US);
+        uint32_t pto = tlp_wait_us(c, in_flight);
         if (pto < after) {
             after = pto;
             kind = FLIGHT_TIMER_TLP;
@@ -121,6 +132,20 @@ static void arm(struct tcp_env *e, struct tcp_conn *c)
     if (f != NULL)
         f->timer = kind;
     timers_set_rtx(e, c, e->now_us + after);
+}
+
+/* New data went out and the timer runs already: the timeout stays where it is, a probe moves later.
+ */
+static inline void arm_behind(struct tcp_env *e, struct tcp_conn *c, uint32_t in_flight)
+{
+    struct tcp_flight *f = c->flight;
+    if (!tlp_is_possible(c, f))
+        return;
+    uint64_t at = e->now_us + tlp_wait_us(c, in_flight);
+    if (f->timer != FLIGHT_TIMER_TLP && at >= timers_rtx_at(e, c))
+        return;
+    f->timer = FLIGHT_TIMER_TLP;
+    timers_set_rtx(e, c, at);
 }
 
 static void arm_rto(struct tcp_env *e, struct tcp_conn *c)
@@ -196,8 +221,11 @@ void recovery_sent(struct tcp_env *e, struct tcp_conn *c, tcp_off_t from, tcp_of
         timers_clear_rtx(c);
         c->backoff = 0;
     }
-    if (!timers_rtx_is_set(c) || (c->flight && c->flight->timer == FLIGHT_TIMER_TLP))
-        arm(e, c); /* RFC 6298 5.1 */
+    uint32_t in_flight = (uint32_t)(max_off(to, c->snd_max) - c->snd_una);
+    if (!timers_rtx_is_set(c))
+        arm(e, c, in_flight); /* RFC 6298 5.1 */
+    else
+        arm_behind(e, c, in_flight);
 }
 
 /* ---- what to send again ---- */
@@ -340,7 +368,7 @@ static inline void ack_open(struct tcp_env *e, struct tcp_conn *c, tcp_off_t ack
     if (c->snd_una == c->snd_max)
         timers_clear_rtx(c);
     else
-        arm(e, c); /* RFC 6298 5.3 */
+        arm(e, c, outstanding(c));
 }
 
 /* ---- RACK (RFC 8985) ---- */
@@ -651,7 +679,7 @@ static void recovery_leave(struct tcp_conn *c)
 }
 
 /* RFC 6937: cwnd so that over the recovery ssthresh / recover_fs of what is delivered is sent. */
-static void prr_update(struct tcp_conn *c, const struct delivery *d, bool just_entered)
+static void prr_update(struct tcp_conn *c, const struct delivery *d, bool must_send)
 {
     struct tcp_flight *f = c->flight;
     uint32_t pipe = recovery_flight_bytes(c);
@@ -665,7 +693,7 @@ static void prr_update(struct tcp_conn *c, const struct delivery *d, bool just_e
         limit = (limit > d->delivered ? limit : d->delivered) + c->mss;
         n = c->ssthresh - pipe < limit ? c->ssthresh - pipe : limit;
     }
-    int64_t least = just_entered ? c->mss : 0; /* the fast retransmission itself */
+    int64_t least = must_send ? c->mss : 0;
     n = n > least ? n : least;
     c->cwnd = max32(pipe + (uint32_t)n, c->mss);
 }
@@ -704,8 +732,8 @@ static void tlp_take_ack(struct tcp_env *e, struct tcp_conn *c, const struct del
     }
 }
 
-/* The phase after this ACK; true: recovery begins with it. */
-static bool phase_step(struct tcp_env *e, struct tcp_conn *c)
+/* The phase after this ACK. */
+static void phase_step(struct tcp_env *e, struct tcp_conn *c)
 {
     struct tcp_flight *f = c->flight;
     uint32_t una = (uint32_t)c->snd_una;
@@ -713,25 +741,26 @@ static bool phase_step(struct tcp_env *e, struct tcp_conn *c)
         f->guard = false;
     if (f->phase >= PHASE_RECOVERY && !off_lt(una, f->recover))
         recovery_leave(c);
-    if (f->phase < PHASE_RECOVERY && f->lost_bytes > 0) {
+    if (f->phase < PHASE_RECOVERY && f->lost_bytes > 0)
         recovery_enter(e, c);
-        return true;
-    }
-    if (f->phase < PHASE_RECOVERY)
+    else if (f->phase < PHASE_RECOVERY)
         f->phase = is_quiet(f) && !f->guard ? PHASE_OPEN : PHASE_DISORDER;
-    return false;
 }
 
-/* cwnd after this ACK. */
-static void cwnd_step(struct tcp_env *e, struct tcp_conn *c, struct delivery *d, bool just_entered)
+/* cwnd after this ACK, which found the connection in phase `before`. */
+static void cwnd_step(struct tcp_env *e, struct tcp_conn *c, struct delivery *d, uint8_t before)
 {
     if (c->flight->phase == PHASE_RECOVERY) {
-        prr_update(c, d, just_entered);
+        /* The fast retransmission goes in any case, and without SACK that of every partial ACK. */
+        bool is_partial = d->acked > 0 && !(c->flags & TCF_SACK);
+        prr_update(c, d, before != PHASE_RECOVERY || is_partial);
         return;
     }
-    if (c->flight->phase == PHASE_LOSS)
+    if (d->acked == 0 || before == PHASE_RECOVERY)
+        return; /* the ACK that ends recovery finds the window as it shall be */
+    if (before == PHASE_LOSS)
         d->acked = min32(d->acked, c->mss); /* RFC 3465 2.3 */
-    if (d->acked > 0 && ((c->flags & TCF_CWND_LIMITED) || c->flight->phase == PHASE_LOSS))
+    if ((c->flags & TCF_CWND_LIMITED) || before == PHASE_LOSS)
         cc_acked(e, c, d);
 }
 
@@ -751,7 +780,7 @@ static void timer_step(struct tcp_env *e, struct tcp_conn *c, const struct deliv
         f->partial_seen = true;
     }
     if (restarts)
-        arm(e, c);
+        arm(e, c, outstanding(c));
     if (wait_us != 0)
         arm_reo(e, c, wait_us);
 }
@@ -775,7 +804,7 @@ static void ack_unrecorded(struct tcp_env *e, struct tcp_conn *c, const struct t
     if (c->snd_una == c->snd_max)
         timers_clear_rtx(c);
     else
-        arm(e, c);
+        arm(e, c, outstanding(c));
 }
 
 static bool is_dup_ack(const struct tcp_conn *c, const struct tcp_ack *a)
@@ -814,10 +843,19 @@ static void ack_disordered(struct tcp_env *e, struct tcp_conn *c, const struct t
         reno_detect(e, c, &d);
     }
     tlp_take_ack(e, c, &d);
-    bool just_entered = phase_step(e, c);
-    cwnd_step(e, c, &d, just_entered);
+    uint8_t before = c->flight->phase;
+    phase_step(e, c);
+    cwnd_step(e, c, &d, before);
     timer_step(e, c, &d, wait_us);
     conn_mark_output(e, c);
+}
+
+/* Nothing is in flight, but the last word on a tail loss probe may still come. */
+static void ack_late(struct tcp_env *e, struct tcp_conn *c, const struct tcp_ack *a)
+{
+    struct delivery d = {.is_dup = is_dup_ack(c, a), .has_dsack = is_dsack(a->seg)};
+    tlp_take_ack(e, c, &d);
+    conn_mark_output(e, c); /* so that the scoreboard goes back */
 }
 
 /* The window had shrunk to nothing over data in flight, and opens again: what was sent beyond it is
@@ -833,10 +871,13 @@ static void window_reopened(struct tcp_env *e, struct tcp_conn *c)
 
 void recovery_ack(struct tcp_env *e, struct tcp_conn *c, const struct tcp_ack *a)
 {
-    c->n_probes = 0; /* the peer is there */
-    if (c->snd_una == c->snd_max)
-        return;
     const struct tcp_flight *f = c->flight;
+    c->n_probes = 0; /* the peer is there */
+    if (c->snd_una == c->snd_max) {
+        if (unlikely(f != NULL))
+            ack_late(e, c, a);
+        return;
+    }
     if (unlikely(f == NULL || f->n == 0))
         ack_unrecorded(e, c, a);
     else if (likely(f->phase == PHASE_OPEN && a->seg->opt.n_sack == 0 && a->ack > c->snd_una))
@@ -895,9 +936,9 @@ static void reo_fired(struct tcp_env *e, struct tcp_conn *c)
 {
     struct delivery none = {.prior_pipe = recovery_flight_bytes(c)};
     uint32_t wait_us = rack_detect(e, c);
-    bool just_entered = phase_step(e, c);
-    if (just_entered)
-        cwnd_step(e, c, &none, true);
+    uint8_t before = c->flight->phase;
+    phase_step(e, c);
+    cwnd_step(e, c, &none, before);
     if (wait_us != 0)
         arm_reo(e, c, wait_us);
     else
@@ -954,7 +995,7 @@ void recovery_mtu_lowered(struct tcp_env *e, struct tcp_conn *c)
 void recovery_release(struct tcp_env *e, struct tcp_conn *c)
 {
     struct tcp_flight *f = c->flight;
-    if (f == NULL || f->n > 0 || f->guard)
+    if (f == NULL || f->n > 0 || f->guard || f->tlp_is_pending)
         return;
     recovery_fini(e, c);
 }

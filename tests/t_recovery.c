@@ -1,0 +1,724 @@
+/* Loss and recovery, segment by segment: the round trip is 10 ms, the initial window ten segments
+ * of 1000 bytes, the timeout 210 ms. NewReno, so that windows are round numbers. */
+#include "mtcp/tcp/recovery.h"
+
+#include "mtcp/tcp/flight.h"
+#include "mtcp/tcp/rtt.h"
+#include "mtcp/tcp/tcp.h"
+#include "mtcp/tcp/timers.h"
+#include "tests/pair.h"
+#include "tests/seg.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define MS 1000u
+
+static struct segt *ready(const char *opts)
+{
+    struct segt *t = segt_established_with(opts);
+    t->conn.cc_ops = &tcp_cc_newreno;
+    t->conn.cc_ops->init(&t->conn);
+    return t;
+}
+
+/* Expects segments from..to (in thousands) of 1000 bytes each. */
+static void expect_full(struct segt *t, int from, int to)
+{
+    for (int i = from; i < to; i++) {
+        char s[40];
+        snprintf(s, sizeof(s), "A %d+1000", 1 + 1000 * i);
+        seg_expect(t, s);
+    }
+}
+
+/* Ten segments are in flight, more is written. */
+static struct segt *ten_in_flight(const char *opts)
+{
+    struct segt *t = ready(opts);
+    segt_write(t, 40000);
+    expect_full(t, 0, 10);
+    seg_silence(t);
+    segt_advance(t, 10 * MS);
+    return t;
+}
+
+static void dup_acks(struct segt *t, int n)
+{
+    for (int i = 0; i < n; i++)
+        seg_in(t, "A 1 ack=1");
+}
+
+/* ---- memory ---- */
+
+static void a_ping_pong_takes_one_small_block(void)
+{
+    struct segt *t = ready("");
+    size_t before = mem_in_use(t->mem);
+    segt_write(t, 1);
+    EXPECT_EQ(mem_in_use(t->mem) - before, 2048 + 128); /* the buffer, the scoreboard */
+    seg_in(t, "A 1 ack=2");
+    EXPECT_EQ(mem_in_use(t->mem), before);
+    CU_ASSERT(t->conn.flight == NULL);
+    segt_free(t);
+}
+
+static void without_memory_for_the_scoreboard_data_still_arrives(void)
+{
+    struct segt *t = ready("sackok");
+    uint8_t buf[1000];
+    for (int i = 0; i < 1000; i++)
+        buf[i] = seg_byte((uint64_t)i);
+    EXPECT_EQ(tcp_send(&t->env, &t->conn, buf, 1000), 1000);
+    mem_set_limit(t->mem, 1);
+    segt_flush(t);
+    seg_expect(t, "PA 1+1000");
+    CU_ASSERT(t->conn.flight == NULL);
+    segt_advance(t, 300 * MS); /* lost; still no memory: nothing can be resent */
+    seg_silence(t);
+    mem_set_limit(t->mem, 0);
+    segt_advance(t, 500 * MS);
+    seg_expect(t, "PA 1+1000");
+    seg_in(t, "A 1 ack=1001");
+    EXPECT_EQ(t->conn.snd_una, 1000);
+    CU_ASSERT(!timers_rtx_is_set(&t->conn));
+    segt_free(t);
+}
+
+/* ---- round trips ---- */
+
+static void a_segment_sent_once_is_timed(void)
+{
+    struct segt *t = ready("");
+    uint32_t srtt = t->conn.srtt_us;
+    segt_write(t, 100);
+    segt_advance(t, 18 * MS);
+    seg_in(t, "A 1 ack=101");
+    EXPECT_EQ(t->conn.srtt_us, srtt + (18 * MS - srtt) / 8);
+    segt_free(t);
+}
+
+/* Karn: which transmission an ACK answers is not known. */
+static void a_segment_sent_twice_is_not(void)
+{
+    struct segt *t = ready("");
+    uint32_t srtt = t->conn.srtt_us;
+    segt_write(t, 100);
+    segt_advance(t, 215 * MS);
+    seg_in(t, "A 1 ack=101");
+    EXPECT_EQ(t->conn.srtt_us, srtt);
+    segt_free(t);
+}
+
+/* ... unless timestamps tell. */
+static void timestamps_tell_which_one_it_was(void)
+{
+    struct segt *t = ready("ts=100,0");
+    segt_write(t, 100);
+    segt_advance(t, 215 * MS);
+    uint32_t second = t->tx[1].seg.opt.ts_val;
+    uint32_t before = t->conn.srtt_us;
+    segt_advance(t, 50 * MS);
+    char s[60];
+    snprintf(s, sizeof(s), "A 1 ack=101 ts=101,%u", second);
+    seg_in(t, s);
+    CU_ASSERT(t->conn.srtt_us > before + 4 * MS && t->conn.srtt_us < before + 7 * MS);
+    segt_free(t);
+}
+
+/* The answer to the first transmission was lost; the peer repeats it for the second. Taking it for
+ * a round trip would measure our own timeout. */
+static void an_echo_that_is_repeated_is_no_round_trip(void)
+{
+    struct segt *t = ready("ts=100,0");
+    segt_write(t, 100);
+    uint32_t first = t->tx[0].seg.opt.ts_val;
+    segt_advance(t, 215 * MS);
+    uint32_t before = t->conn.srtt_us;
+    segt_advance(t, 12 * MS);
+    char s[60];
+    snprintf(s, sizeof(s), "A 1 ack=101 ts=101,%u", first);
+    seg_in(t, s);
+    EXPECT_EQ(t->conn.srtt_us, before);
+    segt_free(t);
+}
+
+/* ---- without SACK: NewReno ---- */
+
+/* RFC 3042: the first two duplicate ACKs let a new segment go each; the third resends. RFC 6937
+ * from there: half of what is delivered goes out, until half the window is left in flight. */
+static void the_third_duplicate_ack_resends(void)
+{
+    struct segt *t = ten_in_flight("");
+    dup_acks(t, 1);
+    expect_full(t, 10, 11);
+    dup_acks(t, 1);
+    expect_full(t, 11, 12);
+    EXPECT_EQ(t->env.stats.rexmit_fast, 0);
+    dup_acks(t, 1);
+    expect_full(t, 0, 1);
+    seg_silence(t);
+    EXPECT_EQ(t->conn.ssthresh, 6000);
+    CU_ASSERT(recovery_in_recovery(&t->conn));
+    dup_acks(t, 3);
+    seg_silence(t);
+    EXPECT_EQ(recovery_flight_bytes(&t->conn), 6000);
+    dup_acks(t, 1);
+    expect_full(t, 12, 13);
+    dup_acks(t, 1);
+    expect_full(t, 13, 14);
+    seg_silence(t);
+    seg_in(t, "A 1 ack=12001"); /* everything outstanding when it began */
+    CU_ASSERT(!recovery_in_recovery(&t->conn));
+    EXPECT_EQ(t->conn.cwnd, 6000);
+    expect_full(t, 14, 18);
+    seg_silence(t);
+    segt_free(t);
+}
+
+static void segments_with_data_or_a_new_window_are_no_duplicates(void)
+{
+    struct segt *t = ten_in_flight("");
+    for (int i = 0; i < 5; i++) {
+        char s[60];
+        snprintf(s, sizeof(s), "A %d ack=1 win=%d", 1 + i, 50001 + i);
+        seg_in(t, s);
+        snprintf(s, sizeof(s), "A %d+1 ack=1 win=%d", 1 + i, 50001 + i);
+        seg_in(t, s);
+    }
+    EXPECT_EQ(t->env.stats.rexmit_fast, 0);
+    EXPECT_EQ(t->env.stats.dup_acks_in, 0);
+    segt_free(t);
+}
+
+/* RFC 6582 3.2 step 3: a partial ACK says that the next segment is lost too. */
+static void a_partial_ack_resends_the_next_hole(void)
+{
+    struct segt *t = ten_in_flight("");
+    t->conn.cwnd = 8000; /* so that nothing new is in the way */
+    dup_acks(t, 3);
+    expect_full(t, 0, 1);
+    seg_silence(t);
+    segt_advance(t, 10 * MS);
+    seg_in(t, "A 1 ack=4001");
+    expect_full(t, 4, 5);
+    CU_ASSERT(recovery_in_recovery(&t->conn));
+    seg_in(t, "A 1 ack=10001");
+    CU_ASSERT(!recovery_in_recovery(&t->conn));
+    EXPECT_EQ(t->env.stats.rexmit_fast, 1);
+    segt_free(t);
+}
+
+/* RFC 6582 3.2 step 2: duplicate ACKs for what was sent before a timeout mean nothing. */
+static void no_false_fast_retransmit_after_a_timeout(void)
+{
+    struct segt *t = ten_in_flight("");
+    segt_advance(t, 250 * MS);
+    expect_full(t, 0, 1);
+    seg_silence(t);
+    seg_in(t, "A 1 ack=10001"); /* all ten had arrived */
+    EXPECT_EQ(t->conn.cwnd, 2000);
+    expect_full(t, 10, 12);
+    for (int i = 0; i < 4; i++)
+        seg_in(t, "A 1 ack=10001"); /* from the segments that arrived twice */
+    EXPECT_EQ(t->env.stats.rexmit_fast, 0);
+    seg_in(t, "A 1 ack=11001"); /* beyond: the past is over */
+    t->at_tx = t->n_tx = 0;
+    for (int i = 0; i < 3; i++)
+        seg_in(t, "A 1 ack=11001");
+    EXPECT_EQ(t->env.stats.rexmit_fast, 1);
+    segt_free(t);
+}
+
+/* ---- with SACK ---- */
+
+static void three_sacked_segments_resend_the_hole_only(void)
+{
+    struct segt *t = ten_in_flight("sackok");
+    seg_in(t, "A 1 ack=1 sack=2001-3001");
+    expect_full(t, 10, 11);
+    seg_in(t, "A 1 ack=1 sack=2001-4001");
+    expect_full(t, 11, 12);
+    seg_in(t, "A 1 ack=1 sack=2001-5001");
+    expect_full(t, 0, 1);
+    EXPECT_EQ(t->conn.ssthresh, 6000);
+    seg_in(t, "A 1 ack=1 sack=2001-6001"); /* the other hole waits for its share (RFC 6937) */
+    seg_in(t, "A 1 ack=1 sack=2001-7001");
+    seg_silence(t);
+    EXPECT_EQ(recovery_flight_bytes(&t->conn), 6000);
+    seg_in(t, "A 1 ack=1 sack=2001-8001");
+    expect_full(t, 1, 2);
+    seg_silence(t);
+    EXPECT_EQ(t->env.stats.rexmit_segs, 2);
+    segt_free(t);
+}
+
+static void sacked_bytes_leave_the_network(void)
+{
+    struct segt *t = ten_in_flight("sackok");
+    t->conn.cwnd = 5000;
+    seg_in(t, "A 1 ack=1 sack=5001-7001");
+    EXPECT_EQ(recovery_flight_bytes(&t->conn), 8000);
+    seg_in(t, "A 1 ack=1 sack=5001-7001"); /* nothing new */
+    EXPECT_EQ(recovery_flight_bytes(&t->conn), 8000);
+    seg_in(t, "A 1 ack=4001 sack=5001-7001");
+    EXPECT_EQ(t->conn.flight->sacked_bytes, 2000);
+    seg_in(t, "A 1 ack=6001 sack=6001-7001");
+    EXPECT_EQ(t->conn.flight->sacked_bytes, 1000);
+    segt_free(t);
+}
+
+/* Blocks that no honest peer sends. */
+static void impossible_blocks_are_ignored(void)
+{
+    static const char *const blocks[] = {
+        "A 1 ack=1 sack=3001-2001",       /* ends before it begins */
+        "A 1 ack=1 sack=2001-2001",       /* empty */
+        "A 1 ack=1 sack=2001-900001",     /* beyond what was sent */
+        "A 1 ack=1 sack=20001-21001",     /* likewise */
+        "A 1 ack=1 sack=2147483000-5001", /* wraps */
+        "A 1 ack=1 sack=2001-2147490000", /* wraps */
+        "A 1 ack=1 sack=2101-2901",       /* no whole segment */
+        "A 1 ack=1 sack=-5000-1",         /* below */
+    };
+    struct segt *t = ten_in_flight("sackok");
+    t->conn.cwnd = 1000;
+    for (unsigned i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++)
+        seg_in(t, blocks[i]);
+    EXPECT_EQ(recovery_flight_bytes(&t->conn), 10000);
+    seg_silence(t);
+    seg_in(t, "A 1 ack=1 sack=1501-3501,2001-3001,2501-4001"); /* overlapping: 2001-4001 is whole */
+    EXPECT_EQ(recovery_flight_bytes(&t->conn), 8000);
+    segt_free(t);
+}
+
+/* RFC 8985 6.2: with fewer than three, time tells: a quarter of the least round trip. */
+static void two_sacked_segments_and_time_resend_the_hole(void)
+{
+    struct segt *t = ten_in_flight("sackok");
+    t->conn.cwnd = 9000;
+    seg_in(t, "A 1 ack=1 sack=1001-2001");
+    seg_silence(t);
+    segt_advance(t, 2 * MS);
+    seg_silence(t);
+    segt_advance(t, 1 * MS);
+    expect_full(t, 0, 1);
+    EXPECT_EQ(t->env.stats.rexmit_fast, 1);
+    EXPECT_EQ(t->env.stats.rto, 0);
+    segt_free(t);
+}
+
+/* Reordering that was seen makes RACK wait, whatever is SACKed. */
+static void reordering_makes_it_wait(void)
+{
+    struct segt *t = ten_in_flight("sackok");
+    t->conn.cwnd = 9000;
+    seg_in(t, "A 1 ack=1 sack=2001-3001");
+    seg_in(t, "A 1 ack=2001 sack=2001-3001"); /* the first two came late: reordering */
+    t->at_tx = t->n_tx = 0;
+    seg_in(t, "A 1 ack=3001 sack=4001-9001");
+    EXPECT_EQ(t->env.stats.rexmit_fast, 0);
+    segt_advance(t, 4 * MS);
+    EXPECT_EQ(t->env.stats.rexmit_fast, 1);
+    segt_free(t);
+}
+
+/* RFC 8985 3.2: a retransmission that is lost again is found without a timeout. */
+static void a_lost_retransmission_is_found(void)
+{
+    struct segt *t = ten_in_flight("sackok");
+    seg_in(t, "A 1 ack=1 sack=1001-7001");
+    expect_full(t, 0, 1);
+    t->at_tx = t->n_tx = 0;
+    segt_advance(t, 10 * MS);
+    seg_in(t, "A 1 ack=1 sack=1001-10001");
+    t->at_tx = t->n_tx = 0; /* new data, sent after the retransmission */
+    CU_ASSERT(t->conn.snd_max > 10000);
+    segt_advance(t, 10 * MS);
+    seg_in(t, "A 1 ack=1 sack=1001-11001");
+    segt_advance(t, 5 * MS);
+    bool again = false;
+    for (unsigned i = 0; i < t->n_tx; i++)
+        again |= t->tx[i].off == 0;
+    CU_ASSERT(again);
+    EXPECT_EQ(t->env.stats.rto, 0);
+    EXPECT_EQ(t->env.stats.rexmit_fast, 1); /* the same recovery */
+    segt_free(t);
+}
+
+static void parts_of_a_large_segment_are_known_apart(void)
+{
+    struct segt *t = ready("sackok");
+    t->max_len = 10000;
+    segt_write(t, 10000);
+    seg_expect(t, "PA 1+10000");
+    segt_advance(t, 10 * MS);
+    seg_in(t, "A 1 ack=1 sack=1001-4001,6001-10001");
+    seg_expect(t, "A 1+1000");
+    seg_in(t, "A 1 ack=4001 sack=6001-10001");
+    seg_expect(t, "A 4001+2000");
+    seg_silence(t);
+    seg_in(t, "A 1 ack=10001");
+    CU_ASSERT(t->conn.flight == NULL);
+    segt_free(t);
+}
+
+/* ---- tail loss probes ---- */
+
+/* RFC 8985 7: the end of a burst is lost, no ACK will tell. After two round trips the last segment
+ * goes again, and its SACK shows the rest of the hole. */
+static void the_last_segment_is_sent_again(void)
+{
+    struct segt *t = ready("sackok");
+    segt_write(t, 5000);
+    t->at_tx = t->n_tx = 0;
+    segt_advance(t, 10 * MS);
+    seg_in(t, "A 1 ack=2001"); /* 2001-5001 are lost */
+    segt_advance(t, 20 * MS);
+    seg_silence(t);
+    segt_advance(t, 3 * MS);
+    seg_expect(t, "PA 4001+1000");
+    seg_silence(t);
+    EXPECT_EQ(t->env.stats.rto, 0);
+    segt_advance(t, 10 * MS);
+    seg_in(t, "A 1 ack=2001 sack=4001-5001");
+    segt_advance(t, 5 * MS);
+    seg_expect(t, "A 2001+1000");
+    seg_expect(t, "A 3001+1000");
+    seg_silence(t);
+    EXPECT_EQ(t->env.stats.rto, 0);
+    segt_free(t);
+}
+
+static void a_probe_sends_new_data_when_there_is_some(void)
+{
+    struct segt *t = ten_in_flight("sackok");
+    segt_advance(t, 13 * MS);
+    expect_full(t, 10, 11);
+    seg_silence(t);
+    segt_advance(t, 100 * MS); /* one probe, then the timeout */
+    seg_silence(t);
+    segt_advance(t, 150 * MS);
+    expect_full(t, 0, 1);
+    EXPECT_EQ(t->env.stats.rto, 1);
+    segt_free(t);
+}
+
+/* RFC 8985 7.4: a loss that only the probe repaired still counts as congestion. */
+static void a_loss_repaired_by_the_probe_halves_the_window(void)
+{
+    struct segt *t = ready("sackok");
+    segt_write(t, 3000);
+    t->at_tx = t->n_tx = 0;
+    segt_advance(t, 10 * MS);
+    seg_in(t, "A 1 ack=2001");
+    segt_advance(t, 250 * MS); /* one segment in flight: its ACK may be delayed */
+    seg_expect(t, "PA 2001+1000");
+    EXPECT_EQ(t->env.stats.rto, 1); /* for which the timeout comes first */
+    segt_free(t);
+
+    t = ready("sackok");
+    segt_write(t, 3000);
+    t->at_tx = t->n_tx = 0;
+    segt_advance(t, 25 * MS);
+    seg_expect(t, "PA 2001+1000"); /* the probe */
+    seg_in(t, "A 1 ack=3001");
+    EXPECT_EQ(t->conn.cwnd, 10000);
+    segt_write(t, 1000);
+    segt_advance(t, 10 * MS);
+    seg_in(t, "A 1 ack=4001"); /* beyond the probe and no D-SACK: it was needed */
+    CU_ASSERT(t->conn.cwnd <= 5000);
+    segt_free(t);
+}
+
+static void a_probe_that_was_not_needed_costs_nothing(void)
+{
+    struct segt *t = ready("sackok");
+    segt_write(t, 3000);
+    t->at_tx = t->n_tx = 0;
+    segt_advance(t, 25 * MS);
+    seg_expect(t, "PA 2001+1000");
+    seg_in(t, "A 1 ack=3001");
+    seg_in(t, "A 1 ack=3001 sack=2001-3001"); /* D-SACK */
+    segt_write(t, 1000);
+    segt_advance(t, 10 * MS);
+    seg_in(t, "A 1 ack=4001");
+    EXPECT_EQ(t->conn.cwnd, 10000);
+    segt_free(t);
+}
+
+/* ---- timeouts ---- */
+
+static void a_timeout_resends_everything_in_slow_start(void)
+{
+    struct segt *t = ten_in_flight("");
+    segt_advance(t, 250 * MS);
+    expect_full(t, 0, 1);
+    seg_silence(t);
+    EXPECT_EQ(t->conn.cwnd, 1000);
+    EXPECT_EQ(t->conn.ssthresh, 5000);
+    seg_in(t, "A 1 ack=1001");
+    expect_full(t, 1, 3);
+    seg_silence(t);
+    seg_in(t, "A 1 ack=2001");
+    expect_full(t, 3, 5);
+    seg_in(t, "A 1 ack=3001");
+    expect_full(t, 5, 7);
+    seg_silence(t);
+    seg_in(t, "A 1 ack=10001"); /* the rest had arrived */
+    CU_ASSERT(!recovery_in_recovery(&t->conn));
+    segt_free(t);
+}
+
+static void what_is_sacked_is_not_resent_after_a_timeout(void)
+{
+    struct segt *t = ready("sackok");
+    segt_write(t, 5000);
+    t->at_tx = t->n_tx = 0;
+    t->conn.snd_wnd = 5000;
+    seg_in(t, "A 1 ack=1 win=5000 sack=1001-2001,3001-4001");
+    segt_advance(t, 1000 * MS); /* every retransmission is lost */
+    t->at_tx = t->n_tx = 0;
+    CU_ASSERT(t->env.stats.rto > 0);
+    segt_advance(t, 2000 * MS);
+    for (unsigned i = 0; i < t->n_tx; i++)
+        CU_ASSERT(t->tx[i].off == 0);
+    t->at_tx = t->n_tx = 0;
+    seg_in(t, "A 1 ack=2001 win=5000 sack=3001-4001");
+    seg_expect(t, "A 2001+1000");
+    seg_in(t, "A 1 ack=4001 win=5000");
+    seg_expect(t, "PA 4001+1000");
+    seg_silence(t);
+    segt_free(t);
+}
+
+/* RFC 2018 section 8: what was SACKed may be dropped by the peer. */
+static void reneging_is_survived(void)
+{
+    struct segt *t = ready("sackok");
+    segt_write(t, 4000);
+    t->at_tx = t->n_tx = 0;
+    segt_advance(t, 10 * MS);
+    seg_in(t, "A 1 ack=1 sack=1001-4001");
+    segt_advance(t, 10 * MS);
+    t->at_tx = t->n_tx = 0;
+    seg_in(t, "A 1 ack=1001"); /* it has dropped the three */
+    segt_advance(t, 250 * MS);
+    seg_expect(t, "A 1001+1000");
+    EXPECT_EQ(t->env.stats.rto, 1);
+    seg_in(t, "A 1 ack=2001");
+    expect_full(t, 2, 3);
+    seg_expect(t, "PA 3001+1000");
+    seg_in(t, "A 1 ack=4001");
+    CU_ASSERT(t->conn.flight == NULL);
+    segt_free(t);
+}
+
+static void nothing_is_resent_beyond_the_window(void)
+{
+    struct segt *t = ten_in_flight("sackok");
+    seg_in(t, "A 1 ack=1 win=1500 sack=4001-10001"); /* shrinks, and four are lost */
+    expect_full(t, 0, 1);
+    for (int i = 0; i < 5; i++)
+        seg_in(t, "A 1 ack=1 win=1500 sack=4001-10001");
+    for (unsigned i = t->at_tx; i < t->n_tx; i++)
+        CU_ASSERT(t->tx[i].off + t->tx[i].seg.len <= 1500);
+    segt_free(t);
+}
+
+static void a_lost_fin_is_sent_again(void)
+{
+    struct segt *t = segt_in_state(TCPS_FIN_WAIT_1);
+    segt_advance(t, 220 * MS);
+    seg_expect(t, "FA 1 ack=1");
+    seg_in(t, "A 1 ack=2");
+    expect_state(t, TCPS_FIN_WAIT_2);
+    segt_advance(t, 5000 * MS);
+    seg_silence(t);
+    segt_free(t);
+}
+
+static void data_and_fin_go_again_together(void)
+{
+    struct segt *t = ready("");
+    t->conn.flags |= TCF_MORE;
+    segt_write(t, 500);
+    EXPECT_EQ(tcp_shutdown(&t->env, &t->conn, 1), 0);
+    segt_flush(t);
+    seg_expect(t, "FPA 1+500");
+    segt_advance(t, 220 * MS);
+    seg_expect(t, "FPA 1+500");
+    seg_in(t, "A 1 ack=501"); /* the data, not the FIN */
+    EXPECT_EQ(t->conn.snd_una, 500);
+    expect_state(t, TCPS_FIN_WAIT_1);
+    segt_advance(t, 250 * MS);
+    seg_expect(t, "FA 501");
+    seg_in(t, "A 1 ack=502");
+    expect_state(t, TCPS_FIN_WAIT_2);
+    segt_free(t);
+}
+
+/* ---- the congestion window ---- */
+
+static void it_restarts_after_an_idle_time(void)
+{
+    struct segt *t = ready("");
+    segt_write(t, 1000);
+    seg_in(t, "A 1 ack=1001");
+    t->at_tx = t->n_tx = 0;
+    t->conn.cwnd = 40000;
+    segt_advance(t, 100 * MS);
+    segt_write(t, 1000);
+    seg_in(t, "A 1 ack=2001");
+    EXPECT_EQ(t->conn.cwnd, 40000); /* not idle for a timeout */
+    t->at_tx = t->n_tx = 0;
+    segt_advance(t, 300 * MS);
+    segt_write(t, 40000);
+    expect_full(t, 2, 12); /* RFC 5681 4.1 */
+    seg_silence(t);
+    EXPECT_EQ(t->conn.cwnd, 10000);
+    segt_free(t);
+}
+
+static void it_grows_when_it_was_the_limit_only(void)
+{
+    struct segt *t = ready("");
+    for (int i = 0; i < 20; i++) {
+        char s[40];
+        segt_write(t, 1000);
+        segt_advance(t, 10 * MS);
+        snprintf(s, sizeof(s), "A 1 ack=%d", 1001 + 1000 * i);
+        seg_in(t, s);
+    }
+    EXPECT_EQ(t->conn.cwnd, 10000);
+    t->at_tx = t->n_tx = 0;
+    segt_write(t, 10000);
+    seg_in(t, "A 1 ack=22001");
+    EXPECT_EQ(t->conn.cwnd, 12000);
+    segt_free(t);
+}
+
+static void an_ack_per_byte_opens_it_by_bytes(void)
+{
+    struct segt *t = ten_in_flight("");
+    for (int i = 1; i <= 500; i++) {
+        char s[40];
+        snprintf(s, sizeof(s), "A 1 ack=%d", 1 + i);
+        seg_in(t, s);
+        if (t->n_tx > 200)
+            t->n_tx = t->at_tx = 0;
+    }
+    EXPECT_EQ(t->conn.cwnd, 10500);
+    EXPECT_EQ(t->conn.snd_una, 500);
+    segt_free(t);
+}
+
+/* ---- far along ---- */
+
+/* Everything again beyond 4 GB and across 2^31 and 2^32 of the low halves. */
+static void streams_over_four_gigabytes(void)
+{
+    static const uint64_t starts[] = {(1ull << 31) - 4500, (1ull << 32) - 4500, (1ull << 35) - 1};
+    for (unsigned k = 0; k < 3; k++) {
+        struct segt *t = ready("sackok");
+        tcp_off_t at = (tcp_off_t)starts[k];
+        t->conn.snd.next = starts[k];
+        t->conn.snd_una = t->conn.snd_nxt = at;
+        t->conn.iss = seq_make(t->our_isn - (uint32_t)starts[k]);
+        t->written = starts[k];
+        t->conn.snd_wl2 = seq_of_off(t->conn.iss, at);
+        segt_write(t, 40000);
+        expect_full(t, 0, 10);
+        segt_advance(t, 10 * MS);
+        seg_in(t, "A 1 ack=1001 sack=2001-7001,8001-9001");
+        seg_expect(t, "A 1001+1000");
+        segt_advance(t, 10 * MS);
+        seg_in(t, "A 1 ack=7001 sack=8001-9001");
+        t->at_tx = t->n_tx = 0;
+        segt_advance(t, 20 * MS);
+        t->conn.flags |= TCF_CORK; /* no more new segments */
+        seg_in(t, "A 1 ack=10001");
+        EXPECT_EQ(t->conn.snd_una, at + 10000);
+        EXPECT_EQ(t->env.stats.rto, 0);
+        char s[40];
+        snprintf(s, sizeof(s), "A 1 ack=%u", (uint32_t)(t->conn.snd_max - at) + 1);
+        seg_in(t, s);
+        CU_ASSERT(!recovery_in_recovery(&t->conn));
+        segt_free(t);
+    }
+}
+
+/* ---- bounded work ---- */
+
+/* A peer that SACKs every other segment of a large window, over and over, in four blocks at a time.
+ */
+static void a_storm_of_sack_blocks(void)
+{
+    struct segt *t = ready("sackok ws=7");
+    t->env.params.sndbuf = 1 << 24;
+    stream_set_limit(&t->conn.snd, 1 << 24);
+    t->conn.cwnd = 1 << 24;
+    t->conn.snd_at_ms = (uint32_t)(t->env.now_us / 1000);
+    t->conn.snd_wnd = 1 << 24;
+    for (int i = 0; i < 128; i++) {
+        segt_write(t, 60000);
+        t->n_tx = t->at_tx = 0;
+    }
+    for (int round = 0; round < 3; round++)
+        for (int i = 0; i < 7000; i += 8) {
+            char s[120];
+            snprintf(s, sizeof(s), "A 1 ack=1 win=65535 sack=%d-%d,%d-%d,%d-%d,%d-%d",
+                     1001 + 1000 * i, 2001 + 1000 * i, 3001 + 1000 * i, 4001 + 1000 * i,
+                     5001 + 1000 * i, 6001 + 1000 * i, 7001 + 1000 * i, 8001 + 1000 * i);
+            seg_in(t, s);
+            t->n_tx = t->at_tx = 0;
+        }
+    EXPECT_EQ(t->conn.snd_una, 0);
+    EXPECT_EQ(t->conn.snd_max, 7680000);
+    seg_in(t, "A 1 ack=7680001 win=65535");
+    EXPECT_EQ(t->conn.snd_una, 7680000);
+    segt_free(t);
+}
+
+static void short_of_memory_now_and_then(void)
+{
+    for (uint64_t i = 0; i < 12; i++) {
+        struct pair_conf conf = {.delay_us = 5000,
+                                 .us_per_kb = 80,
+                                 .queue_us = 50000,
+                                 .loss_ppm = 10000,
+                                 .n_bytes = {300000, 100000},
+                                 .no_sack = i & 1,
+                                 .max_len = (i & 2) ? 20000 : 0,
+                                 .mem_is_short = true};
+        struct pair *p = pair_new(&conf, test_seed() + i);
+        pair_run(p, 600000000ull);
+        CU_ASSERT(pair_end_well(p));
+    }
+}
+
+TEST_SUITE(recovery, TEST_CASE(a_ping_pong_takes_one_small_block),
+           TEST_CASE(without_memory_for_the_scoreboard_data_still_arrives),
+           TEST_CASE(a_segment_sent_once_is_timed), TEST_CASE(a_segment_sent_twice_is_not),
+           TEST_CASE(timestamps_tell_which_one_it_was),
+           TEST_CASE(an_echo_that_is_repeated_is_no_round_trip),
+           TEST_CASE(the_third_duplicate_ack_resends),
+           TEST_CASE(segments_with_data_or_a_new_window_are_no_duplicates),
+           TEST_CASE(a_partial_ack_resends_the_next_hole),
+           TEST_CASE(no_false_fast_retransmit_after_a_timeout),
+           TEST_CASE(three_sacked_segments_resend_the_hole_only),
+           TEST_CASE(sacked_bytes_leave_the_network), TEST_CASE(impossible_blocks_are_ignored),
+           TEST_CASE(two_sacked_segments_and_time_resend_the_hole),
+           TEST_CASE(reordering_makes_it_wait), TEST_CASE(a_lost_retransmission_is_found),
+           TEST_CASE(parts_of_a_large_segment_are_known_apart),
+           TEST_CASE(the_last_segment_is_sent_again),
+           TEST_CASE(a_probe_sends_new_data_when_there_is_some),
+           TEST_CASE(a_loss_repaired_by_the_probe_halves_the_window),
+           TEST_CASE(a_probe_that_was_not_needed_costs_nothing),
+           TEST_CASE(a_timeout_resends_everything_in_slow_start),
+           TEST_CASE(what_is_sacked_is_not_resent_after_a_timeout), TEST_CASE(reneging_is_survived),
+           TEST_CASE(nothing_is_resent_beyond_the_window), TEST_CASE(a_lost_fin_is_sent_again),
+           TEST_CASE(data_and_fin_go_again_together), TEST_CASE(it_restarts_after_an_idle_time),
+           TEST_CASE(it_grows_when_it_was_the_limit_only),
+           TEST_CASE(an_ack_per_byte_opens_it_by_bytes), TEST_CASE(streams_over_four_gigabytes),
+           TEST_CASE(a_storm_of_sack_blocks), TEST_CASE(short_of_memory_now_and_then));

@@ -341,7 +341,7 @@ static void limited_round_ends(struct tcp_env *e, struct tcp_conn *c)
 
 static void cc_acked(struct tcp_env *e, struct tcp_conn *c, const struct delivery *d)
 {
-    struct tcp_cc_ack a = {.acked_bytes = d->acked,
+    struct tcp_cc_ack a = {.acked_bytes = d->delivered,
                            .flight_bytes = d->prior_pipe,
                            .rtt_us = d->rtt_us,
                            .cwnd_limited = true};
@@ -355,7 +355,7 @@ static void cc_acked(struct tcp_env *e, struct tcp_conn *c, const struct deliver
 static inline void ack_open(struct tcp_env *e, struct tcp_conn *c, tcp_off_t ack)
 {
     struct tcp_flight *f = c->flight;
-    struct delivery d = {.acked = (uint32_t)(ack - c->snd_una), .prior_pipe = outstanding(c)};
+    struct delivery d = {.delivered = (uint32_t)(ack - c->snd_una), .prior_pipe = outstanding(c)};
     const struct rec *first = flight_peek(f, 0);
     if (likely(!off_lt((uint32_t)ack, first->end) && first->flags == 0))
         d.rtt_us = max32(now32(e) - first->at_us, 1);
@@ -756,10 +756,10 @@ static void cwnd_step(struct tcp_env *e, struct tcp_conn *c, struct delivery *d,
         prr_update(c, d, before != PHASE_RECOVERY || is_partial);
         return;
     }
-    if (d->acked == 0 || before == PHASE_RECOVERY)
-        return; /* the ACK that ends recovery finds the window as it shall be */
-    if (before == PHASE_LOSS)
-        d->acked = min32(d->acked, c->mss); /* RFC 3465 2.3 */
+    if (d->acked == 0)
+        return;
+    if (before >= PHASE_RECOVERY && !(c->flags & TCF_SACK))
+        d->delivered = min32(d->delivered, c->mss); /* most came earlier (RFC 3465 2.3) */
     if ((c->flags & TCF_CWND_LIMITED) || before == PHASE_LOSS)
         cc_acked(e, c, d);
 }

@@ -11,6 +11,7 @@
 #include <rte_log.h>
 
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -87,6 +88,21 @@ void io_eal_last_words(char *line, size_t len)
     eal.last[0] = '\0';
     eal.last_is_eal = true;
     funlockfile(eal.stream);
+}
+
+/* AF_XDP's libraries write to stderr unless told not to. They are there when its driver is. */
+static void bpf_mute(const char *library, const char *set_print)
+{
+    void *lib = dlopen(library, RTLD_NOW | RTLD_NOLOAD);
+    void *symbol = lib != NULL ? dlsym(lib, set_print) : NULL;
+    void *(*set)(void *);
+
+    if (symbol != NULL) {
+        memcpy(&set, &symbol, sizeof(set));
+        set(NULL);
+    }
+    if (lib != NULL)
+        dlclose(lib);
 }
 
 /* ---- runtime directory --------------------------------------------------------------------- */
@@ -203,6 +219,8 @@ int io_eal_start(const struct eal_conf *conf, char *err, size_t err_len)
     eal.started = true;
     rc = eal_init(&args);
     if (rc == 0) {
+        bpf_mute("libbpf.so.1", "libbpf_set_print");
+        bpf_mute("libxdp.so.1", "libxdp_set_print");
         eal.running = true;
         return 0;
     }

@@ -63,8 +63,14 @@ stop() {
     ended $1
 }
 
+# Waits for its end; a minute is for ever.
 ended() {
     eval "pid=\$pid_$1"
+    for i in $(seq 600); do
+        grep -q '^State:[^Z]*$' /proc/$pid/status 2>/dev/null || break
+        sleep 0.1
+    done
+    kill -KILL $pid 2>/dev/null
     wait $pid
     rc=$?
     [ $rc -eq 0 ] && grep -q ^stats "$W/$1.out" && return 0
@@ -201,7 +207,11 @@ t_af_packet_queues() {
 }
 
 t_af_xdp() {
-    on_veth 1500 net_af_xdp0,iface=va && return 0
+    if on_veth 1500 net_af_xdp0,iface=va; then
+        [ -s "$W/a.err" ] && say "on stderr: $(head -n 1 "$W/a.err")" && return 1
+        expect a caps = wake
+        return $?
+    fi
     grep -q "not ready" "$W/why" && return 2
     return 1
 }

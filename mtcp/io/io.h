@@ -35,18 +35,19 @@ struct io_dpdk_conf {
     uint64_t mem_mb;        /* memory for packets; 0: computed from the above */
     bool hugepages;         /* use hugepages when the system has them */
     const char *extra_args; /* more EAL arguments, separated by blanks; NULL: none */
-    /* Copied; NULL: none. EAL's and drivers' messages at LOG_DEBUG, ours at their level. The sink may
-     * be called by a thread of DPDK, by one at a time. */
+    /* Copied; NULL: none. EAL's and drivers' messages at LOG_DEBUG, ours at their level. The sink
+     * may be called by a thread of DPDK, by one at a time. */
     const struct log *log;
 };
 
 /* Starts EAL (once per process) and opens the devices. 0, or -1 with errno set and one line for
  * people (what, where, what to do) in err, for which 512 bytes are enough.
  *
- * What can be asked of the system is asked before EAL starts, so that most mistakes can be corrected
- * and tried again: EINVAL (device string, MTU, EAL argument), ENODEV, ENOENT, EPERM, EACCES, EBUSY,
- * EADDRINUSE, ECONNREFUSED (the device), ENOMEM. A failure after that uses EAL up: EBUSY from then on.
- * The client ends of memif and vhost-user fail when the server is not there yet.
+ * What can be asked of the system is asked before EAL starts, so that most mistakes can be
+ * corrected and tried again: EINVAL (device string, MTU, EAL argument), ENODEV, ENOENT, EPERM,
+ * EACCES, EBUSY, EADDRINUSE, ECONNREFUSED (the device), ENOMEM. A failure after that uses EAL up:
+ * EBUSY from then on. The client ends of memif and vhost-user fail when the server is not there
+ * yet.
  *
  * Affinity and signal mask of the caller are as before; DPDK's threads have all signals blocked.
  * Not thread safe; call once before io_dpdk_queue(). */
@@ -61,9 +62,9 @@ struct mtcp_io *io_dpdk_queue(unsigned dev, unsigned queue);
 /* Number of queue pairs that the device really has. */
 unsigned io_dpdk_n_queues(unsigned dev);
 
-/* Stops and closes the ports; waits 50 ms; cleans up EAL and its runtime directory. Idempotent. Each
- * queue's close() comes before, called by the thread that used it. EAL can't be started again in the
- * process: io_dpdk_start() then fails with EBUSY. */
+/* Stops and closes the ports; waits 50 ms; cleans up EAL and its runtime directory. Idempotent.
+ * Each queue's close() comes before, called by the thread that used it. EAL can't be started again
+ * in the process: io_dpdk_start() then fails with EBUSY. */
 void io_dpdk_stop(void);
 
 #endif

@@ -52,7 +52,7 @@ __attribute__((format(printf, 3, 4))) static int fail(const struct opening *o, i
     char what[256], why[256], number[128] = "";
     va_list ap;
 
-    if (error == -1) /* many drivers say no more */
+    if (error >= -1) /* many drivers say no more */
         error = -ENODEV;
     else
         snprintf(number, sizeof(number), " (%s)", strerror(-error));

@@ -43,7 +43,7 @@ start() {
     name=$1
     shift
     : >"$W/$name.out"
-    "$PROBE" "$@" >"$W/$name.out" 2>"$W/$name.err" &
+    "$PROBE" -t 300 "$@" >"$W/$name.out" 2>"$W/$name.err" &
     pid=$!
     pids="$pids $pid"
     eval "pid_$name=$pid"

@@ -1,0 +1,433 @@
+/* Socket options: what is set is told, is bounded, and changes what the stack does. */
+#include "tests/duo.h"
+#include "tests/test.h"
+
+#include <mtcp_api.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+static struct duo d;
+static int s, c, l;
+
+#define EXPECT_ERR(call, e)                                                                        \
+    do {                                                                                           \
+        errno = 0;                                                                                 \
+        EXPECT_EQ(call, -1);                                                                       \
+        EXPECT_EQ(errno, e);                                                                       \
+    } while (0)
+
+static int set(mctx_t m, int sock, int level, int name, int v)
+{
+    return mtcp_setsockopt(m, sock, level, name, &v, sizeof(v));
+}
+
+static int get(mctx_t m, int sock, int level, int name)
+{
+    int v[2] = {-12345, -1};
+    socklen_t len = sizeof(v);
+    EXPECT_EQ(mtcp_getsockopt(m, sock, level, name, v, &len), 0);
+    EXPECT_EQ(len, sizeof(int));
+    EXPECT_EQ(v[1], -1);
+    return v[0];
+}
+
+static int stream(mctx_t m)
+{
+    int sock = mtcp_socket(m, AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    CU_ASSERT_FATAL(sock >= 0);
+    return sock;
+}
+
+static void open_pair(const char *conf)
+{
+    duo_open(&d, conf);
+    l = duo_listen(&d, 80);
+    s = duo_pair(&d, l, &c);
+}
+
+/* ---- the table ----------------------------------------------------------------------------------
+ */
+
+#define NONE INT32_MIN
+
+/* Defaults, a value that is taken and one that is not; bool: any number is 1. */
+static const struct {
+    int level, name, initial, value, told, refused;
+} ints[] = {
+    {SOL_SOCKET, SO_REUSEADDR, 0, 7, 1, NONE},
+    {SOL_SOCKET, SO_REUSEPORT, 0, 1, 1, NONE},
+    {SOL_SOCKET, SO_KEEPALIVE, 0, 1, 1, NONE},
+    {SOL_SOCKET, SO_SNDBUF, 262144, 100000, 100000, -1},
+    {SOL_SOCKET, SO_RCVBUF, 262144, 1, 2048, -1},
+    {SOL_SOCKET, SO_RCVBUF, 2048, INT32_MAX, 1 << 30, -2},
+    {IPPROTO_TCP, TCP_NODELAY, 0, 1, 1, NONE},
+    {IPPROTO_TCP, TCP_CORK, 0, 1, 1, NONE},
+    {IPPROTO_TCP, TCP_CORK, 1, 0, 0, NONE},
+    {IPPROTO_TCP, TCP_QUICKACK, 0, 1, 1, NONE},
+    {IPPROTO_TCP, TCP_KEEPIDLE, 7200, 1, 1, 0},
+    {IPPROTO_TCP, TCP_KEEPINTVL, 75, 32767, 32767, 32768},
+    {IPPROTO_TCP, TCP_KEEPCNT, 9, 127, 127, 128},
+    {IPPROTO_TCP, TCP_USER_TIMEOUT, 0, 30000, 30000, -1},
+    {IPPROTO_TCP, TCP_NOTSENT_LOWAT, 0, 16384, 16384, -1},
+    {IPPROTO_TCP, TCP_SYNCNT, 6, 3, 3, 128},
+    {IPPROTO_IP, IP_TOS, 0, 0x28 + 3, 0x28, 256},
+    {IPPROTO_IP, IP_TTL, 64, 255, 255, 256},
+    {IPPROTO_IP, IP_TTL, 255, -1, 64, 0},
+    {IPPROTO_IPV6, IPV6_TCLASS, 0x28, 0x48, 0x48, 256},
+    {IPPROTO_IPV6, IPV6_UNICAST_HOPS, 64, 3, 3, -2},
+};
+
+static void check_ints(mctx_t m, int sock)
+{
+    for (size_t i = 0; i < sizeof(ints) / sizeof(ints[0]); i++) {
+        int level = ints[i].level, name = ints[i].name;
+        if (get(m, sock, level, name) != ints[i].initial)
+            fprintf(stderr, "\noption %d/%d begins with %d\n", level, name,
+                    get(m, sock, level, name));
+        EXPECT_EQ(get(m, sock, level, name), ints[i].initial);
+        if (ints[i].refused != NONE)
+            EXPECT_ERR(set(m, sock, level, name, ints[i].refused), EINVAL);
+        EXPECT_EQ(get(m, sock, level, name), ints[i].initial);
+        EXPECT_EQ(set(m, sock, level, name, ints[i].value), 0);
+        EXPECT_EQ(get(m, sock, level, name), ints[i].told);
+        char v[4] = {1, 2, 3, 4};
+        socklen_t len = 3;
+        EXPECT_ERR(mtcp_getsockopt(m, sock, level, name, v, &len), EINVAL);
+        EXPECT_EQ(len, 3);
+        CU_ASSERT(memcmp(v, "\1\2\3\4", 4) == 0);
+        EXPECT_ERR(mtcp_setsockopt(m, sock, level, name, v, 3), EINVAL);
+        EXPECT_ERR(mtcp_setsockopt(m, sock, level, name, NULL, 4), EFAULT);
+        EXPECT_ERR(mtcp_getsockopt(m, sock, level, name, NULL, &len), EFAULT);
+        EXPECT_ERR(mtcp_getsockopt(m, sock, level, name, v, NULL), EFAULT);
+    }
+}
+
+static void each_int_is_set_told_and_bounded(void)
+{
+    open_pair(NULL);
+    check_ints(d.srv, stream(d.srv)); /* nothing yet */
+    check_ints(d.srv, s);             /* a connection that was accepted */
+    check_ints(d.cli, c);
+    check_ints(d.srv, l);
+    duo_close(&d);
+}
+
+static void what_can_only_be_asked_is_refused(void)
+{
+    static const int only[][2] = {{SOL_SOCKET, SO_ERROR},      {SOL_SOCKET, SO_TYPE},
+                                  {SOL_SOCKET, SO_PROTOCOL},   {SOL_SOCKET, SO_DOMAIN},
+                                  {IPPROTO_TCP, TCP_INFO},     {IPPROTO_IP, IP_MTU},
+                                  {SOL_SOCKET, SO_ACCEPTCONN}, {IPPROTO_IPV6, IPV6_MTU}};
+    open_pair(NULL);
+    for (size_t i = 0; i < sizeof(only) / sizeof(only[0]); i++)
+        EXPECT_ERR(set(d.srv, s, only[i][0], only[i][1], 0), EPERM);
+    EXPECT_EQ(get(d.srv, s, SOL_SOCKET, SO_TYPE), SOCK_STREAM);
+    EXPECT_EQ(get(d.srv, s, SOL_SOCKET, SO_PROTOCOL), IPPROTO_TCP);
+    EXPECT_EQ(get(d.srv, s, SOL_SOCKET, SO_DOMAIN), AF_INET);
+    EXPECT_EQ(get(d.srv, s, SOL_SOCKET, SO_ACCEPTCONN), 0);
+    EXPECT_EQ(get(d.srv, l, SOL_SOCKET, SO_ACCEPTCONN), 1);
+    EXPECT_EQ(get(d.srv, s, SOL_SOCKET, SO_ERROR), 0);
+    EXPECT_EQ(get(d.srv, s, IPPROTO_IP, IP_MTU), 1500);
+    int v;
+    socklen_t len = sizeof(v);
+    EXPECT_ERR(mtcp_getsockopt(d.srv, l, IPPROTO_IP, IP_MTU, &v, &len), ENOTCONN);
+    duo_close(&d);
+}
+
+/* What TCP does not act on yet says so, instead of pretending. */
+static void what_is_not_there_is_unknown(void)
+{
+    int v = 1;
+    socklen_t len = sizeof(v);
+    open_pair(NULL);
+    EXPECT_ERR(set(d.srv, l, IPPROTO_TCP, TCP_FASTOPEN, 1), ENOSYS);
+    EXPECT_ERR(set(d.srv, l, IPPROTO_TCP, TCP_DEFER_ACCEPT, 1), ENOSYS);
+    EXPECT_ERR(set(d.srv, s, SOL_SOCKET, SO_RCVTIMEO, 1), ENOSYS);
+    EXPECT_ERR(set(d.srv, s, SOL_SOCKET, 9999, 1), ENOSYS);
+    EXPECT_ERR(mtcp_getsockopt(d.srv, s, SOL_SOCKET, 9999, NULL, NULL), ENOSYS);
+    EXPECT_ERR(mtcp_getsockopt(d.srv, s, 4711, SO_ERROR, &v, &len), ENOSYS);
+    EXPECT_ERR(mtcp_setsockopt(d.srv, s, 4711, SO_ERROR, &v, len), ENOSYS);
+    EXPECT_ERR(mtcp_getsockopt(d.srv, s, SOL_MONSOCKET, MOS_TIMESTAMP, &v, &len), ENOTSOCK);
+    EXPECT_ERR(mtcp_setsockopt(d.srv, s, SOL_MONSOCKET, MOS_CLIBUF, &v, len), ENOTSOCK);
+    duo_close(&d);
+}
+
+/* ---- values that are no int
+ * ---------------------------------------------------------------------- */
+
+static void linger_is_a_struct(void)
+{
+    struct linger x = {5, 5}, on = {3, 77}, off = {0, 77}, bad = {1, -1};
+    socklen_t len = sizeof(x);
+    open_pair(NULL);
+    EXPECT_EQ(mtcp_getsockopt(d.srv, s, SOL_SOCKET, SO_LINGER, &x, &len), 0);
+    EXPECT_EQ(x.l_onoff, 0);
+    EXPECT_EQ(mtcp_setsockopt(d.srv, s, SOL_SOCKET, SO_LINGER, &on, sizeof(on)), 0);
+    EXPECT_ERR(mtcp_setsockopt(d.srv, s, SOL_SOCKET, SO_LINGER, &bad, sizeof(bad)), EINVAL);
+    EXPECT_ERR(mtcp_setsockopt(d.srv, s, SOL_SOCKET, SO_LINGER, &on, sizeof(on) - 1), EINVAL);
+    EXPECT_EQ(mtcp_getsockopt(d.srv, s, SOL_SOCKET, SO_LINGER, &x, &len), 0);
+    EXPECT_EQ(x.l_onoff, 1);
+    EXPECT_EQ(x.l_linger, 77);
+    EXPECT_EQ(len, sizeof(x));
+    EXPECT_EQ(mtcp_setsockopt(d.srv, s, SOL_SOCKET, SO_LINGER, &off, sizeof(off)), 0);
+    EXPECT_EQ(mtcp_getsockopt(d.srv, s, SOL_SOCKET, SO_LINGER, &x, &len), 0);
+    EXPECT_EQ(x.l_onoff, 0);
+    duo_close(&d);
+}
+
+static void congestion_control_has_a_name(void)
+{
+    char name[20];
+    socklen_t len = sizeof(name);
+    open_pair(NULL);
+    EXPECT_EQ(mtcp_getsockopt(d.srv, s, IPPROTO_TCP, TCP_CONGESTION, name, &len), 0);
+    CU_ASSERT_STRING_EQUAL(name, "cubic");
+    EXPECT_EQ(len, 16);
+    EXPECT_ERR(mtcp_setsockopt(d.srv, s, IPPROTO_TCP, TCP_CONGESTION, "nosuch", 6), ENOENT);
+    EXPECT_ERR(mtcp_setsockopt(d.srv, s, IPPROTO_TCP, TCP_CONGESTION, "", 0), EINVAL);
+    EXPECT_EQ(mtcp_setsockopt(d.srv, s, IPPROTO_TCP, TCP_CONGESTION, "newreno", 7), 0);
+    EXPECT_EQ(mtcp_setsockopt(d.srv, l, IPPROTO_TCP, TCP_CONGESTION, "newreno", 8), 0);
+    len = 8;
+    EXPECT_EQ(mtcp_getsockopt(d.srv, s, IPPROTO_TCP, TCP_CONGESTION, name, &len), 0);
+    CU_ASSERT_STRING_EQUAL(name, "newreno");
+    len = 7;
+    EXPECT_ERR(mtcp_getsockopt(d.srv, s, IPPROTO_TCP, TCP_CONGESTION, name, &len), EINVAL);
+    int other = duo_pair(&d, l, &c);
+    len = sizeof(name);
+    EXPECT_EQ(mtcp_getsockopt(d.srv, other, IPPROTO_TCP, TCP_CONGESTION, name, &len), 0);
+    CU_ASSERT_STRING_EQUAL(name, "newreno");
+    duo_close(&d);
+}
+
+/* ---- what they do
+ * -------------------------------------------------------------------------------- */
+
+static void accepted_sockets_inherit(void)
+{
+    duo_open(&d, NULL);
+    l = duo_listen(&d, 80);
+    set(d.srv, l, IPPROTO_TCP, TCP_NODELAY, 1);
+    set(d.srv, l, SOL_SOCKET, SO_KEEPALIVE, 1);
+    set(d.srv, l, SOL_SOCKET, SO_RCVBUF, 30000);
+    set(d.srv, l, SOL_SOCKET, SO_SNDBUF, 40000);
+    set(d.srv, l, IPPROTO_TCP, TCP_KEEPIDLE, 77);
+    set(d.srv, l, IPPROTO_TCP, TCP_USER_TIMEOUT, 5000);
+    set(d.srv, l, IPPROTO_IP, IP_TTL, 9);
+    set(d.srv, l, IPPROTO_IP, IP_TOS, 0x10);
+    set(d.srv, l, IPPROTO_TCP, TCP_MAXSEG, 600);
+    struct linger x = {1, 3};
+    mtcp_setsockopt(d.srv, l, SOL_SOCKET, SO_LINGER, &x, sizeof(x));
+    s = duo_pair(&d, l, &c);
+    EXPECT_EQ(get(d.srv, s, IPPROTO_TCP, TCP_NODELAY), 1);
+    EXPECT_EQ(get(d.srv, s, SOL_SOCKET, SO_KEEPALIVE), 1);
+    EXPECT_EQ(get(d.srv, s, SOL_SOCKET, SO_RCVBUF), 30000);
+    EXPECT_EQ(get(d.srv, s, SOL_SOCKET, SO_SNDBUF), 40000);
+    EXPECT_EQ(get(d.srv, s, IPPROTO_TCP, TCP_KEEPIDLE), 77);
+    EXPECT_EQ(get(d.srv, s, IPPROTO_TCP, TCP_USER_TIMEOUT), 5000);
+    EXPECT_EQ(get(d.srv, s, IPPROTO_IP, IP_TTL), 9);
+    EXPECT_EQ(get(d.srv, s, IPPROTO_IP, IP_TOS), 0x10);
+    CU_ASSERT(get(d.srv, s, IPPROTO_TCP, TCP_MAXSEG) <= 600);
+    socklen_t len = sizeof(x);
+    x = (struct linger){0, 0};
+    mtcp_getsockopt(d.srv, s, SOL_SOCKET, SO_LINGER, &x, &len);
+    EXPECT_EQ(x.l_linger, 3);
+    x.l_onoff = 0;
+    mtcp_setsockopt(d.srv, s, SOL_SOCKET, SO_LINGER, &x, sizeof(x));
+    duo_close(&d);
+}
+
+static void options_survive_connecting(void)
+{
+    struct sockaddr_in a = duo_addr("10.0.0.1", 81);
+    duo_open(&d, NULL);
+    c = stream(d.cli);
+    set(d.cli, c, IPPROTO_TCP, TCP_NODELAY, 1);
+    set(d.cli, c, SOL_SOCKET, SO_RCVBUF, 30000);
+    set(d.cli, c, IPPROTO_TCP, TCP_KEEPCNT, 3);
+    set(d.cli, c, IPPROTO_TCP, TCP_MAXSEG, 700);
+    set(d.cli, c, IPPROTO_IP, IP_TTL, 9);
+    for (int round = 0; round < 2; round++) { /* also across a refusal and another try */
+        mtcp_connect(d.cli, c, (struct sockaddr *)&a, sizeof(a));
+        duo_step(&d, 0);
+        if (round == 0)
+            EXPECT_ERR(mtcp_connect(d.cli, c, (struct sockaddr *)&a, sizeof(a)), ECONNREFUSED);
+        EXPECT_EQ(get(d.cli, c, IPPROTO_TCP, TCP_NODELAY), 1);
+        EXPECT_EQ(get(d.cli, c, SOL_SOCKET, SO_RCVBUF), 30000);
+        EXPECT_EQ(get(d.cli, c, IPPROTO_TCP, TCP_KEEPCNT), 3);
+        CU_ASSERT(get(d.cli, c, IPPROTO_TCP, TCP_MAXSEG) <= 700);
+        EXPECT_EQ(get(d.cli, c, IPPROTO_IP, IP_TTL), 9);
+        if (round == 0)
+            duo_listen(&d, 81);
+    }
+    EXPECT_EQ(mtcp_connect(d.cli, c, (struct sockaddr *)&a, sizeof(a)), 0);
+    EXPECT_ERR(set(d.cli, c, IPPROTO_TCP, TCP_MAXSEG, 500), EISCONN);
+    duo_close(&d);
+}
+
+static void the_receive_buffer_bounds_what_waits(void)
+{
+    static char buf[100000];
+    int n = 0;
+    duo_open(&d, NULL);
+    l = duo_listen(&d, 80);
+    set(d.srv, l, SOL_SOCKET, SO_RCVBUF, 10000);
+    s = duo_pair(&d, l, &c);
+    mtcp_write(d.cli, c, buf, sizeof(buf));
+    duo_run(&d, 1000000);
+    EXPECT_EQ(mtcp_ioctl(d.srv, s, FIONREAD, &n), 0);
+    CU_ASSERT(n > 8000 && n <= 10000);
+    set(d.srv, s, SOL_SOCKET, SO_RCVBUF, 50000);
+    mtcp_read(d.srv, s, buf, 10000);
+    duo_run(&d, 1000000);
+    EXPECT_EQ(mtcp_ioctl(d.srv, s, FIONREAD, &n), 0);
+    CU_ASSERT(n > 40000 && n <= 50000);
+    duo_close(&d);
+}
+
+static void corks_hold_until_pulled(void)
+{
+    char buf[8];
+    open_pair(NULL);
+    set(d.cli, c, IPPROTO_TCP, TCP_CORK, 1);
+    mtcp_write(d.cli, c, "abc", 3);
+    duo_step(&d, 0);
+    EXPECT_ERR(mtcp_read(d.srv, s, buf, 8), EAGAIN);
+    set(d.cli, c, IPPROTO_TCP, TCP_CORK, 0);
+    duo_step(&d, 0);
+    EXPECT_EQ(mtcp_read(d.srv, s, buf, 8), 3);
+    duo_close(&d);
+}
+
+static void keepalive_finds_the_dead(void)
+{
+    open_pair(NULL);
+    set(d.srv, s, SOL_SOCKET, SO_KEEPALIVE, 1);
+    set(d.srv, s, IPPROTO_TCP, TCP_KEEPIDLE, 10);
+    set(d.srv, s, IPPROTO_TCP, TCP_KEEPINTVL, 2);
+    set(d.srv, s, IPPROTO_TCP, TCP_KEEPCNT, 3);
+    duo_run(&d, 60000000);
+    EXPECT_EQ(get(d.srv, s, SOL_SOCKET, SO_ERROR), 0); /* the peer answers */
+    d.cut_cli = true;
+    duo_run(&d, 12000000);
+    EXPECT_EQ(get(d.srv, s, SOL_SOCKET, SO_ERROR), 0);
+    duo_run(&d, 8000000);
+    EXPECT_EQ(get(d.srv, s, SOL_SOCKET, SO_ERROR), ETIMEDOUT);
+    d.cut_cli = false;
+    duo_close(&d);
+}
+
+static void the_user_timeout_gives_up(void)
+{
+    open_pair(NULL);
+    set(d.srv, s, IPPROTO_TCP, TCP_USER_TIMEOUT, 3000);
+    d.cut_cli = true;
+    mtcp_write(d.srv, s, "x", 1);
+    duo_run(&d, 2500000);
+    EXPECT_EQ(get(d.srv, s, SOL_SOCKET, SO_ERROR), 0);
+    duo_run(&d, 8000000);
+    EXPECT_EQ(get(d.srv, s, SOL_SOCKET, SO_ERROR), ETIMEDOUT);
+    d.cut_cli = false;
+    duo_close(&d);
+}
+
+static void syncnt_bounds_connecting(void)
+{
+    struct sockaddr_in a = duo_addr("10.0.0.1", 80);
+    open_pair(NULL); /* so that the address is known */
+    int e = stream(d.cli);
+    set(d.cli, e, IPPROTO_TCP, TCP_SYNCNT, 1);
+    d.cut_srv = true;
+    mtcp_connect(d.cli, e, (struct sockaddr *)&a, sizeof(a));
+    duo_run(&d, 2500000);
+    EXPECT_EQ(get(d.cli, e, SOL_SOCKET, SO_ERROR), 0);
+    duo_run(&d, 1500000);
+    EXPECT_EQ(get(d.cli, e, SOL_SOCKET, SO_ERROR), ETIMEDOUT);
+    d.cut_srv = false;
+    duo_close(&d);
+}
+
+static void notsent_lowat_holds_writers(void)
+{
+    static char buf[200000];
+    open_pair(NULL);
+    set(d.cli, c, IPPROTO_TCP, TCP_NOTSENT_LOWAT, 8000);
+    ssize_t n = mtcp_write(d.cli, c, buf, sizeof(buf));
+    CU_ASSERT(n > 0);
+    EXPECT_ERR(mtcp_write(d.cli, c, buf, 1), EAGAIN);
+    struct mtcp_epoll_event ev = {.events = MOS_EPOLLOUT, .data = {.u64 = 1}};
+    int ep = mtcp_epoll_create(d.cli, 1);
+    EXPECT_EQ(mtcp_epoll_ctl(d.cli, ep, MOS_EPOLL_CTL_ADD, c, &ev), 0);
+    EXPECT_EQ(mtcp_epoll_wait(d.cli, ep, &ev, 1, 0), 0);
+    for (int i = 0; i < 50 && mtcp_epoll_wait(d.cli, ep, &ev, 1, 1) == 0; i++)
+        mtcp_read(d.srv, s, buf, sizeof(buf));
+    EXPECT_EQ(mtcp_epoll_wait(d.cli, ep, &ev, 1, 0), 1);
+    CU_ASSERT(mtcp_write(d.cli, c, buf, 100) > 0);
+    duo_close(&d);
+}
+
+/* ---- TCP_INFO
+ * ------------------------------------------------------------------------------------ */
+
+static struct tcp_info info_of(mctx_t m, int sock)
+{
+    struct tcp_info t;
+    socklen_t len = sizeof(t);
+    memset(&t, 0xee, sizeof(t));
+    EXPECT_EQ(mtcp_getsockopt(m, sock, IPPROTO_TCP, TCP_INFO, &t, &len), 0);
+    EXPECT_EQ(len, sizeof(t));
+    return t;
+}
+
+static void info_is_what_the_stack_knows(void)
+{
+    char buf[5000] = {0};
+    open_pair(NULL);
+    EXPECT_EQ(info_of(d.srv, stream(d.srv)).tcpi_state, MOS_TCPI_CLOSE);
+    EXPECT_EQ(info_of(d.srv, l).tcpi_state, MOS_TCPI_LISTEN);
+    EXPECT_EQ(info_of(d.srv, l).tcpi_sacked, 128);
+    duo_connect(&d, 80);
+    duo_step(&d, 0);
+    EXPECT_EQ(info_of(d.srv, l).tcpi_unacked, 1);
+    struct tcp_info t = info_of(d.cli, c);
+    EXPECT_EQ(t.tcpi_state, MOS_TCPI_ESTABLISHED);
+    EXPECT_EQ(t.tcpi_options & 7, 7);
+    EXPECT_EQ(t.tcpi_snd_cwnd, 10);
+    EXPECT_EQ(t.tcpi_snd_mss, 1448);
+    EXPECT_EQ(t.tcpi_pmtu, 1500);
+    EXPECT_EQ(t.tcpi_unacked, 0);
+    d.cut_srv = true;
+    mtcp_write(d.cli, c, buf, 5000);
+    duo_step(&d, 0);
+    EXPECT_EQ(info_of(d.cli, c).tcpi_unacked, 3); /* Nagle holds the rest */
+    duo_run(&d, 3000000);
+    t = info_of(d.cli, c);
+    CU_ASSERT(t.tcpi_backoff > 0);
+    CU_ASSERT(t.tcpi_rto >= 400000);
+    d.cut_srv = false;
+    duo_run(&d, 20000000);
+    t = info_of(d.cli, c);
+    EXPECT_EQ(t.tcpi_unacked, 0);
+    EXPECT_EQ(t.tcpi_backoff, 0);
+    mtcp_shutdown(d.cli, c, SHUT_WR);
+    duo_step(&d, 0);
+    EXPECT_EQ(info_of(d.cli, c).tcpi_state, MOS_TCPI_FIN_WAIT2);
+    EXPECT_EQ(info_of(d.srv, s).tcpi_state, MOS_TCPI_CLOSE_WAIT);
+    socklen_t len = 20;
+    EXPECT_ERR(mtcp_getsockopt(d.cli, c, IPPROTO_TCP, TCP_INFO, buf, &len), EINVAL);
+    len = sizeof(buf); /* a program that knows more fields gets them */
+    EXPECT_EQ(mtcp_getsockopt(d.cli, c, IPPROTO_TCP, TCP_INFO, buf, &len), 0);
+    CU_ASSERT(len >= 200 && len < 400);
+    duo_close(&d);
+}
+
+TEST_SUITE(options, TEST_CASE(each_int_is_set_told_and_bounded),
+           TEST_CASE(what_can_only_be_asked_is_refused), TEST_CASE(what_is_not_there_is_unknown),
+           TEST_CASE(linger_is_a_struct), TEST_CASE(congestion_control_has_a_name),
+           TEST_CASE(accepted_sockets_inherit), TEST_CASE(options_survive_connecting),
+           TEST_CASE(the_receive_buffer_bounds_what_waits), TEST_CASE(corks_hold_until_pulled),
+           TEST_CASE(keepalive_finds_the_dead), TEST_CASE(the_user_timeout_gives_up),
+           TEST_CASE(syncnt_bounds_connecting), TEST_CASE(notsent_lowat_holds_writers),
+           TEST_CASE(info_is_what_the_stack_knows));

@@ -153,6 +153,37 @@ static bool hosts_are_empty(struct sim *s)
     return net_n_conns(&ctx(s, 0)->net) == 0 && net_n_conns(&ctx(s, 1)->net) == 0;
 }
 
+/* What hangs, for the one who looks into it. */
+static void print_flow(void *arg, struct flow *f)
+{
+    const struct tcp_conn *c = conn_of_flow(f);
+    if (f->kind != FLOW_CONN)
+        return;
+    fprintf(stderr,
+            "  host %u port %u>%u state %d flags %#x una %lld nxt %lld written %llu wnd %u cwnd %u | "
+            "next %llu unread %u adv %lld limit %u | rtx %u aux %lld backoff %u\n",
+            *(unsigned *)arg, c->tuple.local_port, c->tuple.remote_port, c->state, c->flags,
+            (long long)c->snd_una, (long long)c->snd_nxt, (unsigned long long)stream_next(&c->snd),
+            c->snd_wnd, c->cwnd, (unsigned long long)stream_next(&c->rcv), tcp_readable(c),
+            (long long)c->rcv_adv, c->rcv.limit, c->rtx_tick, (long long)c->aux_at,
+            c->backoff);
+}
+
+static void print_hang(struct sim *s)
+{
+    for (unsigned i = 0; i < 2; i++)
+        flow_table_each(ctx(s, i)->net.flows, print_flow, &i);
+    for (unsigned i = 0; i < s->n_conns; i++)
+        for (unsigned k = 0; k < 2; k++) {
+            const struct flow_side *f = &s->conn[i].side[k];
+            fprintf(stderr, "  conn %u side %u port %u sock %d sent %llu of %llu got %llu%s%s%s\n", i,
+                    k, s->conn[i].port, f->sock, (unsigned long long)f->sent,
+                    (unsigned long long)f->plan.total, (unsigned long long)f->got,
+                    f->sent_all ? " sent-all" : "", f->got_end ? " got-end" : "",
+                    f->closed ? " closed" : "");
+        }
+}
+
 static void sim_loop(struct sim *s)
 {
     uint64_t end = s->now_us + RUN_MAX_US;
@@ -172,6 +203,7 @@ static void sim_loop(struct sim *s)
     sim_fail(s, "did not end: traffic %s, %zu and %zu connections left",
              traffic_done(s) ? "done" : "not done", net_n_conns(&ctx(s, 0)->net),
              net_n_conns(&ctx(s, 1)->net));
+    print_hang(s);
 }
 
 static void host_collect(struct sim *s, unsigned i)

@@ -56,6 +56,7 @@ struct plan {
     uint32_t write_max, read_max;
     uint32_t pause_ppm;    /* per action: stop for pause_us */
     uint64_t pause_us;
+    unsigned n_pauses; /* at most: a slow reader is not to read for an hour */
     bool half_close;       /* SHUT_WR after the last byte, then read to the end; else close at once
                               when the peer's end was read */
     uint64_t abort_after;  /* bytes sent after which it aborts; UINT64_MAX: never */

@@ -47,6 +47,7 @@ static void plan_side(struct rng *r, struct plan *p)
         p->read_max = p->total % 3 ? 256 : p->read_max;
     p->pause_ppm = rng_below(r, 3) ? 0 : 20000;
     p->pause_us = 1000 + rng_below(r, rng_below(r, 8) ? 100000 : 4000000);
+    p->n_pauses = 60;
     p->half_close = rng_below(r, 2);
     p->abort_after = rng_below(r, 12) ? UINT64_MAX : rng_below(r, (uint32_t)p->total + 1);
     p->rcvbuf = bufs[rng_below(r, 6)];
@@ -200,7 +201,8 @@ static bool side_step(struct sim *s, struct sim_conn *c, unsigned k)
     struct flow_side *f = &c->side[k];
     if (f->sock < 0 || s->now_us < f->resume_us)
         return false;
-    if (sim_chance(&s->rng, f->plan.pause_ppm)) {
+    if (f->plan.n_pauses > 0 && sim_chance(&s->rng, f->plan.pause_ppm)) {
+        f->plan.n_pauses--;
         f->resume_us = s->now_us + f->plan.pause_us;
         return true;
     }

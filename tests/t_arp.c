@@ -244,6 +244,103 @@ static void three_requests_then_the_connection_hears(void)
     world_down(&w);
 }
 
+enum { MANY = 100 };
+
+static void open_many(struct world *w, struct tcp_conn *c[MANY])
+{
+    int err;
+    struct net_end local = {0}, remote = {world_ip("10.0.0.2"), 7};
+    for (int i = 0; i < MANY; i++) {
+        c[i] = net_connect_prepare(&w->net, &local, &remote, &err);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(c[i]);
+        c[i]->sock = i;
+        net_connect_start(&w->net, c[i]);
+    }
+    world_turn(w);
+    expect_request(w, "10.0.0.2", true);
+    world_silence(w);
+    CU_ASSERT(!net_has_work(&w->net));
+}
+
+static void any_number_of_connections_can_wait(void)
+{
+    struct world w;
+    struct tcp_conn *c[MANY];
+    struct world_opts o = no_arp;
+    o.conf.port_min = 5000;
+    o.conf.port_max = 6000;
+    world_up(&w, &o);
+    open_many(&w, c);
+    EXPECT_EQ(w.dev.n_out, 0); /* not a packet is held */
+    world_arp(&w, 2, true, "10.0.0.1");
+    world_turn(&w);
+    for (unsigned i = 0; i < MANY; i++)
+        EXPECT_EQ(world_expect(&w, 7, TCP_SYN)->tuple.remote_port, c[i]->tuple.local_port);
+    world_silence(&w);
+    world_down(&w);
+}
+
+static void all_of_them_hear_that_nobody_answers(void)
+{
+    struct world w;
+    struct tcp_conn *c[MANY];
+    struct world_opts o = no_arp;
+    o.conf.port_min = 5000;
+    o.conf.port_max = 6000;
+    world_up(&w, &o);
+    open_many(&w, c);
+    tcp_close(&w.net.env, c[50]); /* one does not wait any longer */
+    net_conn_release(&w.net, c[50]);
+    world_turn(&w);
+    world_turn(&w);
+    EXPECT_EQ(w.net.conns.n_used, MANY - 1);
+    CU_ASSERT(!net_has_work(&w.net));
+    world_advance(&w, 3100000);
+    for (unsigned i = 0; i < MANY; i++) {
+        if (i == 50)
+            continue;
+        EXPECT_EQ(c[i]->err, EHOSTUNREACH);
+        net_conn_release(&w.net, c[i]);
+    }
+    world_turn(&w);
+    EXPECT_EQ(w.net.conns.n_used, 0);
+    world_down(&w);
+}
+
+/* A neighbour that is gone: an established connection waits, loses, and lives on its own timers. */
+static void an_established_connection_goes_on_trying(void)
+{
+    struct world w;
+    struct net_listener l;
+    world_up(&w, &no_arp);
+    world_arp(&w, 2, false, "10.0.0.1");
+    world_turn(&w);
+    (void)world_out(&w);
+    world_listen(&w, &l, 10);
+    world_handshake(&w, 4000);
+    struct tcp_conn *c = net_accept(&w.net, &l);
+    c->sock = 1;
+    world_advance(&w, ARP_FRESH_US + 4000000);
+    world_seg(&w, 4001, TCP_ACK, 1, 1); /* wakes the entry, which then is lost */
+    world_advance(&w, 3200000);
+    while (world_out(&w))
+        ;
+    EXPECT_EQ(tcp_send(&w.net.env, c, "hello", 5), 5);
+    world_advance(&w, 3200000);
+    unsigned n_requests = 0;
+    for (const struct packet *p; (p = world_out(&w)) != NULL; n_requests++)
+        EXPECT_EQ(p->kind, PACKET_ARP);
+    EXPECT_EQ(n_requests, 3);
+    EXPECT_EQ(c->state, TCPS_ESTABLISHED);
+    EXPECT_EQ(c->soft_err, EHOSTUNREACH);
+    world_advance(&w, 1000000); /* the retransmission timer asks again */
+    expect_request(&w, "10.0.0.2", true);
+    world_arp(&w, 2, true, "10.0.0.1");
+    world_turn(&w);
+    EXPECT_EQ(world_expect(&w, 4000, TCP_ACK | TCP_PSH)->len, 5);
+    world_down(&w);
+}
+
 /* ---- age ------------------------------------------------------------------------------------ */
 
 static void an_entry_in_use_is_asked_again(void)
@@ -370,6 +467,9 @@ TEST_SUITE(arp, TEST_CASE(the_address_is_announced), TEST_CASE(a_request_for_us_
            TEST_CASE(a_probe_is_answered), TEST_CASE(packets_wait_for_the_answer),
            TEST_CASE(the_queue_keeps_the_latest), TEST_CASE(all_queues_together_are_bounded),
            TEST_CASE(three_requests_then_the_connection_hears),
+           TEST_CASE(any_number_of_connections_can_wait),
+           TEST_CASE(all_of_them_hear_that_nobody_answers),
+           TEST_CASE(an_established_connection_goes_on_trying),
            TEST_CASE(an_entry_in_use_is_asked_again),
            TEST_CASE(an_entry_that_does_not_answer_is_forgotten), TEST_CASE(a_static_entry_stays),
            TEST_CASE(a_flood_pushes_nobody_out), TEST_CASE(who_was_pushed_out_is_asked_anew));

@@ -3,6 +3,7 @@
 #include "mtcp/net/arp.h"
 
 #include "mtcp/net/netif.h"
+#include "mtcp/net/packet_out.h"
 #include "mtcp/net/route.h"
 #include "mtcp/net/timer_kind.h"
 #include "mtcp/wire/build.h"
@@ -59,6 +60,7 @@ static struct arp_entry *entry_new(struct net *n, uint8_t netif, be32_t ip)
     struct arp_entry **head = bucket_of(n, netif, ip);
     *e = (struct arp_entry){.ip = ip, .netif = netif, .chain = *head};
     *head = e;
+    e->parked_tail = &e->parked;
     list_push_tail(&n->arp->aged, &e->age);
     timer_init(&e->timer, NET_TIMER_ARP);
     return e;
@@ -99,7 +101,7 @@ static bool evict_one(struct net *n)
     unsigned n_seen = 0;
     LIST_FOREACH (at, &n->arp->aged) {
         struct arp_entry *e = container_of(at, struct arp_entry, age);
-        if (e->n_waiting == 0 && (!victim || !e->is_used))
+        if (e->n_waiting == 0 && !e->parked && (!victim || !e->is_used))
             victim = e;
         if ((victim && !victim->is_used) || ++n_seen == EVICT_SCAN)
             break;
@@ -121,22 +123,6 @@ struct arp_entry *arp_get(struct net *n, uint8_t netif, const struct ip_addr *ip
     if (e)
         e->is_used = true;
     return e;
-}
-
-int net_arp_add(struct net *n, uint8_t netif, const struct ip_addr *ip, const struct mac_addr *mac)
-{
-    if (netif >= n->n_ifs || !ip_addr_is_v4(ip))
-        return -EINVAL;
-    struct arp_entry *e = arp_get(n, netif, ip);
-    if (!e)
-        return -ENOSPC;
-    list_del(&e->age);
-    wheel_cancel(&n->env.wheel, &e->timer);
-    e->mac = *mac;
-    e->state = ARP_KNOWN;
-    e->is_static = true;
-    e->fresh_until_us = UINT64_MAX;
-    return 0;
 }
 
 void arp_fini(struct net *n)
@@ -227,11 +213,11 @@ static void wait_push(struct net *n, struct arp_entry *e, struct mtcp_pkt *pkt)
 
 bool arp_resolve(struct net *n, struct arp_entry *e, struct mtcp_pkt *pkt)
 {
-    if (e->state == ARP_KNOWN || e->state == ARP_RECHECK) {
+    if (arp_is_known(e)) {
         arp_address_frame(e, pkt);
         if (e->state == ARP_KNOWN) {
             start_asking(n, e, ARP_RECHECK);
-            e->fresh_until_us = n->env.now_us + ARP_TRIES * ARP_RETRY_US;
+            e->fresh_until_us = n->env.now_us + (uint64_t)ARP_TRIES * ARP_RETRY_US;
         }
         return true;
     }
@@ -241,21 +227,48 @@ bool arp_resolve(struct net *n, struct arp_entry *e, struct mtcp_pkt *pkt)
     return false;
 }
 
-/* The sender of a packet that can't be delivered: as if a router had said so, but we know for sure.
- */
-static void tell_unreachable(struct net *n, const struct mtcp_pkt *pkt)
+void arp_park(struct net *n, struct arp_entry *e, struct tcp_conn *c)
 {
-    struct packet p;
-    if (packet_parse(&p, pkt->data, pkt->len, PACKET_CSUM_GOOD) != 0 || p.kind != PACKET_TCP)
+    c->flags |= TCF_ON_OUT;
+    c->out_next = NULL;
+    *e->parked_tail = c;
+    e->parked_tail = &c->out_next;
+    if (e->state == ARP_IDLE)
+        start_asking(n, e, ARP_ASKING);
+}
+
+/* Those that waited go to the end of the list of those that have something to send. */
+static void unpark(struct net *n, struct arp_entry *e)
+{
+    if (!e->parked)
         return;
-    const struct flow_tuple *t = &p.seg.tuple;
-    struct flow_tuple own = {.local = t->remote,
-                             .remote = t->local,
-                             .local_port = t->remote_port,
-                             .remote_port = t->local_port};
-    struct flow *f = flow_table_find(n->flows, &own, flow_table_hash(n->flows, &own));
-    if (f && f->kind == FLOW_CONN)
-        tcp_net_error(&n->env, conn_of_flow(f), EHOSTUNREACH, true);
+    *n->env.out_tail = e->parked;
+    n->env.out_tail = e->parked_tail;
+    e->parked = NULL;
+    e->parked_tail = &e->parked;
+}
+
+void arp_unpark_all(struct net *n)
+{
+    LIST_FOREACH (at, &n->arp->aged)
+        unpark(n, container_of(at, struct arp_entry, age));
+}
+
+/* Their wait was in vain: an error, and what they have to send counts as lost, so that their own
+ * timers decide when to give up. */
+static void unpark_failed(struct net *n, struct arp_entry *e)
+{
+    struct tcp_conn *c = e->parked, *next;
+    e->parked = NULL;
+    e->parked_tail = &e->parked;
+    for (; c; c = next) {
+        next = c->out_next;
+        c->flags &= ~(uint32_t)TCF_ON_OUT;
+        if (c->flags & TCF_DEAD)
+            continue;
+        tcp_net_error(&n->env, c, EHOSTUNREACH, true);
+        conn_send_failed(n, c);
+    }
 }
 
 /* Nobody answered. The entry stays, so that the next packet starts anew. */
@@ -265,9 +278,9 @@ static void give_up(struct net *n, struct arp_entry *e)
     e->state = ARP_IDLE;
     e->fresh_until_us = 0;
     n->stats.arp_failed++;
+    unpark_failed(n, e);
     for (struct mtcp_pkt *pkt = take_waiting(n, e), *next; pkt; pkt = next) {
         next = pkt->next;
-        tell_unreachable(n, pkt);
         nif->io->free(nif->io, pkt);
     }
 }
@@ -285,22 +298,43 @@ void arp_timer(struct net *n, struct arp_entry *e)
 
 /* ---- packets in ----------------------------------------------------------------------------- */
 
-static void learn(struct net *n, struct arp_entry *e, const struct mac_addr *mac)
+/* The address is known: what waited for it goes. */
+static void settle(struct net *n, struct arp_entry *e, const struct mac_addr *mac)
 {
     struct net_if *nif = &n->ifs[e->netif];
-    if (e->is_static)
-        return;
     e->mac = *mac;
     e->state = ARP_KNOWN;
-    e->fresh_until_us = n->env.now_us + ARP_FRESH_US;
     wheel_cancel(&n->env.wheel, &e->timer);
-    list_del(&e->age);
-    list_push_tail(&n->arp->aged, &e->age);
     for (struct mtcp_pkt *pkt = take_waiting(n, e), *next; pkt; pkt = next) {
         next = pkt->next;
         arp_address_frame(e, pkt);
         netif_send(nif, pkt);
     }
+    unpark(n, e);
+}
+
+static void learn(struct net *n, struct arp_entry *e, const struct mac_addr *mac)
+{
+    if (e->is_static)
+        return;
+    e->fresh_until_us = n->env.now_us + ARP_FRESH_US;
+    list_del(&e->age);
+    list_push_tail(&n->arp->aged, &e->age);
+    settle(n, e, mac);
+}
+
+int net_arp_add(struct net *n, uint8_t netif, const struct ip_addr *ip, const struct mac_addr *mac)
+{
+    if (netif >= n->n_ifs || !ip_addr_is_v4(ip))
+        return -EINVAL;
+    struct arp_entry *e = arp_get(n, netif, ip);
+    if (!e)
+        return -ENOSPC;
+    e->is_static = true;
+    e->fresh_until_us = UINT64_MAX;
+    list_del(&e->age); /* not to be evicted */
+    settle(n, e, mac);
+    return 0;
 }
 
 static bool sender_is_sane(const struct net_if *nif, const struct packet *p)

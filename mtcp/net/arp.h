@@ -1,7 +1,8 @@
 /*
- * Neighbours on the link and their MAC addresses (RFC 826, RFC 1122 2.3.2). A bounded table;
- * packets wait, bounded, for an address being asked for; an address in use is asked for again now
- * and then.
+ * Neighbours on the link and their MAC addresses (RFC 826, RFC 1122 2.3.2). A bounded table; an
+ * address in use is asked for again now and then. While an address is being asked for, connections
+ * wait before they build a segment (so any number can, and they hear when it fails); other packets
+ * wait built, a bounded number.
  */
 #ifndef MTCP_NET_ARP_H
 #define MTCP_NET_ARP_H
@@ -34,6 +35,7 @@ struct arp_entry {
     uint8_t n_tries, n_waiting;
     bool is_static, is_used; /* used: packets of ours went there */
     struct mtcp_pkt *wait_head, *wait_tail;
+    struct tcp_conn *parked, **parked_tail; /* linked by out_next, TCF_ON_OUT */
     struct arp_entry *chain;
     struct list_node age; /* in order of the last answer */
     struct timer timer;
@@ -51,6 +53,12 @@ static inline bool arp_is_fresh(const struct net *n, const struct arp_entry *e)
     return n->env.now_us < e->fresh_until_us;
 }
 
+/* Can frames go there, though it may be time to ask again? */
+static inline bool arp_is_known(const struct arp_entry *e)
+{
+    return e->state == ARP_KNOWN || e->state == ARP_RECHECK;
+}
+
 static inline void arp_address_frame(const struct arp_entry *e, struct mtcp_pkt *pkt)
 {
     memcpy(pkt->data, e->mac.b, sizeof(e->mac.b));
@@ -59,6 +67,13 @@ static inline void arp_address_frame(const struct arp_entry *e, struct mtcp_pkt 
 /* What to do with a frame for a neighbour that is not fresh. True: it has its address now and can
  * go. False: it waits (or, beyond the bounds, was freed and counted). */
 bool arp_resolve(struct net *n, struct arp_entry *e, struct mtcp_pkt *pkt);
+
+/* The connection waits for the neighbour's address: marked for output again when there is one, told
+ * EHOSTUNREACH when there is none. */
+void arp_park(struct net *n, struct arp_entry *e, struct tcp_conn *c);
+
+/* Marks every waiting connection for output now. */
+void arp_unpark_all(struct net *n);
 
 /* An ARP packet came in: answers, learns what is for us or known already. */
 void arp_in(struct net *n, struct net_if *nif, const struct packet *p);

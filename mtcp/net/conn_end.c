@@ -1,6 +1,7 @@
 /* The end of connections. The rule: net_conn_release() in net.h. */
 #include "mtcp/net/conn_end.h"
 
+#include "mtcp/net/arp.h"
 #include "mtcp/net/listener.h"
 
 static bool conn_has_owner(const struct tcp_conn *c)
@@ -31,6 +32,7 @@ static void dead_push(struct tcp_env *e, struct tcp_conn *c)
 
 void conn_discard(struct net *n, struct tcp_conn *c)
 {
+    n->env.stats.conns_closed++;
     c->flags |= TCF_DEAD;
     c->flow.marks |= NET_MARK_FORGOTTEN;
     n->n_forgotten++;
@@ -66,6 +68,14 @@ static void conn_free(struct net *n, struct tcp_conn *c)
     pool_put(&n->conns, c);
 }
 
+/* It is still on a list: with the next flush it is not. */
+static void conn_free_later(struct net *n, struct tcp_conn *c)
+{
+    if (c->flags & TCF_ON_OUT)
+        arp_unpark_all(n);
+    dead_push(&n->env, c);
+}
+
 void conns_reap(struct net *n)
 {
     struct tcp_conn *c = n->env.dead_head, *next;
@@ -76,7 +86,7 @@ void conns_reap(struct net *n)
         if (conn_has_owner(c))
             c->flow.marks |= NET_MARK_HELD;
         else if (c->flags & (TCF_ON_OUT | TCF_ON_READY))
-            dead_push(&n->env, c);
+            conn_free_later(n, c);
         else
             conn_free(n, c);
     }

@@ -71,6 +71,7 @@ static void conns_fini(struct net *n)
             net_unlisten(n, container_of(n->listeners[i].next, struct net_listener, node));
     time_waits_fini(n);
     flow_table_each(n->flows, flow_end, n);
+    arp_unpark_all(n);
     for (struct tcp_conn *c = n->env.out_head; c; c = c->out_next)
         c->flags &= ~(uint32_t)TCF_ON_OUT;
     n->env.out_head = NULL;
@@ -152,13 +153,13 @@ static void conn_shrink(struct net *n, struct tcp_conn *c)
 /* Everything that one marked connection has to send; then what is empty goes back. */
 static void conn_flush(struct net *n, struct tcp_conn *c)
 {
-    bool is_done = conn_send(n, c);
-    if (unlikely(c->flags & TCF_DEAD))
+    enum conn_send_result r = conn_send(n, c);
+    if (unlikely(r == CONN_MORE))
+        conn_mark_output(&n->env, c);
+    if (unlikely(r != CONN_SENT || (c->flags & TCF_DEAD)))
         return;
     tcp_output_done(&n->env, c);
-    if (!is_done)
-        conn_mark_output(&n->env, c);
-    else if (unlikely(c->state == TCPS_TIME_WAIT))
+    if (unlikely(c->state == TCPS_TIME_WAIT))
         conn_shrink(n, c);
 }
 

@@ -104,7 +104,8 @@ void netif_flush(struct net_if *nif)
     nif->tx_packets += sent;
     if (unlikely(nif->n_tx > 0)) {
         nif->tx_refused += nif->n_tx;
-        memmove(nif->tx, nif->tx + sent, nif->n_tx * sizeof(nif->tx[0]));
+        for (unsigned i = 0; i < nif->n_tx; i++)
+            nif->tx[i] = nif->tx[i + sent];
         bytes -= burst_bytes(nif);
     }
     nif->tx_bytes += bytes;

@@ -6,6 +6,7 @@
  */
 #include "mtcp/net/packet_out.h"
 
+#include "mtcp/net/arp.h"
 #include "mtcp/net/netif.h"
 #include "mtcp/net/route.h"
 #include "mtcp/wire/build.h"
@@ -64,14 +65,10 @@ static void copy_payload(uint8_t *to, const struct tcp_tx *tx)
         memcpy(to + first, tx->iov[1].iov_base, tx->seg.len - first);
 }
 
-/* Builds the frame into a new packet. Whatever is missing is said before anything has changed. */
+/* Builds the frame for o->hop into a new packet. Whatever is missing is said before anything has
+ * changed. */
 static enum out_result frame_build(struct net *n, struct tcp_tx *tx, struct out *o)
 {
-    o->hop = route_hop(n, &tx->seg.tuple.remote);
-    if (unlikely(!o->hop)) {
-        n->stats.no_route++;
-        return OUT_NO_ROUTE;
-    }
     o->nif = &n->ifs[o->hop->netif];
     o->pkt = netif_alloc(o->nif);
     if (unlikely(!o->pkt))
@@ -151,7 +148,11 @@ static enum out_result segment_send_monitored(struct net *n, void *const *mon,
 
 enum out_result segment_send(struct net *n, void *const *mon, struct tcp_tx *tx)
 {
-    struct out o = {0};
+    struct out o = {.hop = route_hop(n, &tx->seg.tuple.remote)};
+    if (unlikely(!o.hop)) {
+        n->stats.no_route++;
+        return OUT_NO_ROUTE;
+    }
     enum out_result r = frame_build(n, tx, &o);
     if (unlikely(r != OUT_PASSED))
         return r;
@@ -232,32 +233,57 @@ static enum out_result conn_stuck(struct net *n, struct tcp_conn *c, const struc
     return OUT_LOST;
 }
 
-static enum out_result conn_send_one(struct net *n, struct tcp_conn *c, struct tcp_tx *tx)
+static enum out_result conn_send_one(struct net *n, struct tcp_conn *c, struct tcp_tx *tx,
+                                     const struct net_hop *hop)
 {
-    struct out o = {0};
+    struct out o = {.hop = hop};
     enum out_result r = frame_build(n, tx, &o);
-    if (unlikely(r == OUT_NO_BUFFER))
+    if (unlikely(r != OUT_PASSED))
         return conn_stuck(n, c, tx, o.nif);
-    if (likely(r == OUT_PASSED) && unlikely(c->mon || is_first_syn(n, c, tx)))
+    if (unlikely(c->mon || is_first_syn(n, c, tx)))
         return conn_send_monitored(n, c, tx, &o);
-    tcp_output_sent(&n->env, c, tx, r == OUT_PASSED);
-    if (likely(r == OUT_PASSED))
-        netif_send_to(n, o.hop, o.pkt);
-    return r;
+    tcp_output_sent(&n->env, c, tx, true);
+    netif_send_to(n, hop, o.pkt);
+    return OUT_PASSED;
 }
 
-bool conn_send(struct net *n, struct tcp_conn *c)
+void conn_send_failed(struct net *n, struct tcp_conn *c)
 {
     struct tcp_tx tx;
-    uint32_t tso_len = n->ifs[c->flow.netif].tso_len;
+    if ((c->flags & TCF_DEAD) || !tcp_output_next(&n->env, c, c->mss, &tx))
+        return;
+    tcp_output_sent(&n->env, c, &tx, false);
+    tcp_output_done(&n->env, c);
+}
+
+/* The way is not known: nothing is built. */
+static enum conn_send_result conn_send_nowhere(struct net *n, struct tcp_conn *c,
+                                               const struct net_hop *hop)
+{
+    if (hop) {
+        arp_park(n, hop->neigh, c);
+        return CONN_PARKED;
+    }
+    n->stats.no_route++;
+    conn_send_failed(n, c);
+    return CONN_SENT;
+}
+
+enum conn_send_result conn_send(struct net *n, struct tcp_conn *c)
+{
+    struct tcp_tx tx;
     for (unsigned i = 0; i < SEGMENTS_PER_TURN; i++) {
         tcp_run_queued(&n->env, c);
+        uint32_t tso_len = n->ifs[c->flow.netif].tso_len;
         uint32_t max_len = tso_len > 0 ? tso_len : c->mss;
         if ((c->flags & TCF_DEAD) || !tcp_output_next(&n->env, c, max_len, &tx))
-            return true;
-        enum out_result r = conn_send_one(n, c, &tx);
+            return CONN_SENT;
+        const struct net_hop *hop = route_hop(n, &c->tuple.remote);
+        if (unlikely(!hop || !arp_is_known(hop->neigh)))
+            return conn_send_nowhere(n, c, hop);
+        enum out_result r = conn_send_one(n, c, &tx, hop);
         if (unlikely(r != OUT_PASSED))
-            return r != OUT_NO_BUFFER;
+            return r == OUT_NO_BUFFER ? CONN_MORE : CONN_SENT;
     }
-    return c->flags & TCF_DEAD;
+    return CONN_MORE;
 }

@@ -19,7 +19,14 @@ enum out_result segment_send(struct net *n, void *const *mon, struct tcp_tx *tx)
 /* The RST for a segment that its receiver doesn't take, rate limited. `mon` as above. */
 void segment_reset(struct net *n, void *const *mon, const struct seg *s);
 
-/* Sends what a connection has to send now. False: it has more, for the next turn. */
-bool conn_send(struct net *n, struct tcp_conn *c);
+enum conn_send_result {
+    CONN_SENT,   /* all it has to send now */
+    CONN_MORE,   /* there is more, for the next turn */
+    CONN_PARKED, /* it waits for its neighbour's address (arp.h) */
+};
+enum conn_send_result conn_send(struct net *n, struct tcp_conn *c);
+
+/* What a connection has to send now counts as lost. */
+void conn_send_failed(struct net *n, struct tcp_conn *c);
 
 #endif

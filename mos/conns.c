@@ -1,10 +1,19 @@
 /* Monitored connections. */
 #include "mos/conns.h"
 
+#include "mos/dispatch.h"
 #include "mos/mon_opt.h"
 #include "mos/passive.h"
 
 #include <string.h>
+
+void mon_conn_view(const struct mon_conn *c, struct tcp_flow_view *v)
+{
+    if (c->flow)
+        c->mon->sv->view(c->mon->ctx, c->flow, v);
+    else
+        *v = (struct tcp_flow_view){.sock = -1};
+}
 
 void mon_conn_due(struct mon_conn *c)
 {
@@ -87,7 +96,7 @@ void mon_conn_apply_hist(struct mon_conn *c, int side)
 
 void mon_conn_apply_policy(struct mon_conn *c, int side)
 {
-    if (side == c->real) /* of what is sent there are no two copies */
+    if (c->flow && side == c->real) /* of what is sent there are no two copies */
         c->mon->sv->set_policy(c->mon->ctx, c->flow, true,
                                (enum stream_policy)c->host[side].policy);
 }
@@ -161,14 +170,39 @@ struct mon_conn *mon_conn_create(struct mon *m, struct flow *flow, const struct 
     return c;
 }
 
-void mon_conn_free(struct mon_conn *c)
+/* Nothing of it is to be called or looked at any more. */
+static void conn_die(struct mon_conn *c)
 {
     struct mon *m = c->mon;
     c->flow = NULL;
+    list_del(&c->due);
+    if (m->pkt_conn == c) {
+        m->pkt = NULL;
+        m->pkt_conn = NULL;
+    }
+}
+
+void mon_conn_free(struct mon_conn *c)
+{
+    struct mon *m = c->mon;
+    conn_die(c);
+    if (m->depth > 0) {
+        for (struct watch *w = c->watches; w; w = w->next)
+            watch_stop(w);
+        list_push_tail(&m->graves, &c->due);
+        return;
+    }
     while (c->watches)
         watch_free(c->watches);
     list_del(&c->due);
     pool_put(&m->conns, c);
+}
+
+void mon_conns_bury(struct mon *m)
+{
+    struct list_node *n;
+    while ((n = list_pop_head(&m->graves)) != NULL)
+        pool_put(&m->conns, container_of(n, struct mon_conn, due));
 }
 
 void mon_conn_let_go(struct mon_conn *c)

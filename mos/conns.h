@@ -8,8 +8,13 @@
  * wants it; NULL when none does or there is no memory. */
 struct mon_conn *mon_conn_create(struct mon *m, struct flow *flow, const struct hook_seg *syn);
 
-/* Ends all its active sockets and frees it. */
+/* Ends all its active sockets and frees it: at once, or after the turn when it dies inside a
+ * callback and a loop may stand on it. */
 void mon_conn_free(struct mon_conn *c);
+void mon_conns_bury(struct mon *m);
+
+/* The connection as it is now; all zero when it died. */
+void mon_conn_view(const struct mon_conn *c, struct tcp_flow_view *v);
 
 /* The same while the endpoint holds it as its handle: which it forgets. Not inside a packet's
  * hooks. */

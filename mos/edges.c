@@ -1,6 +1,8 @@
 /* The streams of both sides. */
 #include "mos/edges.h"
 
+#include "mos/conns.h"
+
 #include <string.h>
 
 static void edges_real(const struct stream *s, struct mon_edges *e)
@@ -24,7 +26,7 @@ void mon_edges(struct mon_conn *c, int side, struct mon_edges *e)
 {
     struct mon_host *h = &c->host[side];
     struct tcp_flow_view v;
-    c->mon->sv->view(c->mon->ctx, c->flow, &v);
+    mon_conn_view(c, &v);
     if (side == c->real && v.rcv)
         edges_real(v.rcv, e);
     else if (side != c->real && v.snd)

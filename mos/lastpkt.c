@@ -2,6 +2,7 @@
 #include "mos/lastpkt.h"
 
 #include "mos/as_sent.h"
+#include "mos/conns.h"
 #include "mos/dispatch.h"
 #include "mtcp/wire/build.h"
 
@@ -22,8 +23,7 @@ struct frame {
 /* ---- frames that lie in pieces --------------------------------------------------------------- */
 
 /* The payload of a segment that goes out is still in the send stream. */
-static bool copy_payload(struct mon *m, const struct mon_conn *c, const struct hook_seg *s,
-                         uint8_t *to)
+static bool copy_payload(const struct mon_conn *c, const struct hook_seg *s, uint8_t *to)
 {
     struct tcp_flow_view v;
     if (s->seg->len == 0)
@@ -32,7 +32,7 @@ static bool copy_payload(struct mon *m, const struct mon_conn *c, const struct h
         memcpy(to, s->seg->payload, s->seg->len);
         return true;
     }
-    m->sv->view(m->ctx, c->flow, &v);
+    mon_conn_view(c, &v);
     return v.snd && s->off >= 0 &&
            stream_copy(v.snd, (uint64_t)s->off, to, s->seg->len) == s->seg->len;
 }
@@ -56,7 +56,7 @@ static int assemble(struct mon *m, const struct mon_conn *c, const struct hook_s
         return -ENOMEM;
     struct build_lens lens = build_tcp(at, NULL, &seg, 0);
     uint32_t hdrs = (uint32_t)lens.l2 + lens.l3 + lens.l4;
-    if (!copy_payload(m, c, s, at + hdrs))
+    if (!copy_payload(c, s, at + hdrs))
         return -ENODATA;
     build_tcp_csum(at, lens, seg.len, (struct build_offload){0});
     *f = (struct frame){at, hdrs + seg.len, lens.l2, (uint16_t)(lens.l2 + lens.l3)};

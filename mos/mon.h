@@ -36,6 +36,7 @@ struct mon {
     struct pool conns, watches;
     struct list_node passives; /* in creation order */
     struct list_node due;      /* mon_conn.due: to be looked at in the next turn() */
+    struct list_node graves;   /* mon_conn.due: died inside a callback, freed in the next turn() */
     struct list_node plugins;  /* plugin.c */
     /* Running user code; what it asked for and has to wait until it is done (dispatch.c). */
     unsigned depth;
@@ -59,8 +60,8 @@ struct mon_passive {
     struct filter *syn, *orphan;
     void *uctx;
     int sock;
-    int32_t hist[SIDES];  /* MOS_*BUF; -1: not set */
-    int8_t policy[SIDES]; /* MOS_*OVERLAP; -1: not set */
+    int32_t hist[SIDES];   /* MOS_*BUF; -1: not set */
+    int32_t policy[SIDES]; /* MOS_*OVERLAP; -1: not set */
     bool is_closed;
 };
 
@@ -80,13 +81,13 @@ struct mon_host {
 };
 
 struct mon_conn {
-    struct list_node due; /* in mon.due */
+    struct list_node due; /* in mon.due or mon.graves */
     struct mon *mon;
-    struct flow *flow;
+    struct flow *flow;     /* NULL: it died */
     struct watch *watches; /* in creation order of their passive sockets */
     struct mon_host host[SIDES];
     uint64_t last_active_us;
-    int8_t real;          /* the side that is this endpoint's own */
+    int real;             /* the side that is this endpoint's own */
     uint8_t end_reason;   /* enum hook_end, while it ends */
     bool is_starting;     /* the first SYN is on its way through the hooks */
     bool verdict_given;   /* ... and was asked about already */

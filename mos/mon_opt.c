@@ -99,10 +99,9 @@ static int get_end_reason(struct watch *w, int side, union value *v)
 
 static int get_endpoint_sock(struct watch *w, int side, union value *v)
 {
-    const struct mon *m = w->conn->mon;
     struct tcp_flow_view view;
     (void)side;
-    m->sv->view(m->ctx, w->conn->flow, &view);
+    mon_conn_view(w->conn, &view);
     v->i = view.sock;
     return 0;
 }
@@ -417,7 +416,7 @@ static size_t conn_addrs(const struct mon_conn *c, int side, char *to)
 {
     struct tcp_flow_view v;
     size_t n = 0;
-    c->mon->sv->view(c->mon->ctx, c->flow, &v);
+    mon_conn_view(c, &v);
     const struct flow_tuple *t = &v.tuple;
     for (int s = 0; s < SIDES; s++) {
         if (side != s && side != MOS_SIDE_BOTH)
@@ -438,6 +437,8 @@ static int active_getpeername(void *arg, int sock, struct sockaddr *addr, sockle
         return answer(-EFAULT);
     if (!side_is_one(side) && side != MOS_SIDE_BOTH)
         return answer(-EINVAL);
+    if (!w->conn->flow)
+        return answer(-ENOTCONN);
     size_t n = conn_addrs(w->conn, side, addrs);
     if (*len < n || *len > INT_MAX)
         return answer(-EINVAL);

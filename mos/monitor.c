@@ -92,6 +92,7 @@ static void *monitor_attach(struct mtcp_context *ctx, const struct hook_services
     pool_init(&m->watches, mem, sizeof(struct watch), 0);
     list_init(&m->passives);
     list_init(&m->due);
+    list_init(&m->graves);
     list_init(&m->plugins);
     list_init(&m->changes);
     list_init(&m->stopped);
@@ -117,6 +118,7 @@ static void monitor_detach(void *mon)
     while (!list_is_empty(&m->passives))
         passive_stop(container_of(m->passives.next, struct mon_passive, node));
     conns_let_go(m);
+    mon_conns_bury(m);
     pool_fini(&m->watches);
     pool_fini(&m->conns);
     mem_free(m->mem, m, sizeof(*m));

@@ -17,6 +17,15 @@ static void fire(struct mon_conn *c, enum mon_slot slot, int side, const struct 
     mon_dispatch(c->mon, &d);
 }
 
+/* Has any monitor a callback for it? */
+static bool is_wanted(const struct mon_conn *c, enum mon_slot slot)
+{
+    for (const struct watch *w = c->watches; w; w = w->next)
+        if (cb_set_find(w->set, slot))
+            return true;
+    return false;
+}
+
 /* overrun_to: of HOOK_OVERRUN, the end of the bytes that go. */
 static void fire_error(struct mon_conn *c, int side, enum hook_error kind, uint64_t overrun_to)
 {
@@ -37,6 +46,8 @@ static void fire_error(struct mon_conn *c, int side, enum hook_error kind, uint6
 static void new_data(struct mon_conn *c, int side)
 {
     struct mon_edges e;
+    if (!is_wanted(c, SLOT_NEW_DATA))
+        return;
     mon_edges(c, side, &e);
     if (e.next == c->host[side].told)
         return;
@@ -105,7 +116,7 @@ static struct moves pending_of_sent(struct mon_conn *c, const struct seg *seg)
 static void pending_of_first_syn(struct mon_conn *c)
 {
     struct tcp_flow_view v;
-    c->mon->sv->view(c->mon->ctx, c->flow, &v);
+    mon_conn_view(c, &v);
     if (v.state == MOS_TCPS_SYN_SENT || v.state == MOS_TCPS_SYN_RCVD)
         pending_add(c, v.state);
 }
@@ -140,7 +151,7 @@ static bool takes_rst(const struct mon_conn *c, const struct seg *seg)
     struct tcp_flow_view v;
     if (!sender->syn_seen)
         return false;
-    c->mon->sv->view(c->mon->ctx, c->flow, &v);
+    mon_conn_view(c, &v);
     tcp_off_t sent = (tcp_off_t)v.snd_max;
     tcp_off_t off = off_of_seq(sender->isn, seg->seq, sent);
     return off >= (v.snd ? (tcp_off_t)stream_read(v.snd) : 0) && off <= sent + 1;
@@ -220,7 +231,7 @@ static bool is_rexmit(struct mon_conn *c, const struct hook_seg *s)
 {
     const struct mon_host *h = &c->host[side_of_sender(c, s)];
     const struct seg *seg = s->seg;
-    if (c->is_starting)
+    if (c->is_starting || !(is_wanted(c, SLOT_REXMIT_RCV) || is_wanted(c, SLOT_ERROR)))
         return false;
     if (s->dir == HOOK_OUT)
         return s->rexmit;
@@ -303,6 +314,8 @@ static enum hook_verdict hook_pkt(void *mon, void *handle, const struct hook_seg
     int side = side_of_sender(c, s);
     if (!c->verdict_given && ask(c, s) == HOOK_DROP)
         return HOOK_DROP;
+    if (!c->flow)
+        return HOOK_PASS; /* it died of a callback */
     c->verdict_given = false;
     c->last_active_us = s->now_us;
     m->pkt = s;
@@ -370,11 +383,7 @@ static void hook_moved(void *mon, void *handle, struct flow *flow)
 static void hook_dying(void *mon, void *handle, enum hook_end reason)
 {
     struct mon_conn *c = handle;
-    struct mon *m = mon;
-    if (m->pkt_conn == c) {
-        m->pkt = NULL;
-        m->pkt_conn = NULL;
-    }
+    (void)mon;
     new_data_both(c);
     c->end_reason = (uint8_t)reason;
     c->host[c->real].state = MOS_TCPS_CLOSED;
@@ -395,6 +404,7 @@ static void hook_turn(void *mon, enum hook_phase phase)
     struct mon *m = mon;
     struct list_node now, *n;
     (void)phase; /* what is not new yet is not told: both phases ask the same question */
+    mon_conns_bury(m);
     list_init(&now);
     list_splice_tail(&now, &m->due);
     while ((n = list_pop_head(&now)) != NULL) {

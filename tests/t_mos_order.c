@@ -514,6 +514,40 @@ static void half_open_that_times_out(void)
     w_end();
 }
 
+/* The endpoint should not, but a connection that dies inside a callback hurts nobody. */
+static void die_now(int sock, int side, event_t ev)
+{
+    struct sockaddr_in a;
+    socklen_t len = sizeof(a);
+    char b[4];
+    (void)side;
+    if (ev != MOS_ON_PKT_IN || !w.f.handle)
+        return;
+    w_die(HOOK_END_ABORT);
+    EXPECT_EQ(w_get_int(sock, MOS_ENDPOINT_SOCK), -1);
+    EXPECT_EQ(w_get_int(sock, MOS_SVROVERLAP), 0);
+    EXPECT_EQ(w_set(sock, MOS_SVROVERLAP, 1), 0);
+    EXPECT_EQ(w_set(sock, MOS_SVRBUF, 10), 0);
+    EXPECT_EQ(w_peek(sock, MOS_SIDE_SVR, b, 4), -1);
+    struct wsock *s = w_sock(sock);
+    EXPECT_EQ(s->ops->getpeername(s->arg, sock, (void *)&a, &len, 0), -1);
+    EXPECT_EQ(errno, ENOTCONN);
+    EXPECT_EQ(w_register(sock, MOS_ON_PKT_IN, MOS_HK_SND, NULL), 0);
+}
+
+static void a_connection_that_dies_inside_a_callback(void)
+{
+    begin_accepted(ALL);
+    w.in_callback = die_now;
+    IN(.flags = TCP_ACK | TCP_FIN, .data = "abc");
+    w.in_callback = NULL;
+    EXPECT_EVENTS("SC PKT_IN; RC END 5; SC END 5; RS END 5; SS END 5;");
+    EXPECT_EQ(w.n_socks, 1);
+    w_turn();
+    EXPECT_EQ(w.f.n_detached, 0);
+    w_end();
+}
+
 /* ---- the verdict ----------------------------------------------------------------------------- */
 
 static event_t drop_at;
@@ -682,28 +716,26 @@ static void unwanted_connection_costs_nothing(void)
     w_end();
 }
 
-TEST_SUITE(mos_order, TEST_CASE(server_handshake), TEST_CASE(client_handshake),
-           TEST_CASE(verdict_step_sees_the_old_states_and_the_receiver_the_new_ones),
-           TEST_CASE(retransmitted_syns), TEST_CASE(simultaneous_open),
-           TEST_CASE(refused_connection), TEST_CASE(data_in), TEST_CASE(data_out),
-           TEST_CASE(hole_and_its_filling), TEST_CASE(retransmission_of_bytes_long_gone),
-           TEST_CASE(refused_copy_that_differs), TEST_CASE(refused_segment_moves_nothing),
-           TEST_CASE(errors_come_between_sender_and_receiver),
-           TEST_CASE(overrun_tells_new_data_first),
-           TEST_CASE(overrun_is_no_error_for_who_has_peeked), TEST_CASE(overrun_of_what_was_sent),
-           TEST_CASE(client_closes_first_and_server_half_closes),
-           TEST_CASE(fin_and_its_ack_in_one_segment),
-           TEST_CASE(server_closes_first_until_time_wait_is_over),
-           TEST_CASE(several_transitions_of_one_packet), TEST_CASE(simultaneous_close),
-           TEST_CASE(crossing_fins_before_ours_is_sent), TEST_CASE(close_waits_for_its_fin),
-           TEST_CASE(second_close_waits_for_its_fin_too), TEST_CASE(first_syn_that_was_sent_before),
-           TEST_CASE(syn_sent_again_does_not_tell_a_queued_close), TEST_CASE(reset_in),
-           TEST_CASE(reset_out_by_abort), TEST_CASE(reset_that_the_peer_does_not_take),
-           TEST_CASE(timeout_is_told_by_conn_end_alone),
-           TEST_CASE(everything_is_readable_in_conn_end), TEST_CASE(half_open_that_times_out),
-           TEST_CASE(dropped_packet_moves_nothing), TEST_CASE(dropped_fin_leaves_the_close_pending),
-           TEST_CASE(dropped_first_syn_never_was), TEST_CASE(drop_elsewhere_is_refused),
-           TEST_CASE(monitors_are_called_in_creation_order_both_ways),
-           TEST_CASE(all_are_asked_and_drop_wins), TEST_CASE(budget_of_ids_is_used_up),
-           TEST_CASE(no_memory_misses_the_connection),
-           TEST_CASE(unwanted_connection_costs_nothing));
+TEST_SUITE(
+    mos_order, TEST_CASE(server_handshake), TEST_CASE(client_handshake),
+    TEST_CASE(verdict_step_sees_the_old_states_and_the_receiver_the_new_ones),
+    TEST_CASE(retransmitted_syns), TEST_CASE(simultaneous_open), TEST_CASE(refused_connection),
+    TEST_CASE(data_in), TEST_CASE(data_out), TEST_CASE(hole_and_its_filling),
+    TEST_CASE(retransmission_of_bytes_long_gone), TEST_CASE(refused_copy_that_differs),
+    TEST_CASE(refused_segment_moves_nothing), TEST_CASE(errors_come_between_sender_and_receiver),
+    TEST_CASE(overrun_tells_new_data_first), TEST_CASE(overrun_is_no_error_for_who_has_peeked),
+    TEST_CASE(overrun_of_what_was_sent), TEST_CASE(client_closes_first_and_server_half_closes),
+    TEST_CASE(fin_and_its_ack_in_one_segment),
+    TEST_CASE(server_closes_first_until_time_wait_is_over),
+    TEST_CASE(several_transitions_of_one_packet), TEST_CASE(simultaneous_close),
+    TEST_CASE(crossing_fins_before_ours_is_sent), TEST_CASE(close_waits_for_its_fin),
+    TEST_CASE(second_close_waits_for_its_fin_too), TEST_CASE(first_syn_that_was_sent_before),
+    TEST_CASE(syn_sent_again_does_not_tell_a_queued_close), TEST_CASE(reset_in),
+    TEST_CASE(reset_out_by_abort), TEST_CASE(reset_that_the_peer_does_not_take),
+    TEST_CASE(timeout_is_told_by_conn_end_alone), TEST_CASE(everything_is_readable_in_conn_end),
+    TEST_CASE(half_open_that_times_out), TEST_CASE(a_connection_that_dies_inside_a_callback),
+    TEST_CASE(dropped_packet_moves_nothing), TEST_CASE(dropped_fin_leaves_the_close_pending),
+    TEST_CASE(dropped_first_syn_never_was), TEST_CASE(drop_elsewhere_is_refused),
+    TEST_CASE(monitors_are_called_in_creation_order_both_ways),
+    TEST_CASE(all_are_asked_and_drop_wins), TEST_CASE(budget_of_ids_is_used_up),
+    TEST_CASE(no_memory_misses_the_connection), TEST_CASE(unwanted_connection_costs_nothing));

@@ -12,7 +12,7 @@
  * While a hook runs nothing is freed: what a callback closes, aborts or resets is marked and torn
  * down after the current packet (DESIGN.md section 7).
  *
- * Order of one incoming segment:   pkt(IN) [state()* error()*] pkt_done(IN)
+ * Order of one incoming segment:   pkt(IN) [state()* error()*] pkt_done(IN), with the same hook_seg
  * Order of one outgoing segment:   pkt(OUT) pkt_done(OUT)       (state() came when the cause came)
  * Order of one turn: receive burst and timers, turn(HOOK_TURN_INPUT), output flush,
  *                    turn(HOOK_TURN_OUTPUT), then the application's events.

@@ -1,12 +1,14 @@
 /*
- * The in-memory benchmark (PERFORMANCE.md W9, W5): a server and a client context on one thread, an
- * in-memory link between them, no device and no system call. Under callgrind its instruction counts
- * repeat to the digit, so it is the regression gate; on its own it prints a rate.
+ * The in-memory benchmark (docs/performance.md): a server and a client context on one thread, an
+ * in-memory link between them, no device, no system call, a clock that moves with the turns. Under
+ * callgrind its instruction counts repeat to the digit; on its own it prints a rate.
  *
  *   mem_rpc rpc  CONNS TRANSACTIONS [MONITOR]   1 byte each way, round robin over CONNS connections
- *   mem_rpc http CONNS TRANSACTIONS [MONITOR]   connect, 64 bytes each way, close
- *   mem_rpc bulk BYTES 0 [MONITOR]              one stream to the server
- *   mem_rpc idle CONNS 0                        CONNS established connections; bytes each
+ *   mem_rpc http CONNS TRANSACTIONS [MONITOR]   connect, 64 bytes each way, the server closes
+ *   mem_rpc in   BYTES 0 [MONITOR]              one stream to the server
+ *   mem_rpc out  BYTES 0 [MONITOR]              one stream from the server
+ *   mem_rpc idle FIRST LAST [MONITOR]           memory of the established connections from the
+ *                                               FIRST to the LAST, of both ends
  *   MONITOR: none (default), attached, log, peek
  *
  * server_turn() is everything the server side does: callgrind counts it with --toggle-collect.
@@ -20,27 +22,33 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 
-#define PORT      7
-#define EVENTS    512
-#define BULK_SIZE 65536u
+#define PORT           7
+#define EVENTS         512
+#define BLOCK          65536u
+#define CONNS_PER_PORT 20000u /* less than there are ephemeral ports */
+#define OPENS_PER_TURN 8u     /* fewer frames than a turn receives */
+#define TURN_US        20u    /* what a turn takes when every one is full */
+#define HTTP_TURN_US   250u   /* longer, so that TIME_WAIT ends within a short run */
+
+enum mode { RPC, HTTP, IN, OUT, IDLE };
 
 struct bench {
+    enum mode mode;
     mctx_t server, client;
-    int server_ep, client_ep, listener;
+    int server_ep, client_ep;
     struct mtcp_io_pair *link;
-    unsigned n_conns, n_open;
-    uint64_t wanted, done, started;
-    uint32_t req_bytes;
-    bool close_each;
-    uint64_t bulk_in, bulk_out;
+    unsigned n_listeners; /* sockets 1 .. n_listeners of the server: the first it makes */
+    unsigned n_open;
+    uint64_t wanted, done, started; /* transactions; bytes with IN and OUT */
+    uint32_t msg_bytes;
+    uint64_t now_us;
     uint64_t n_events; /* seen by the monitor */
 };
 
 static struct bench b;
-static char buf[BULK_SIZE];
+static char buf[BLOCK];
 
 static void fail(const char *what)
 {
@@ -48,100 +56,173 @@ static void fail(const char *what)
     exit(1);
 }
 
-/* ---- the server: echoes ---- */
-
-static void server_accept(void)
+static void watch(mctx_t m, int ep, int op, int s, uint32_t events)
 {
-    int s;
-    while ((s = mtcp_accept4(b.server, b.listener, NULL, NULL, SOCK_NONBLOCK)) >= 0) {
-        struct mtcp_epoll_event ev = {.events = MOS_EPOLLIN, .data.sock = s};
-        if (mtcp_epoll_ctl(b.server, b.server_ep, MOS_EPOLL_CTL_ADD, s, &ev) < 0)
-            fail("epoll_ctl");
-    }
+    struct mtcp_epoll_event ev = {.events = events, .data.sock = s};
+    if (mtcp_epoll_ctl(m, ep, op, s, &ev) < 0)
+        fail("epoll_ctl");
 }
 
-static void server_echo(int s)
+/* Writes until the socket takes no more or `left` are written; how many were. */
+static uint64_t pump(mctx_t m, int s, uint64_t left)
+{
+    uint64_t sum = 0;
+    while (sum < left) {
+        ssize_t n = mtcp_write(m, s, buf, left - sum < BLOCK ? left - sum : BLOCK);
+        if (n < 0 && errno != EAGAIN)
+            fail("write");
+        if (n <= 0)
+            break;
+        sum += (uint64_t)n;
+    }
+    return sum;
+}
+
+/* ---- the server: echoes, sinks or sends ---- */
+
+static void server_accept(int listener)
+{
+    int s;
+    while ((s = mtcp_accept4(b.server, listener, NULL, NULL, SOCK_NONBLOCK)) >= 0)
+        watch(b.server, b.server_ep, MOS_EPOLL_CTL_ADD, s, b.mode == OUT ? MOS_EPOLLOUT : MOS_EPOLLIN);
+}
+
+static void server_answer(int s)
 {
     ssize_t n = mtcp_read(b.server, s, buf, sizeof(buf));
-    if (n > 0 && b.req_bytes) {
-        if (mtcp_write(b.server, s, buf, (size_t)n) != n)
-            fail("write");
-    } else if (n > 0) {
-        b.bulk_in += (uint64_t)n;
-    } else if (n == 0 || errno != EAGAIN) {
-        mtcp_close(b.server, s);
+    if (n <= 0) {
+        if (n == 0 || errno != EAGAIN)
+            mtcp_close(b.server, s);
+        return;
     }
+    if (b.mode == IN) {
+        b.done += (uint64_t)n;
+        return;
+    }
+    if (mtcp_write(b.server, s, buf, (size_t)n) != n)
+        fail("answer");
+    if (b.mode == HTTP)
+        mtcp_close(b.server, s);
+}
+
+static void server_event(const struct mtcp_epoll_event *ev)
+{
+    int s = ev->data.sock;
+    if (s <= (int)b.n_listeners)
+        server_accept(s);
+    else if (b.mode == OUT)
+        b.started += pump(b.server, s, b.wanted - b.started);
+    else
+        server_answer(s);
 }
 
 __attribute__((noinline)) static void server_turn(void)
 {
     struct mtcp_epoll_event ev[EVENTS];
     int n = mtcp_epoll_wait(b.server, b.server_ep, ev, EVENTS, 0);
-    for (int i = 0; i < n; i++) {
-        if (ev[i].data.sock == b.listener)
-            server_accept();
-        else
-            server_echo(ev[i].data.sock);
-    }
+    for (int i = 0; i < n; i++)
+        server_event(&ev[i]);
 }
 
 /* ---- the client ---- */
 
-static void client_open(void)
+/* Connection number i goes to a port of its own twenty thousand: they share a source port. */
+static uint16_t port_of(uint64_t i)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(PORT)};
-    to.sin_addr.s_addr = htonl(0x0a000002u + (b.started / 20000 % 64) * 0x100);
+    return (uint16_t)(PORT + i / CONNS_PER_PORT % b.n_listeners);
+}
+
+static void client_open(uint64_t i)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port_of(i))};
+    to.sin_addr.s_addr = htonl(0x0a000002);
     int s = mtcp_socket(b.client, AF_INET, SOCK_STREAM, 0);
     if (s < 0)
         fail("socket");
     mtcp_setsock_nonblock(b.client, s);
     if (mtcp_connect(b.client, s, (struct sockaddr *)&to, sizeof(to)) < 0 && errno != EINPROGRESS)
         fail("connect");
-    struct mtcp_epoll_event ev = {.events = MOS_EPOLLOUT, .data.sock = s};
-    if (mtcp_epoll_ctl(b.client, b.client_ep, MOS_EPOLL_CTL_ADD, s, &ev) < 0)
-        fail("epoll_ctl");
-    b.started++;
+    watch(b.client, b.client_ep, MOS_EPOLL_CTL_ADD, s, MOS_EPOLLOUT);
 }
 
 static void client_request(int s)
 {
-    if (b.req_bytes && mtcp_write(b.client, s, buf, b.req_bytes) != (ssize_t)b.req_bytes)
+    if (mtcp_write(b.client, s, buf, b.msg_bytes) != (ssize_t)b.msg_bytes)
         fail("request");
 }
 
+/* It stays in the set, for input only; the stream to the server goes on as there is room. */
 static void client_connected(int s)
 {
-    struct mtcp_epoll_event ev = {.events = MOS_EPOLLIN, .data.sock = s};
-    mtcp_epoll_ctl(b.client, b.client_ep, MOS_EPOLL_CTL_MOD, s, &ev);
+    if (b.mode != IN)
+        watch(b.client, b.client_ep, MOS_EPOLL_CTL_MOD, s, MOS_EPOLLIN);
     b.n_open++;
-    if (b.wanted)
+    if (b.mode == RPC || b.mode == HTTP)
         client_request(s);
 }
 
-static void client_answer(int s)
+static void client_done(int s, ssize_t n)
+{
+    if (n != (ssize_t)b.msg_bytes) {
+        errno = EPROTO;
+        fail("answer");
+    }
+    b.done++;
+    if (b.mode == RPC && b.done < b.wanted)
+        client_request(s);
+}
+
+static void client_read(int s)
 {
     ssize_t n = mtcp_read(b.client, s, buf, sizeof(buf));
-    if (n <= 0)
-        fail("answer");
-    b.done++;
-    if (b.close_each) {
+    if (n < 0 && errno != EAGAIN)
+        fail("read");
+    if (n > 0 && b.mode == OUT)
+        b.done += (uint64_t)n;
+    else if (n > 0)
+        client_done(s, n);
+    if (n == 0 || (n > 0 && b.mode == HTTP)) {
         mtcp_close(b.client, s);
         if (b.started < b.wanted)
-            client_open();
-    } else if (b.done < b.wanted) {
-        client_request(s);
+            client_open(b.started++);
     }
+}
+
+static void client_event(const struct mtcp_epoll_event *ev)
+{
+    int s = ev->data.sock;
+    if (!(ev->events & MOS_EPOLLOUT)) {
+        client_read(s);
+        return;
+    }
+    if (b.mode != IN || b.n_open == 0)
+        client_connected(s);
+    if (b.mode == IN)
+        b.started += pump(b.client, s, b.wanted - b.started);
 }
 
 static void client_turn(void)
 {
     struct mtcp_epoll_event ev[EVENTS];
     int n = mtcp_epoll_wait(b.client, b.client_ep, ev, EVENTS, 0);
-    for (int i = 0; i < n; i++) {
-        if (ev[i].events & MOS_EPOLLOUT)
-            client_connected(ev[i].data.sock);
-        else
-            client_answer(ev[i].data.sock);
+    for (int i = 0; i < n; i++)
+        client_event(&ev[i]);
+}
+
+static void both_turn(void)
+{
+    client_turn();
+    server_turn();
+    b.now_us += b.mode == HTTP ? HTTP_TURN_US : TURN_US;
+}
+
+static void turns_until_open(uint64_t n)
+{
+    uint64_t n_started = b.n_open;
+    while (b.n_open < n) {
+        for (unsigned i = 0; i < OPENS_PER_TURN && n_started < n; i++)
+            client_open(n_started++);
+        both_turn();
     }
 }
 
@@ -155,10 +236,17 @@ static void on_log(mctx_t m, int sock, int side, event_t event, filter_arg_t *ar
 
 static void on_data(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
 {
-    static char seen[BULK_SIZE];
+    static char seen[BLOCK];
     (void)event, (void)arg;
-    while (mtcp_peek(m, sock, side, seen, sizeof(seen)) > 0)
-        b.n_events++;
+    b.n_events++;
+    while (mtcp_peek(m, sock, side, seen, sizeof(seen)) == (int)sizeof(seen))
+        continue;
+}
+
+static void register_callback(int sock, event_t event, int hook, callback_t fn)
+{
+    if (mtcp_register_callback(b.server, sock, event, hook, fn) < 0)
+        fail("register_callback");
 }
 
 static void monitor_attach(const char *how)
@@ -168,52 +256,67 @@ static void monitor_attach(const char *how)
     int m = mtcp_socket(b.server, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
     if (m < 0)
         fail("monitor socket");
-    if (strcmp(how, "log") == 0 || strcmp(how, "peek") == 0) {
-        mtcp_register_callback(b.server, m, MOS_ON_CONN_START, MOS_HK_RCV, on_log);
-        mtcp_register_callback(b.server, m, MOS_ON_CONN_END, MOS_HK_RCV, on_log);
-        mtcp_register_callback(b.server, m, MOS_ON_TCP_STATE_CHANGE, MOS_HK_RCV, on_log);
-    }
+    if (strcmp(how, "attached") == 0)
+        return;
+    register_callback(m, MOS_ON_CONN_START, MOS_HK_RCV, on_log);
+    register_callback(m, MOS_ON_CONN_END, MOS_HK_RCV, on_log);
+    register_callback(m, MOS_ON_TCP_STATE_CHANGE, MOS_HK_RCV, on_log);
     if (strcmp(how, "peek") == 0)
-        mtcp_register_callback(b.server, m, MOS_ON_CONN_NEW_DATA, MOS_NULL, on_data);
+        register_callback(m, MOS_ON_CONN_NEW_DATA, MOS_NULL, on_data);
 }
 
 /* ---- set-up ---- */
 
+static uint64_t turn_clock(void *arg)
+{
+    return ((const struct bench *)arg)->now_us;
+}
+
 static mctx_t context(unsigned end, const char *address)
 {
+    struct mtcp_env env = {.now_us = turn_clock, .arg = &b, .seed = 1 + end};
     char conf[512];
     snprintf(conf, sizeof(conf),
-             "mos {\n netdev \"pair%u\" { address = {%s} }\n max_concurrency = 11000000\n"
+             "mos {\n netdev \"pair%u\" { address = \"%s\" }\n max_concurrency = 11000000\n"
              " rmem_size = 65536\n wmem_size = 65536\n tcp_tw_interval = 1\n}\n",
              end, address);
     struct mtcp_io *io = mtcp_io_pair_end(b.link, end);
-    mctx_t m = mtcp_create_context_io((int)end, conf, &io, 1, NULL);
+    mctx_t m = mtcp_create_context_io((int)end, conf, &io, 1, &env);
     if (!m)
         fail("context");
     return m;
 }
 
-static void set_up(const char *monitor)
+static void listen_on(uint16_t port)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port)};
+    int s = mtcp_socket(b.server, AF_INET, SOCK_STREAM, 0);
+    if (s < 0 || mtcp_bind(b.server, s, (struct sockaddr *)&a, sizeof(a)) < 0 ||
+        mtcp_listen(b.server, s, 4096) < 0)
+        fail("listen");
+    mtcp_setsock_nonblock(b.server, s);
+    watch(b.server, b.server_ep, MOS_EPOLL_CTL_ADD, s, MOS_EPOLLIN);
+}
+
+static void set_up(uint64_t n_conns, const char *monitor)
 {
     struct mtcp_io_pair_conf pc = {.n_pkts = 8192, .depth = 4096,
                                    .caps = MTCP_IO_TX_IP_CSUM | MTCP_IO_TX_TCP_CSUM | MTCP_IO_RX_CSUM};
+    b.now_us = 1000000;
     b.link = mtcp_io_pair_create(&pc);
     if (!b.link)
         fail("link");
-    b.server = context(0, "\"10.0.0.2/16\"");
-    b.client = context(1, "\"10.0.0.1/16\"");
+    b.server = context(0, "10.0.0.2/16");
+    b.client = context(1, "10.0.0.1/16");
     b.server_ep = mtcp_epoll_create(b.server, 1);
     b.client_ep = mtcp_epoll_create(b.client, 1);
+    b.n_listeners = (unsigned)(n_conns / CONNS_PER_PORT) + 1;
+    for (unsigned i = 0; i < b.n_listeners; i++)
+        listen_on((uint16_t)(PORT + i));
     monitor_attach(monitor);
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(PORT)};
-    b.listener = mtcp_socket(b.server, AF_INET, SOCK_STREAM, 0);
-    if (mtcp_bind(b.server, b.listener, (struct sockaddr *)&a, sizeof(a)) < 0 ||
-        mtcp_listen(b.server, b.listener, 4096) < 0)
-        fail("listen");
-    mtcp_setsock_nonblock(b.server, b.listener);
-    struct mtcp_epoll_event ev = {.events = MOS_EPOLLIN, .data.sock = b.listener};
-    mtcp_epoll_ctl(b.server, b.server_ep, MOS_EPOLL_CTL_ADD, b.listener, &ev);
 }
+
+/* ---- runs ---- */
 
 static double now_s(void)
 {
@@ -222,93 +325,105 @@ static double now_s(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static long rss_kb(void)
+/* What the server's device moved: frames in and out. */
+static void print_frames(void)
+{
+    struct mtcp_io *io = mtcp_io_pair_end(b.link, 0);
+    struct mtcp_io_stats st;
+    io->stats(io, &st);
+    printf("frames_in %llu  frames_out %llu  monitor_events %llu\n",
+           (unsigned long long)st.rx_packets, (unsigned long long)st.tx_packets,
+           (unsigned long long)b.n_events);
+}
+
+static void run_transactions(unsigned conns, uint64_t transactions)
+{
+    b.msg_bytes = b.mode == RPC ? 1 : 64;
+    b.wanted = transactions;
+    b.started = conns;
+    double t0 = now_s();
+    turns_until_open(conns);
+    while (b.done < b.wanted)
+        both_turn();
+    double t = now_s() - t0;
+    printf("transactions %llu  seconds %.3f  per_second %.0f\n", (unsigned long long)b.done, t,
+           (double)b.done / t);
+}
+
+static void run_stream(uint64_t bytes)
+{
+    b.wanted = bytes;
+    double t0 = now_s();
+    client_open(0);
+    while (b.done < b.wanted)
+        both_turn();
+    double t = now_s() - t0;
+    printf("bytes %llu  seconds %.3f  gbit_per_second %.2f\n", (unsigned long long)b.done, t,
+           (double)b.done * 8 / t / 1e9);
+}
+
+static double rss_bytes(void)
 {
     long pages = 0;
     FILE *f = fopen("/proc/self/statm", "r");
-    if (f && fscanf(f, "%*d %ld", &pages) != 1)
-        pages = 0;
-    if (f)
-        fclose(f);
-    return pages * 4;
+    if (!f || fscanf(f, "%*d %ld", &pages) != 1)
+        fail("statm");
+    fclose(f);
+    return (double)pages * 4096;
 }
 
-static void turns_until_open(unsigned n)
+/* The allocator's pages in use; 0 when it is the C library's. */
+extern int mallctl(const char *name, void *old, size_t *old_len, void *new, size_t new_len)
+    __attribute__((weak));
+
+static double active_bytes(void)
 {
-    while (b.n_open < n) {
-        for (int i = 0; i < 64 && b.started < n; i++)
-            client_open();
-        client_turn();
-        server_turn();
-    }
+    uint64_t epoch = 1;
+    size_t active = 0, len = sizeof(active);
+    if (!mallctl)
+        return 0;
+    mallctl("epoch", NULL, NULL, &epoch, sizeof(epoch));
+    mallctl("stats.active", &active, &len, NULL, 0);
+    return (double)active;
 }
 
-static void run_rpc(unsigned conns, uint64_t transactions, uint32_t bytes)
+static void run_idle(uint64_t first, uint64_t last)
 {
-    b.req_bytes = bytes;
-    b.wanted = transactions;
-    b.n_conns = conns;
-    double t0 = now_s();
-    for (unsigned i = 0; i < conns; i++)
-        client_open();
-    while (b.done < b.wanted) {
-        client_turn();
-        server_turn();
-    }
-    double t = now_s() - t0;
-    printf("transactions %llu  seconds %.3f  per_second %.0f  monitor_events %llu\n",
-           (unsigned long long)b.done, t, (double)b.done / t, (unsigned long long)b.n_events);
+    turns_until_open(first);
+    double rss = rss_bytes(), active = active_bytes(), t0 = now_s();
+    turns_until_open(last);
+    double t = now_s() - t0, n = (double)(last - first);
+    printf("connections %u  opened_per_second %.0f  rss_bytes_each_end %.1f  "
+           "allocator_bytes_each_end %.1f\n",
+           b.n_open, n / t, (rss_bytes() - rss) / n / 2, (active_bytes() - active) / n / 2);
 }
 
-static void run_bulk(uint64_t bytes)
+static int mode_of(const char *name)
 {
-    turns_until_open(1);
-    double t0 = now_s();
-    while (b.bulk_in < bytes) {
-        while (b.bulk_out < bytes) {
-            ssize_t n = mtcp_write(b.client, 1, buf, sizeof(buf));
-            if (n <= 0)
-                break;
-            b.bulk_out += (uint64_t)n;
-        }
-        client_turn();
-        server_turn();
-    }
-    double t = now_s() - t0;
-    printf("bytes %llu  seconds %.3f  gbit_per_second %.2f\n", (unsigned long long)b.bulk_in, t,
-           (double)b.bulk_in * 8 / t / 1e9);
-}
-
-static void run_idle(unsigned conns)
-{
-    turns_until_open(conns / 10);
-    long rss0 = rss_kb();
-    unsigned n0 = b.n_open;
-    double t0 = now_s();
-    turns_until_open(conns);
-    double t = now_s() - t0;
-    double each = (double)(rss_kb() - rss0) * 1024 / (double)(b.n_open - n0);
-    printf("connections %u  opened_per_second %.0f  bytes_per_pair %.0f  bytes_each %.0f\n", b.n_open,
-           (double)(b.n_open - n0) / t, each, each / 2);
+    static const char *const names[] = {[RPC] = "rpc", [HTTP] = "http", [IN] = "in",
+                                        [OUT] = "out", [IDLE] = "idle"};
+    for (int i = RPC; i <= IDLE; i++)
+        if (strcmp(name, names[i]) == 0)
+            return i;
+    return -1;
 }
 
 int main(int argc, char **argv)
 {
-    if (argc < 4) {
-        fprintf(stderr, "usage: mem_rpc rpc|http|bulk|idle N M [none|attached|log|peek]\n");
+    int mode = argc < 4 ? -1 : mode_of(argv[1]);
+    if (mode < 0) {
+        fprintf(stderr, "usage: mem_rpc rpc|http|in|out|idle N M [none|attached|log|peek]\n");
         return 2;
     }
     uint64_t n = strtoull(argv[2], NULL, 0), m = strtoull(argv[3], NULL, 0);
-    set_up(argc > 4 ? argv[4] : "none");
-    if (strcmp(argv[1], "rpc") == 0) {
-        run_rpc((unsigned)n, m, 1);
-    } else if (strcmp(argv[1], "http") == 0) {
-        b.close_each = true;
-        run_rpc((unsigned)n, m, 64);
-    } else if (strcmp(argv[1], "bulk") == 0) {
-        run_bulk(n);
-    } else {
-        run_idle((unsigned)n);
-    }
+    b.mode = (enum mode)mode;
+    set_up(m, argc > 4 ? argv[4] : "none");
+    if (mode == RPC || mode == HTTP)
+        run_transactions((unsigned)n, m);
+    else if (mode == IDLE)
+        run_idle(n, m);
+    else
+        run_stream(n);
+    print_frames();
     return 0;
 }

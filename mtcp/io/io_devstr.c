@@ -445,7 +445,7 @@ int io_devstr_parse(struct io_devstr *dev, const char *text, char *err, size_t e
     int len = snprintf(dev->text, sizeof(dev->text), "%s%s", dev->name, text + n);
     if (len < 0 || (size_t)len >= sizeof(dev->text))
         return fail(-EINVAL, err, err_len, "longer than %d characters", IO_DEV_STR_MAX - 1);
-    if (dev->text[len - 1] == ',')
+    if (text[strlen(text) - 1] == ',')
         return fail(-EINVAL, err, err_len, "there is a comma at the end");
     return args_parse(io_devstr_args(dev), dev->drv, err, err_len);
 }

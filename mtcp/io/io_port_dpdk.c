@@ -209,6 +209,8 @@ static int port_choose(struct opening *o)
     struct io_port *p = o->p;
 
     p->n_queues = choose_n_queues(o);
+    if (p->n_queues == 0)
+        return fail(o, -ENODEV, "it has no queue to receive from, or none to send to");
     p->queues = calloc(p->n_queues, sizeof(struct io_queue));
     if (p->queues == NULL)
         return fail(o, -ENOMEM, "no memory for %u queues", p->n_queues);

@@ -130,11 +130,11 @@ void io_wake_open(struct io_port *p, bool interrupts, const struct io_sockets *b
         io_wake_sockets(&own, p->dev.drv->wake_family);
         sockets_new(&own, before);
     }
-    for (uint16_t i = 0; i < p->n_queues; i++) {
+    for (unsigned i = 0; i < p->n_queues; i++) {
         struct io_queue *q = &p->queues[i];
         int fd = -1;
         if (interrupts)
-            fd = rte_eth_dev_rx_intr_ctl_q_get_fd(p->id, i);
+            fd = rte_eth_dev_rx_intr_ctl_q_get_fd(p->id, (uint16_t)i);
         else if (by_socket && own.n == p->n_queues) /* one each, in the order of their making */
             fd = own.fd[i];
         q->intr = interrupts && fd >= 0;

@@ -85,7 +85,8 @@ static void side_close(struct sim *s, unsigned host, struct flow_side *f, bool b
 
 static void side_failed(struct sim *s, unsigned host, struct flow_side *f, int err)
 {
-    if (err != ECONNRESET && err != EPIPE && err != ETIMEDOUT && err != ECONNREFUSED)
+    if (err != ECONNRESET && err != EPIPE && err != ETIMEDOUT && err != ECONNREFUSED &&
+        err != EHOSTUNREACH) /* every ARP request may be lost */
         sim_fail(s, "host %u: unexpected error %d (%s)", host, err, strerror(err));
     f->failed = true;
     f->error = err;

@@ -51,13 +51,29 @@ static void dup_acks(struct segt *t, int n)
 
 /* ---- memory ---- */
 
-static void a_ping_pong_takes_one_small_block(void)
+static void a_ping_pong_needs_no_scoreboard(void)
 {
     struct segt *t = ready("");
     size_t before = mem_in_use(t->mem);
     segt_write(t, 1);
-    EXPECT_EQ(mem_in_use(t->mem) - before, 2048 + 128); /* the buffer, the scoreboard */
+    EXPECT_EQ(mem_in_use(t->mem) - before, 2048); /* the send buffer */
     seg_in(t, "A 1 ack=2");
+    EXPECT_EQ(mem_in_use(t->mem), before);
+    segt_free(t);
+}
+
+static void a_few_segments_take_one_small_block(void)
+{
+    struct segt *t = ready("");
+    t->conn.flags |= TCF_NODELAY;
+    size_t before = mem_in_use(t->mem);
+    segt_write(t, 1);
+    segt_advance(t, 5 * MS);
+    segt_write(t, 1);
+    EXPECT_EQ(mem_in_use(t->mem) - before, 2048 + 128);
+    EXPECT_EQ(t->conn.flight->n, 2); /* the first one's time is still known */
+    EXPECT_EQ(flight_at(t->conn.flight, 1)->at_us - flight_at(t->conn.flight, 0)->at_us, 5 * MS);
+    seg_in(t, "A 1 ack=3");
     EXPECT_EQ(mem_in_use(t->mem), before);
     CU_ASSERT(t->conn.flight == NULL);
     segt_free(t);
@@ -658,7 +674,7 @@ static void a_storm_of_sack_blocks(void)
     t->env.params.sndbuf = 1 << 24;
     stream_set_limit(&t->conn.snd, 1 << 24);
     t->conn.cwnd = 1 << 24;
-    t->conn.snd_at_ms = (uint32_t)(t->env.now_us / 1000);
+    t->conn.snd_at_us = (uint32_t)t->env.now_us;
     t->conn.snd_wnd = 1 << 24;
     for (int i = 0; i < 128; i++) {
         segt_write(t, 60000);
@@ -697,7 +713,8 @@ static void short_of_memory_now_and_then(void)
     }
 }
 
-TEST_SUITE(recovery, TEST_CASE(a_ping_pong_takes_one_small_block),
+TEST_SUITE(recovery, TEST_CASE(a_ping_pong_needs_no_scoreboard),
+           TEST_CASE(a_few_segments_take_one_small_block),
            TEST_CASE(without_memory_for_the_scoreboard_data_still_arrives),
            TEST_CASE(a_segment_sent_once_is_timed), TEST_CASE(a_segment_sent_twice_is_not),
            TEST_CASE(timestamps_tell_which_one_it_was),

@@ -66,7 +66,7 @@ static void info_of_path(const struct mtcp_ctx *ctx, const struct tcp_conn *c, s
     t->tcpi_advmss = c->mss_peer;
     uint64_t idle_ms = (e->now_us - c->last_active_us) / 1000;
     t->tcpi_last_data_recv = t->tcpi_last_ack_recv = (uint32_t)idle_ms;
-    t->tcpi_last_data_sent = c->snd_at_ms ? (uint32_t)(e->now_us / 1000) - c->snd_at_ms : 0;
+    t->tcpi_last_data_sent = ((uint32_t)e->now_us - c->snd_at_us) / 1000;
 }
 
 static void info_of_sending(const struct tcp_conn *c, struct tcp_info *t)

@@ -130,6 +130,7 @@ enum tcp_conn_flag {
     TCF_FIN_OOO     = 1 << 23, /* a FIN beyond next was seen: fin_off */
     TCF_ON_OUT      = 1 << 24, /* on env.out_head */
     TCF_ON_READY    = 1 << 25, /* on env.ready_head */
+    TCF_REXMIT      = 1 << 26, /* something is due to be sent again (recovery.c) */
     TCF_NEEDS_SYN   = 1 << 27, /* SYN or SYN-ACK (re)transmission is due */
     TCF_IRS         = 1 << 28, /* the peer's SYN was seen: irs is valid */
 };
@@ -201,9 +202,9 @@ struct tcp_conn {
             uint32_t acked;
         } newreno;
     } cc;
-    uint32_t snd_at_ms; /* when data was last sent (recovery.c) */
+    uint32_t snd_at_us; /* when new data was last sent, low 32 bits (recovery.c) */
     const struct tcp_cc_ops *cc_ops;
-    struct tcp_flight *flight; /* NULL while nothing is in flight (recovery.c) */
+    struct tcp_flight *flight; /* NULL: nothing is in flight, or one segment, at snd_at_us (recovery.c) */
     /* -- timers: one wheel entry at the earliest deadline (timers.c) -- */
     union {
         uint64_t aux_at; /* FIN_WAIT_2, TIME_WAIT, keepalive, idle; WHEEL_NEVER_US: off */

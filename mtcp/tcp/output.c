@@ -345,20 +345,32 @@ static bool next_ack(const struct tcp_env *e, const struct tcp_conn *c, struct t
     return true;
 }
 
-bool tcp_output_next(const struct tcp_env *e, const struct tcp_conn *c, uint32_t max_len,
-                     struct tcp_tx *tx)
+/* The same questions as below, when more than new data and ACKs may be due. */
+static bool next_rare(const struct tcp_env *e, const struct tcp_conn *c, uint32_t max_len,
+                      struct tcp_tx *tx)
 {
-    if (unlikely(c->flags & (TCF_SEND_RST | TCF_NEEDS_SYN | TCF_DEAD)))
-        return !(c->flags & TCF_DEAD) && next_control(e, c, tx);
-    if (unlikely(c->state < TCPS_SYN_RCVD))
+    if (c->flags & TCF_DEAD)
         return false;
-    if (likely(c->state >= TCPS_ESTABLISHED)) {
+    if (c->flags & (TCF_SEND_RST | TCF_NEEDS_SYN))
+        return next_control(e, c, tx);
+    if (c->state < TCPS_SYN_RCVD)
+        return false;
+    if (c->state > TCPS_SYN_RCVD) {
         if (next_rexmit(e, c, max_len, tx) || next_new(e, c, max_len, tx))
             return true;
-        if (unlikely(c->flags & TCF_PROBE))
+        if (c->flags & TCF_PROBE)
             return next_probe(e, c, tx);
     }
     return (c->flags & TCF_ACK_NOW) && next_ack(e, c, tx);
+}
+
+bool tcp_output_next(const struct tcp_env *e, const struct tcp_conn *c, uint32_t max_len,
+                     struct tcp_tx *tx)
+{
+    const uint32_t rare = TCF_SEND_RST | TCF_NEEDS_SYN | TCF_DEAD | TCF_REXMIT | TCF_PROBE;
+    if (unlikely((c->flags & rare) || c->state < TCPS_ESTABLISHED))
+        return next_rare(e, c, max_len, tx);
+    return next_new(e, c, max_len, tx) || ((c->flags & TCF_ACK_NOW) && next_ack(e, c, tx));
 }
 
 /* ---- commit ---- */

@@ -70,8 +70,7 @@ static inline bool restart_is_due(const struct tcp_env *e, const struct tcp_conn
 {
     if (likely(c->cwnd <= (uint32_t)c->mss * e->params.init_cwnd))
         return false;
-    uint32_t idle_ms = (uint32_t)(e->now_us / 1000) - c->snd_at_ms;
-    return idle_ms > rtt_rto_base(e, c) / 1000;
+    return now32(e) - c->snd_at_us > rtt_rto_base(e, c);
 }
 
 uint32_t recovery_cwnd_room(const struct tcp_env *e, const struct tcp_conn *c)
@@ -91,7 +90,7 @@ static void restart_after_idle(struct tcp_env *e, struct tcp_conn *c)
         return;
     c->ssthresh = max32(c->ssthresh, c->cwnd / 4 * 3); /* what was reached is aimed at again */
     c->cwnd = (uint32_t)c->mss * e->params.init_cwnd;
-    c->cc_ops->idle(c, e->now_us, ((uint32_t)(e->now_us / 1000) - c->snd_at_ms) * 1000);
+    c->cc_ops->idle(c, e->now_us, now32(e) - c->snd_at_us);
 }
 
 /* Was cwnd the limit? In slow start using half of it is enough, since it doubles (RFC 7661). */
@@ -100,6 +99,16 @@ static inline void note_limited(struct tcp_conn *c, uint32_t pipe)
     if (likely(pipe < c->cwnd / 2) || (pipe + c->mss <= c->cwnd && c->cwnd >= c->ssthresh))
         return;
     c->flags |= TCF_CWND_LIMITED;
+}
+
+/* TCF_REXMIT spares output.c the question. */
+static void note_rexmit(struct tcp_conn *c)
+{
+    const struct tcp_flight *f = c->flight;
+    if (f != NULL && (f->lost_bytes > 0 || f->tlp_is_due))
+        c->flags |= TCF_REXMIT;
+    else
+        c->flags &= ~(uint32_t)TCF_REXMIT;
 }
 
 /* ---- timers ---- */
@@ -164,7 +173,9 @@ static void arm_reo(struct tcp_env *e, struct tcp_conn *c, uint32_t after_us)
 
 /* ---- what was sent ---- */
 
-static bool flight_ensure(struct tcp_env *e, struct tcp_conn *c)
+/* The scoreboard; one segment in flight alone has none until something happens. False: no memory,
+ * so that all that is in flight counts as one segment, sent when the last of it was. */
+static bool flight_open(struct tcp_env *e, struct tcp_conn *c)
 {
     if (likely(c->flight != NULL))
         return true;
@@ -174,6 +185,8 @@ static bool flight_ensure(struct tcp_env *e, struct tcp_conn *c)
         return false;
     }
     c->flight->round_end = (uint32_t)c->snd_una;
+    if (c->snd_una < c->snd_max)
+        flight_push(&c->flight, e->mem, (uint32_t)c->snd_una, (uint32_t)c->snd_max, c->snd_at_us);
     return true;
 }
 
@@ -190,25 +203,36 @@ static void recovery_resent(struct tcp_env *e, struct tcp_conn *c, uint32_t from
         flight_mark_resent(f, e->mem, flight_at(f, i), now32(e));
     f->prr_out += to - from;
     f->tlp_is_due = false;
+    note_rexmit(c);
     if (from == (uint32_t)c->snd_una)
         arm_rto(e, c); /* the oldest segment gets a full timeout again */
 }
 
-static void recovery_sent_new(struct tcp_env *e, struct tcp_conn *c, tcp_off_t from, tcp_off_t to)
+static void push_new(struct tcp_env *e, struct tcp_conn *c, uint32_t from, uint32_t to)
 {
-    if (c->snd_una == c->snd_max)
-        restart_after_idle(e, c);
-    c->snd_at_ms = (uint32_t)(e->now_us / 1000);
-    note_limited(c, recovery_flight_bytes(c) + (uint32_t)(to - from));
-    if (unlikely(!flight_ensure(e, c)))
-        return; /* in flight without a record: the next one, or the timeout, covers it */
-    flight_push(&c->flight, e->mem, (uint32_t)c->snd_una, (uint32_t)to, now32(e));
+    if (unlikely(!flight_open(e, c)))
+        return;
+    flight_push(&c->flight, e->mem, from, to, now32(e));
     struct tcp_flight *f = c->flight;
-    f->prr_out += (uint32_t)(to - from);
+    f->prr_out += to - from;
     if (unlikely(f->tlp_is_due)) {
         f->tlp_is_due = false;
-        f->tlp_end = (uint32_t)to;
+        f->tlp_end = to;
+        note_rexmit(c);
     }
+}
+
+static inline void recovery_sent_new(struct tcp_env *e, struct tcp_conn *c, tcp_off_t from,
+                                     tcp_off_t to)
+{
+    uint32_t len = (uint32_t)(to - from);
+    bool is_alone = c->snd_una == c->snd_max;
+    if (is_alone)
+        restart_after_idle(e, c);
+    note_limited(c, recovery_flight_bytes(c) + len);
+    if (!is_alone || c->flight != NULL || len > c->mss)
+        push_new(e, c, (uint32_t)from, (uint32_t)to);
+    c->snd_at_us = now32(e);
 }
 
 void recovery_sent(struct tcp_env *e, struct tcp_conn *c, tcp_off_t from, tcp_off_t to, bool rexmit)
@@ -272,8 +296,7 @@ bool recovery_next(const struct tcp_env *e, const struct tcp_conn *c, tcp_off_t 
                    tcp_off_t *to)
 {
     (void)e;
-    const struct tcp_flight *f = c->flight;
-    if (likely(f == NULL || (f->lost_bytes == 0 && !f->tlp_is_due)))
+    if (likely(!(c->flags & TCF_REXMIT)))
         return false;
     return next_lost(c, from, to) || next_probe(c, from, to);
 }
@@ -333,7 +356,8 @@ static void limited_round_ends(struct tcp_env *e, struct tcp_conn *c)
 {
     static const struct tcp_cc_ack unlimited = {.cwnd_limited = false};
     c->flags &= ~(uint32_t)TCF_CWND_LIMITED;
-    c->flight->round_end = (uint32_t)c->snd_max;
+    if (c->flight != NULL)
+        c->flight->round_end = (uint32_t)c->snd_max;
     note_limited(c, recovery_flight_bytes(c));
     if (!(c->flags & TCF_CWND_LIMITED))
         c->cc_ops->acked(c, &unlimited, e->now_us);
@@ -346,20 +370,31 @@ static void cc_acked(struct tcp_env *e, struct tcp_conn *c, const struct deliver
                            .rtt_us = d->rtt_us,
                            .cwnd_limited = true};
     c->cc_ops->acked(c, &a, e->now_us);
-    if (!off_lt((uint32_t)c->snd_una, c->flight->round_end))
+    if (c->flight == NULL || !off_lt((uint32_t)c->snd_una, c->flight->round_end))
         limited_round_ends(e, c);
 }
 
 /* ---- the usual ACK ---- */
 
-static inline void ack_open(struct tcp_env *e, struct tcp_conn *c, tcp_off_t ack)
+/* Forgets what is acknowledged; the round trip of the first of it, when it was sent once. 0: none.
+ */
+static inline uint32_t trim_open(struct tcp_env *e, struct tcp_conn *c, tcp_off_t ack)
 {
     struct tcp_flight *f = c->flight;
-    struct delivery d = {.delivered = (uint32_t)(ack - c->snd_una), .prior_pipe = outstanding(c)};
+    uint32_t rtt_us = 0;
+    if (f == NULL)
+        return ack == c->snd_max ? max32(now32(e) - c->snd_at_us, 1) : 0;
     const struct rec *first = flight_peek(f, 0);
     if (likely(!off_lt((uint32_t)ack, first->end) && first->flags == 0))
-        d.rtt_us = max32(now32(e) - first->at_us, 1);
+        rtt_us = max32(now32(e) - first->at_us, 1);
     flight_trim(f, (uint32_t)ack);
+    return rtt_us;
+}
+
+static inline void ack_open(struct tcp_env *e, struct tcp_conn *c, tcp_off_t ack)
+{
+    struct delivery d = {.delivered = (uint32_t)(ack - c->snd_una), .prior_pipe = outstanding(c)};
+    d.rtt_us = trim_open(e, c, ack);
     una_advance(e, c, ack);
     if (likely(d.rtt_us != 0))
         rtt_sample(e, c, d.rtt_us);
@@ -795,18 +830,6 @@ static void sample_step(struct tcp_env *e, struct tcp_conn *c, const struct seg 
         rtt_sample(e, c, rtt_us);
 }
 
-/* Sent data has no record (there was no memory for it). */
-static void ack_unrecorded(struct tcp_env *e, struct tcp_conn *c, const struct tcp_ack *a)
-{
-    if (a->ack == c->snd_una)
-        return;
-    una_advance(e, c, a->ack);
-    if (c->snd_una == c->snd_max)
-        timers_clear_rtx(c);
-    else
-        arm(e, c, outstanding(c));
-}
-
 static bool is_dup_ack(const struct tcp_conn *c, const struct tcp_ack *a)
 {
     return a->ack == c->snd_una && !a->has_data && !a->window_changed;
@@ -823,6 +846,11 @@ static void disorder_begin(struct tcp_conn *c)
 
 static void ack_disordered(struct tcp_env *e, struct tcp_conn *c, const struct tcp_ack *a)
 {
+    if (!flight_open(e, c)) {
+        if (a->ack > c->snd_una)
+            ack_open(e, c, a->ack);
+        return;
+    }
     if (c->flight->phase == PHASE_OPEN)
         disorder_begin(c);
     struct delivery d = {.prior_pipe = recovery_flight_bytes(c), .is_dup = is_dup_ack(c, a)};
@@ -847,6 +875,7 @@ static void ack_disordered(struct tcp_env *e, struct tcp_conn *c, const struct t
     phase_step(e, c);
     cwnd_step(e, c, &d, before);
     timer_step(e, c, &d, wait_us);
+    note_rexmit(c);
     conn_mark_output(e, c);
 }
 
@@ -855,6 +884,7 @@ static void ack_late(struct tcp_env *e, struct tcp_conn *c, const struct tcp_ack
 {
     struct delivery d = {.is_dup = is_dup_ack(c, a), .has_dsack = is_dsack(a->seg)};
     tlp_take_ack(e, c, &d);
+    note_rexmit(c);
     conn_mark_output(e, c); /* so that the scoreboard goes back */
 }
 
@@ -878,29 +908,16 @@ void recovery_ack(struct tcp_env *e, struct tcp_conn *c, const struct tcp_ack *a
             ack_late(e, c, a);
         return;
     }
-    if (unlikely(f == NULL || f->n == 0))
-        ack_unrecorded(e, c, a);
-    else if (likely(f->phase == PHASE_OPEN && a->seg->opt.n_sack == 0 && a->ack > c->snd_una))
+    bool is_open = f == NULL || f->phase == PHASE_OPEN;
+    if (likely(is_open && a->seg->opt.n_sack == 0 && a->ack > c->snd_una))
         ack_open(e, c, a->ack);
-    else if (f->phase != PHASE_OPEN || a->seg->opt.n_sack != 0 || is_dup_ack(c, a))
+    else if (!is_open || a->seg->opt.n_sack != 0 || is_dup_ack(c, a))
         ack_disordered(e, c, a);
     if (unlikely((c->flags & TCF_PERSIST) && c->snd_wnd > 0 && c->snd_una < c->snd_max))
         window_reopened(e, c);
 }
 
 /* ---- timeouts ---- */
-
-/* Data in flight without a record gets one now. */
-static bool flight_cover(struct tcp_env *e, struct tcp_conn *c)
-{
-    if (!flight_ensure(e, c))
-        return false;
-    struct tcp_flight *f = c->flight;
-    uint32_t max = (uint32_t)c->snd_max;
-    if (f->n == 0 || off_lt(flight_at(f, f->n - 1)->end, max))
-        flight_push(&c->flight, e->mem, (uint32_t)c->snd_una, max, now32(e));
-    return true;
-}
 
 /* The peer may drop what it has SACKed; it has, when what it waits for is SACKed (RFC 2018 section
  * 8). Otherwise its reports are still good. */
@@ -915,7 +932,7 @@ static void survive_reneging(struct tcp_env *e, struct tcp_conn *c)
 
 void recovery_timeout(struct tcp_env *e, struct tcp_conn *c)
 {
-    if (c->snd_una == c->snd_max || !flight_cover(e, c))
+    if (c->snd_una == c->snd_max || !flight_open(e, c))
         return;
     struct tcp_flight *f = c->flight;
     if (f->phase != PHASE_LOSS || c->backoff == 0)
@@ -930,6 +947,7 @@ void recovery_timeout(struct tcp_env *e, struct tcp_conn *c)
     f->timer = FLIGHT_TIMER_RTO;
     c->cwnd = c->mss;
     c->cc_ops->rto(c, e->now_us);
+    note_rexmit(c);
 }
 
 static void reo_fired(struct tcp_env *e, struct tcp_conn *c)
@@ -968,25 +986,29 @@ bool recovery_timer(struct tcp_env *e, struct tcp_conn *c)
         reo_fired(e, c);
     else
         tlp_fired(e, c);
+    note_rexmit(c);
     conn_mark_output(e, c);
     return true;
 }
 
 void recovery_mtu_lowered(struct tcp_env *e, struct tcp_conn *c)
 {
+    if (c->snd_una == c->snd_max || c->snd_una < 0 || !flight_open(e, c))
+        return;
     struct tcp_flight *f = c->flight;
-    for (uint32_t i = 0; f != NULL && i < f->n; i++) {
+    for (uint32_t i = 0; i < f->n; i++) {
         struct rec *r = flight_at(f, i);
         if (rec_len(r) > c->mss && !(r->flags & (REC_SACKED | REC_LOST)))
             flight_mark_lost(f, r);
     }
-    if (f != NULL && f->lost_bytes > 0 && f->phase < PHASE_RECOVERY) {
+    if (f->lost_bytes > 0 && f->phase < PHASE_RECOVERY) {
         if (f->phase == PHASE_OPEN)
             disorder_begin(c);
         f->phase = PHASE_LOSS; /* resend in order; cwnd stays, and does not grow meanwhile */
         f->recover = (uint32_t)c->snd_max;
         c->ssthresh = min32(c->ssthresh, c->cwnd);
     }
+    note_rexmit(c);
     conn_mark_output(e, c);
 }
 
@@ -1004,4 +1026,5 @@ void recovery_fini(struct tcp_env *e, struct tcp_conn *c)
 {
     flight_free(c->flight, e->mem);
     c->flight = NULL;
+    c->flags &= ~(uint32_t)TCF_REXMIT;
 }

@@ -67,8 +67,7 @@ static void wait_until(void *arg, uint64_t until_us)
         d->now_us = until_us < soon && until_us > d->now_us ? until_us : soon;
 }
 
-/* ---- a link that can be cut -------------------------------------------------------------------
- */
+/* ---- a link that can be cut ------------------------------------------------------------------ */
 
 static unsigned rx(struct mtcp_io *io, struct mtcp_pkt **pkts, unsigned n)
 {
@@ -114,8 +113,7 @@ static void end_open(struct duo *d, unsigned i)
     d->io[i].priv = d;
 }
 
-/* ---- life -------------------------------------------------------------------------------------
- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static mctx_t context_open(struct duo *d, unsigned i, const char *conf)
 {
@@ -172,8 +170,7 @@ void duo_run(struct duo *d, uint64_t us)
     duo_step(d, 0);
 }
 
-/* ---- sockets ----------------------------------------------------------------------------------
- */
+/* ---- sockets --------------------------------------------------------------------------------- */
 
 struct sockaddr_in duo_addr(const char *ip, uint16_t port)
 {

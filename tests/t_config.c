@@ -27,8 +27,7 @@ static bool addr_is(const struct ip_addr *a, const char *text)
     return ip_addr_parse(text, &b) == 0 && ip_addr_eq(a, &b);
 }
 
-/* ---- what is taken ------------------------------------------------------------------------------
- */
+/* ---- what is taken --------------------------------------------------------------------------- */
 
 static void nothing_gives_the_defaults(void)
 {
@@ -180,8 +179,7 @@ static void buffers_bound_memory(void)
     EXPECT_EQ(config_mem_limit(&conf), 0);
 }
 
-/* ---- what is refused ----------------------------------------------------------------------------
- */
+/* ---- what is refused ------------------------------------------------------------------------- */
 
 static const struct {
     const char *text, *says; /* says: what the line begins with; '*' in it: then goes on with */
@@ -325,8 +323,7 @@ static void too_many_sections_are_refused(void)
     CU_ASSERT_STRING_EQUAL(err, "config:18: netdev: at most 16 of these");
 }
 
-/* ---- the file -----------------------------------------------------------------------------------
- */
+/* ---- the file -------------------------------------------------------------------------------- */
 
 static char dir[64];
 
@@ -370,8 +367,7 @@ static void files_are_read(void)
     rmdir(dir);
 }
 
-/* ---- nothing crashes
- * ------------------------------------------------------------------------------ */
+/* ---- nothing crashes ------------------------------------------------------------------------- */
 
 /* A good text with bytes changed, cut off, doubled: taken or refused with one line. */
 static void damaged_texts_are_harmless(void)
@@ -399,8 +395,7 @@ static void damaged_texts_are_harmless(void)
     }
 }
 
-/* ---- the page
- * ------------------------------------------------------------------------------------- */
+/* ---- the page -------------------------------------------------------------------------------- */
 
 static void the_page_names_every_key(void)
 {

@@ -68,8 +68,7 @@ static void open_pair(void)
     CU_ASSERT_FATAL(ep >= 0);
 }
 
-/* ---- readiness ----------------------------------------------------------------------------------
- */
+/* ---- readiness ------------------------------------------------------------------------------- */
 
 static void each_state_has_its_bits(void)
 {
@@ -161,8 +160,7 @@ static void listeners_are_readable(void)
     duo_close(&d);
 }
 
-/* ---- how ----------------------------------------------------------------------------------------
- */
+/* ---- how ------------------------------------------------------------------------------------- */
 
 static void level_reports_again(void)
 {
@@ -249,8 +247,7 @@ static void mod_changes_what_is_asked(void)
     duo_close(&d);
 }
 
-/* ---- membership ---------------------------------------------------------------------------------
- */
+/* ---- membership ------------------------------------------------------------------------------ */
 
 static void del_and_add_begin_anew(void)
 {
@@ -314,8 +311,7 @@ static void events_in_hand_never_name_a_new_socket(void)
     duo_close(&d);
 }
 
-/* ---- waiting ------------------------------------------------------------------------------------
- */
+/* ---- waiting --------------------------------------------------------------------------------- */
 
 static void timeouts_are_kept(void)
 {
@@ -378,8 +374,7 @@ static void small_arrays_take_turns(void)
     duo_close(&d);
 }
 
-/* ---- pipes --------------------------------------------------------------------------------------
- */
+/* ---- pipes ----------------------------------------------------------------------------------- */
 
 static void pipes_wake(void)
 {
@@ -410,8 +405,7 @@ static void pipes_wake(void)
     duo_close(&d);
 }
 
-/* ---- the kernel's descriptors
- * -------------------------------------------------------------------- */
+/* ---- the kernel's descriptors ---------------------------------------------------------------- */
 
 static uint64_t asked_fd(int fd)
 {
@@ -469,8 +463,7 @@ static void sockets_and_descriptors_share(void)
     duo_close(&d);
 }
 
-/* ---- against a model ----------------------------------------------------------------------------
- */
+/* ---- against a model ------------------------------------------------------------------------- */
 
 /* Random traffic and ctl calls; after each turn the level-triggered epoll must report exactly the
  * sockets that are readable, and the edge-triggered one each of those that got bytes since. */

@@ -48,8 +48,7 @@ static void open_pair(const char *conf)
     s = duo_pair(&d, l, &c);
 }
 
-/* ---- the table ----------------------------------------------------------------------------------
- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 #define NONE INT32_MIN
 
@@ -155,8 +154,7 @@ static void what_is_not_there_is_unknown(void)
     duo_close(&d);
 }
 
-/* ---- values that are no int
- * ---------------------------------------------------------------------- */
+/* ---- values that are no int ------------------------------------------------------------------ */
 
 static void linger_is_a_struct(void)
 {
@@ -202,8 +200,7 @@ static void congestion_control_has_a_name(void)
     duo_close(&d);
 }
 
-/* ---- what they do
- * -------------------------------------------------------------------------------- */
+/* ---- what they do ---------------------------------------------------------------------------- */
 
 static void accepted_sockets_inherit(void)
 {
@@ -368,8 +365,7 @@ static void notsent_lowat_holds_writers(void)
     duo_close(&d);
 }
 
-/* ---- TCP_INFO
- * ------------------------------------------------------------------------------------ */
+/* ---- TCP_INFO -------------------------------------------------------------------------------- */
 
 static struct tcp_info info_of(mctx_t m, int sock)
 {

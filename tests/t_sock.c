@@ -67,8 +67,7 @@ static int connect_to(mctx_t m, int s, const char *ip, uint16_t port)
     return mtcp_connect(m, s, (struct sockaddr *)&a, sizeof(a));
 }
 
-/* ---- a connection ------------------------------------------------------------------------------
- */
+/* ---- a connection ---------------------------------------------------------------------------- */
 
 static void bytes_go_both_ways(void)
 {
@@ -172,8 +171,7 @@ static void more_is_held_back(void)
     duo_close(&d);
 }
 
-/* ---- the end of a connection -------------------------------------------------------------------
- */
+/* ---- the end of a connection ----------------------------------------------------------------- */
 
 static void a_fin_ends_the_stream(void)
 {
@@ -341,8 +339,7 @@ static void linger_gives_up(void)
     duo_close(&d);
 }
 
-/* ---- opening -----------------------------------------------------------------------------------
- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static void refusal_is_told_by_connect(void)
 {
@@ -528,8 +525,7 @@ static void the_reset_are_accepted_with_their_error(void)
     duo_close(&d);
 }
 
-/* ---- blocking ----------------------------------------------------------------------------------
- */
+/* ---- blocking -------------------------------------------------------------------------------- */
 
 static int late_sock;
 static uint64_t late_at;
@@ -662,8 +658,7 @@ static void polling_alone_makes_progress(void)
     duo_close(&d);
 }
 
-/* ---- ids ---------------------------------------------------------------------------------------
- */
+/* ---- ids ------------------------------------------------------------------------------------- */
 
 static void ids_are_the_lowest_free(void)
 {
@@ -727,8 +722,7 @@ static void nothing_is_left_behind(void)
     duo_close(&d);
 }
 
-/* ---- pipes -------------------------------------------------------------------------------------
- */
+/* ---- pipes ----------------------------------------------------------------------------------- */
 
 static void pipes_carry_bytes(void)
 {

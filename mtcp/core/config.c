@@ -65,8 +65,7 @@ uint64_t config_mem_limit(const struct config *c)
     return c->mem_limit_bytes && c->mem_limit_bytes < limit ? c->mem_limit_bytes : limit;
 }
 
-/* ---- one value ---------------------------------------------------------------------------------
- */
+/* ---- one value ------------------------------------------------------------------------------- */
 
 struct load {
     struct config *conf;
@@ -182,8 +181,7 @@ static int load_keys(const struct load *l, cfg_t *sec, enum config_sec kind, uns
     return 0;
 }
 
-/* ---- sections ----------------------------------------------------------------------------------
- */
+/* ---- sections -------------------------------------------------------------------------------- */
 
 #define COMPLAIN_SEC(l, kind, i, ...)                                                              \
     config_complain((l)->err, (l)->err_len, (l)->file, config_scan_line((l)->scan, kind, i, NULL), \
@@ -333,8 +331,7 @@ static int check_whole(const struct load *l)
     return 0;
 }
 
-/* ---- libconfuse --------------------------------------------------------------------------------
- */
+/* ---- libconfuse ------------------------------------------------------------------------------ */
 
 /* The checker has said all there is to say. */
 static void say_nothing(cfg_t *cfg, const char *fmt, va_list ap)
@@ -428,8 +425,7 @@ int config_load_text(struct config *c, const char *text, char *err, size_t err_l
     return load_named(c, "config", text ? text : "", err, err_len);
 }
 
-/* ---- the file ----------------------------------------------------------------------------------
- */
+/* ---- the file -------------------------------------------------------------------------------- */
 
 /* Reads an open file to its end; malloc'd, with a terminator. NULL with errno. */
 static char *read_all(int fd, size_t size)

@@ -134,8 +134,7 @@ static int parse_ports(void *field, const char *text)
     return 0;
 }
 
-/* ---- the tables -------------------------------------------------------------------------------
- */
+/* ---- the tables ------------------------------------------------------------------------------ */
 
 #define FIELD(type, member) (uint16_t) offsetof(type, member), (uint16_t)sizeof(((type *)0)->member)
 
@@ -320,8 +319,7 @@ const char *config_replacement(enum config_sec in, const char *name)
     return NULL;
 }
 
-/* ---- misspelt names ----------------------------------------------------------------------------
- */
+/* ---- misspelt names -------------------------------------------------------------------------- */
 
 #define NAME_MAX_LEN 31
 

@@ -33,8 +33,7 @@ int config_complain(char *err, size_t err_len, const char *file, unsigned line, 
 #define COMPLAIN(s, name, ...)                                                                     \
     config_complain((s)->err, (s)->err_len, (s)->file, (s)->line, name, __VA_ARGS__)
 
-/* ---- characters and words ---------------------------------------------------------------------
- */
+/* ---- characters and words -------------------------------------------------------------------- */
 
 static int peek(const struct config_scan *s)
 {
@@ -143,8 +142,7 @@ static int read_word(struct config_scan *s, char word[CONFIG_WORD_MAX])
                     "in double quotes");
 }
 
-/* ---- what was seen -----------------------------------------------------------------------------
- */
+/* ---- what was seen --------------------------------------------------------------------------- */
 
 static int note_place(struct config_scan *s, struct config_place p)
 {
@@ -185,8 +183,7 @@ static int note_section(struct config_scan *s, enum config_sec sec, const char *
     return note_place(s, p);
 }
 
-/* ---- statements --------------------------------------------------------------------------------
- */
+/* ---- statements ------------------------------------------------------------------------------ */
 
 static int complain_unknown(struct config_scan *s, enum config_sec in, const char *name)
 {

@@ -11,8 +11,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-/* ---- log ----------------------------------------------------------------------------------------
- */
+/* ---- log ------------------------------------------------------------------------------------- */
 
 static void log_to_fd(void *arg, enum log_level level, const char *line)
 {
@@ -38,8 +37,7 @@ static int log_open(struct mtcp_ctx *ctx)
     return 0;
 }
 
-/* ---- interfaces
- * ---------------------------------------------------------------------------------- */
+/* ---- interfaces ------------------------------------------------------------------------------ */
 
 /* The netdev section of the i-th device: by name; a device without a name: by its place. */
 static const struct config_netdev *netdev_of(const struct mtcp_ctx *ctx, unsigned i)
@@ -123,8 +121,7 @@ static int add_routes(struct mtcp_ctx *ctx, const struct ctx_create *how)
     return 0;
 }
 
-/* ---- life
- * ---------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static uint64_t seed_of(const struct mtcp_env *world)
 {

@@ -72,7 +72,7 @@ struct mtcp_ctx {
     struct config config;
 };
 
-/* ---- life (ctx.c) ---- */
+/* ---- life (ctx.c) ---------------------------------------------------------------------------- */
 
 /* A context over devices, owned by the calling thread; not yet one with sockets. NULL with *err
  * (positive errno) and one line in `msg`. */
@@ -97,7 +97,7 @@ MUST_CHECK int ctx_load_monitors(struct mtcp_ctx *ctx, char *msg, size_t msg_len
 /* Attaches the monitor, if it is not. 0, -ENOSYS (none is linked in), -ENOMEM, ... (monitor.c) */
 MUST_CHECK int ctx_attach_monitor(struct mtcp_ctx *ctx);
 
-/* ---- handles (ctx_table.c) ---- */
+/* ---- handles (ctx_table.c) ------------------------------------------------------------------- */
 
 /* The live context of a handle if the calling thread owns it: NULL with errno EACCES (NULL, stale
  * or foreign handle; compared, never dereferenced) or EPERM (another thread's). */
@@ -129,7 +129,7 @@ unsigned ctx_table_count(void);
  * handler and by any thread. */
 void ctx_interrupt_all(unsigned why);
 
-/* ---- the loop (loop.c) ---- */
+/* ---- the loop (loop.c) ----------------------------------------------------------------------- */
 
 /* One turn. Packets received; 0 when nothing came and nothing was sent: an idle turn. Not to be
  * called while in_poll or while a monitor's code runs. */
@@ -147,7 +147,7 @@ static inline bool ctx_may_run(const struct mtcp_ctx *ctx)
     return !ctx->in_poll && ctx->net.env.user_depth == 0;
 }
 
-/* ---- descriptors of the loop, opened on first use (loop.c) ---- */
+/* ---- descriptors of the loop, opened on first use (loop.c) ----------------------------------- */
 void ctx_loop_init(struct mtcp_ctx *ctx);
 void ctx_loop_fini(struct mtcp_ctx *ctx);
 void ctx_wake(struct mtcp_ctx *ctx); /* ends a sleep; any thread, signal handlers */

@@ -18,8 +18,7 @@
 #define NAP_US       1000u
 #define SLEEP_MAX_US 3600000000u
 
-/* ---- the clock ---------------------------------------------------------------------------------
- */
+/* ---- the clock ------------------------------------------------------------------------------- */
 
 uint64_t ctx_now_us(const struct mtcp_ctx *ctx)
 {
@@ -30,8 +29,7 @@ uint64_t ctx_now_us(const struct mtcp_ctx *ctx)
     return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
 }
 
-/* ---- one turn ----------------------------------------------------------------------------------
- */
+/* ---- one turn -------------------------------------------------------------------------------- */
 
 static inline void monitor_turn(const struct net *n, enum hook_phase phase)
 {
@@ -61,8 +59,7 @@ unsigned ctx_poll(struct mtcp_ctx *ctx)
     return work;
 }
 
-/* ---- nothing to do ------------------------------------------------------------------------------
- */
+/* ---- nothing to do --------------------------------------------------------------------------- */
 
 void ctx_loop_init(struct mtcp_ctx *ctx)
 {

@@ -32,8 +32,7 @@ void sock_close(struct mtcp_ctx *ctx, struct sock *s)
     sock_free(ctx, s);
 }
 
-/* ---- close
- * ---------------------------------------------------------------------------------------- */
+/* ---- close ----------------------------------------------------------------------------------- */
 
 /* Has the peer everything, our FIN included? Or will it never? */
 static bool is_flushed(const struct sock *s, size_t arg)
@@ -83,8 +82,7 @@ int mtcp_close(mctx_t mctx, int sockid)
     return 0;
 }
 
-/* ---- abort, shutdown
- * ------------------------------------------------------------------------------ */
+/* ---- abort, shutdown ------------------------------------------------------------------------- */
 
 int mtcp_abort(mctx_t mctx, int sockid)
 {

@@ -46,8 +46,7 @@ size_t epoll_item_size(void)
     return sizeof(struct epoll_item);
 }
 
-/* ---- entries
- * -------------------------------------------------------------------------------------- */
+/* ---- entries --------------------------------------------------------------------------------- */
 
 static void item_queue(struct epoll_item *it)
 {
@@ -111,8 +110,7 @@ void epoll_forget(struct mtcp_ctx *ctx, struct sock *s)
         item_remove(ctx, &s->items);
 }
 
-/* ---- epolls
- * --------------------------------------------------------------------------------------- */
+/* ---- epolls ---------------------------------------------------------------------------------- */
 
 static int epoll_new(struct mtcp_ctx *ctx)
 {
@@ -168,8 +166,7 @@ void epoll_close(struct mtcp_ctx *ctx, struct sock *s)
     pool_put(&ctx->socks->epolls, s->epoll);
 }
 
-/* ---- ctl
- * ------------------------------------------------------------------------------------------ */
+/* ---- ctl ------------------------------------------------------------------------------------- */
 
 static int ctl(struct mtcp_ctx *ctx, struct epoll *ep, int op, struct sock *s,
                const struct mtcp_epoll_event *ev)
@@ -208,8 +205,7 @@ int mtcp_epoll_ctl(mctx_t mctx, int epid, int op, int sockid, struct mtcp_epoll_
     return (int)sock_result(ctl(ctx, ep->epoll, op, s, event));
 }
 
-/* ---- wait
- * ----------------------------------------------------------------------------------------- */
+/* ---- wait ------------------------------------------------------------------------------------ */
 
 /* What is handed out. */
 struct harvest {
@@ -348,8 +344,7 @@ int mtcp_epoll_wait(mctx_t mctx, int epid, struct mtcp_epoll_event *events, int 
     return (int)sock_result(n);
 }
 
-/* ---- kernel descriptors
- * ----------------------------------------------------------------------------- */
+/* ---- kernel descriptors ---------------------------------------------------------------------- */
 
 static int kernel_open(struct mtcp_ctx *ctx, struct epoll *ep)
 {

@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* ---- beginning
- * ------------------------------------------------------------------------------------ */
+/* ---- beginning ------------------------------------------------------------------------------- */
 
 /* Sockets and monitors come to a context. 0 or -errno with a line in how->msg. */
 static int context_furnish(struct mtcp_ctx *ctx, const struct ctx_create *how)
@@ -72,8 +71,7 @@ mctx_t mtcp_create_context_io(int cpu, const char *config, struct mtcp_io *const
     return mctx;
 }
 
-/* ---- end
- * ------------------------------------------------------------------------------------------ */
+/* ---- end ------------------------------------------------------------------------------------- */
 
 /* Has a connection something to tell its peer that the peer has not acknowledged? */
 static void count_unfinished(void *arg, struct flow *f)
@@ -146,8 +144,7 @@ int mtcp_destroy_context(mctx_t mctx)
     return 0;
 }
 
-/* ---- counting
- * ------------------------------------------------------------------------------------- */
+/* ---- counting -------------------------------------------------------------------------------- */
 
 uint32_t mtcp_get_connection_cnt(mctx_t mctx)
 {

@@ -14,8 +14,7 @@ static bool is_stream(const struct sock *s)
     return s->type == MOS_SOCK_STREAM || s->type == MOS_SOCK_STREAM_LISTEN;
 }
 
-/* ---- names
- * ---------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 int mtcp_getsockname(mctx_t mctx, int sockid, struct sockaddr *addr, socklen_t *addrlen)
 {
@@ -69,8 +68,7 @@ int mtcp_getpeername(mctx_t mctx, int sockid, struct sockaddr *addr, socklen_t *
     return (int)sock_result(peer_of_stream(s, addr, addrlen));
 }
 
-/* ---- ioctl
- * ---------------------------------------------------------------------------------------- */
+/* ---- ioctl ----------------------------------------------------------------------------------- */
 
 /* Bytes that a read would give. */
 static int64_t n_to_read(const struct sock *s)

@@ -7,8 +7,7 @@
 
 #include <netinet/in.h>
 
-/* ---- socket
- * --------------------------------------------------------------------------------------- */
+/* ---- socket ---------------------------------------------------------------------------------- */
 
 /* A monitor's socket: the monitor module makes it. The id, or -errno. */
 static int socket_monitor(struct mtcp_ctx *ctx, int domain, int type)
@@ -67,8 +66,7 @@ int mtcp_socket(mctx_t mctx, int domain, int type, int protocol)
     return (int)sock_result(err < 0 ? err : socket_stream(ctx, domain, flags));
 }
 
-/* ---- bind
- * ----------------------------------------------------------------------------------------- */
+/* ---- bind ------------------------------------------------------------------------------------ */
 
 static bool is_stream(const struct sock *s)
 {
@@ -95,8 +93,7 @@ int mtcp_bind(mctx_t mctx, int sockid, const struct sockaddr *addr, socklen_t ad
     return (int)sock_result(prep_bind(ctx, s, &ip, port));
 }
 
-/* ---- listen
- * --------------------------------------------------------------------------------------- */
+/* ---- listen ---------------------------------------------------------------------------------- */
 
 static int listen_begin(struct mtcp_ctx *ctx, struct sock *s, uint32_t backlog)
 {
@@ -134,8 +131,7 @@ int mtcp_listen(mctx_t mctx, int sockid, int backlog)
     return 0;
 }
 
-/* ---- connect
- * -------------------------------------------------------------------------------------- */
+/* ---- connect --------------------------------------------------------------------------------- */
 
 static bool is_decided(const struct sock *s, size_t arg)
 {

@@ -42,8 +42,7 @@ static struct ref ref_of(struct mtcp_ctx *ctx, struct sock *s)
     return (struct ref){ctx, s, has_conn ? s->conn : NULL, has_conn ? NULL : s->prep};
 }
 
-/* ---- flags
- * ---------------------------------------------------------------------------------------- */
+/* ---- flags ----------------------------------------------------------------------------------- */
 
 static int get_conn_flag(const struct ref *r, uint32_t flag, int *v)
 {
@@ -83,8 +82,7 @@ static int set_sock_flag(const struct ref *r, uint32_t flag, int v)
     return 0;
 }
 
-/* ---- SOL_SOCKET
- * ----------------------------------------------------------------------------------- */
+/* ---- SOL_SOCKET ------------------------------------------------------------------------------ */
 
 static int get_error(const struct ref *r, uint32_t arg, int *v)
 {
@@ -143,8 +141,7 @@ static int set_buf(const struct ref *r, uint32_t is_rcv, int v)
     return 0;
 }
 
-/* ---- options that few change
- * ---------------------------------------------------------------------- */
+/* ---- options that few change ----------------------------------------------------------------- */
 
 static struct tcp_opt_ext ext_of(const struct ref *r)
 {
@@ -232,8 +229,7 @@ static int set_linger(const struct ref *r, const void *val, socklen_t len)
     return 0;
 }
 
-/* ---- TCP
- * ------------------------------------------------------------------------------------------ */
+/* ---- TCP ------------------------------------------------------------------------------------- */
 
 static int get_maxseg(const struct ref *r, uint32_t arg, int *v)
 {
@@ -290,8 +286,7 @@ static int get_info(const struct ref *r, void *val, socklen_t *len)
     return tcp_info_get(r->ctx, r->s, val, len);
 }
 
-/* ---- IP
- * ------------------------------------------------------------------------------------------- */
+/* ---- IP -------------------------------------------------------------------------------------- */
 
 static int get_tos(const struct ref *r, uint32_t arg, int *v)
 {
@@ -341,8 +336,7 @@ static int set_v6only(const struct ref *r, uint32_t arg, int v)
     return set_sock_flag(r, arg, v);
 }
 
-/* ---- the table
- * ------------------------------------------------------------------------------------ */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 #define EXT(member) (uint32_t) offsetof(struct tcp_opt_ext, member)
 #define FLAG(lv, nm, flag)                                                                         \
@@ -403,8 +397,7 @@ static const struct opt *opt_find(int level, int name)
     return NULL;
 }
 
-/* ---- the calls
- * ------------------------------------------------------------------------------------ */
+/* ---- the calls ------------------------------------------------------------------------------- */
 
 static bool is_our_level(int level)
 {

@@ -43,8 +43,7 @@ void prep_free(struct mtcp_ctx *ctx, struct prep *p)
     pool_put(&ctx->socks->preps, p);
 }
 
-/* ---- binding ------------------------------------------------------------------------------------
- */
+/* ---- binding --------------------------------------------------------------------------------- */
 
 static bool addrs_meet(const struct ip_addr *a, const struct ip_addr *b)
 {
@@ -105,8 +104,7 @@ int prep_bind(struct mtcp_ctx *ctx, struct sock *s, const struct ip_addr *addr, 
     return 0;
 }
 
-/* ---- to a connection and back
- * --------------------------------------------------------------------- */
+/* ---- to a connection and back ---------------------------------------------------------------- */
 
 int prep_to_conn(struct mtcp_ctx *ctx, const struct prep *p, struct tcp_conn *c)
 {

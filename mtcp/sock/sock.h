@@ -7,6 +7,7 @@
  *   epoll.c       waiting for many                  pipe.c       pipes
  *   life.c join.c contexts                          devices.c    mtcp_init: the one file that needs
  *   signals.c     signals, affinity                              DPDK at link time
+ *   rss.c         source addresses                  process.c    the configuration in force
  *
  * Inside, functions return 0 (or a count) or -errno; sock_result() makes the public form of it.
  */
@@ -83,7 +84,7 @@ struct sock_table {
     unsigned n_again;                          /* calls that found nothing since the last turn */
 };
 
-/* ---- the table (sock_table.c) ---- */
+/* ---- the table (sock_table.c) ---------------------------------------------------------------- */
 
 /* Makes ctx->socks and registers with the context, which ends it. 0 or -ENOMEM. */
 MUST_CHECK int sock_table_create(struct mtcp_ctx *ctx);
@@ -115,7 +116,7 @@ static inline bool sock_has_conn(const struct sock *s)
     return s->type == MOS_SOCK_STREAM && (s->flags & SOCKF_CONN);
 }
 
-/* ---- the public calls' beginning and end ---- */
+/* ---- the public calls' beginning and end ----------------------------------------------------- */
 
 static inline int64_t sock_result(int64_t r)
 {
@@ -137,7 +138,7 @@ static inline struct sock *sock_of_call(struct mtcp_context *mctx, int id, struc
     return s;
 }
 
-/* ---- readiness (sock_poll.c) ---- */
+/* ---- readiness (sock_poll.c) ----------------------------------------------------------------- */
 
 /* What the socket is ready for now: MOS_EPOLLIN, OUT, ERR, HUP, RDHUP. */
 uint32_t sock_poll(const struct sock *s);
@@ -154,7 +155,7 @@ static inline bool conn_is_over(const struct tcp_conn *c)
 /* The one pending error, cleared: 0 or a positive errno. */
 int conn_take_error(struct tcp_conn *c);
 
-/* ---- blocking (sock_wait.c) ---- */
+/* ---- blocking (sock_wait.c) ------------------------------------------------------------------ */
 
 /* What a blocking call waits for. */
 struct sock_wait {
@@ -175,7 +176,7 @@ int sock_would_block(struct mtcp_ctx *ctx);
 /* Was the loop interrupted? Takes a signal's mark with it. */
 bool sock_interrupted(struct mtcp_ctx *ctx);
 
-/* ---- waking (epoll.c) ---- */
+/* ---- waking (epoll.c) ------------------------------------------------------------------------ */
 
 /* Something may have become true: queues the socket's entries that wait for one of `events`. */
 void sock_wake(struct sock *s, uint32_t events);
@@ -186,7 +187,7 @@ void epoll_close(struct mtcp_ctx *ctx, struct sock *s);
 size_t epoll_size(void);
 size_t epoll_item_size(void);
 
-/* ---- pipes (pipe.c) ---- */
+/* ---- pipes (pipe.c) -------------------------------------------------------------------------- */
 uint32_t pipe_poll(const struct sock *s);
 int64_t pipe_read(struct mtcp_ctx *ctx, struct sock *s, void *buf, size_t len);
 int64_t pipe_write(struct mtcp_ctx *ctx, struct sock *s, const void *buf, size_t len);
@@ -194,7 +195,7 @@ uint32_t pipe_readable(const struct sock *s);
 void pipe_close(struct mtcp_ctx *ctx, struct sock *s);
 size_t pipe_size(void);
 
-/* ---- closing (close.c) ---- */
+/* ---- closing (close.c) ----------------------------------------------------------------------- */
 
 /* Ends an endpoint's socket without waiting and frees its id. */
 void sock_close(struct mtcp_ctx *ctx, struct sock *s);

@@ -14,8 +14,7 @@
 #define CHUNK       64u
 #define CHUNK_BYTES (CHUNK * sizeof(struct sock))
 
-/* ---- slots --------------------------------------------------------------------------------------
- */
+/* ---- slots ----------------------------------------------------------------------------------- */
 
 static int slots_init(struct sock_slots *t, struct mem *mem, uint32_t n)
 {
@@ -90,8 +89,7 @@ static inline struct sock *slots_at(const struct sock_slots *t, uint32_t slot)
     return chunk ? &chunk[slot % CHUNK] : NULL;
 }
 
-/* ---- the endpoint's ids -------------------------------------------------------------------------
- */
+/* ---- the endpoint's ids ---------------------------------------------------------------------- */
 
 struct sock *sock_new(struct mtcp_ctx *ctx, enum socket_type type, int *err)
 {
@@ -159,8 +157,7 @@ struct sock *sock_next(const struct mtcp_ctx *ctx, int *id)
     return NULL;
 }
 
-/* ---- monitors' ids ------------------------------------------------------------------------------
- */
+/* ---- monitors' ids --------------------------------------------------------------------------- */
 
 static int mon_alloc(struct mtcp_ctx *ctx, int type, const struct hook_sock_ops *ops, void *arg)
 {
@@ -195,8 +192,7 @@ static void *mon_arg(struct mtcp_ctx *ctx, int id, int *type)
     return s && sock_is_monitor(s) ? s->mon_arg : NULL;
 }
 
-/* ---- news from below ----------------------------------------------------------------------------
- */
+/* ---- news from below ------------------------------------------------------------------------- */
 
 static uint32_t events_of_ready(uint32_t ready)
 {
@@ -245,8 +241,7 @@ static void harvest(struct mtcp_ctx *ctx)
     }
 }
 
-/* ---- life ---------------------------------------------------------------------------------------
- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static void sock_table_destroy(struct mtcp_ctx *ctx)
 {

@@ -81,7 +81,8 @@ outside() {
         rc=$?
         kill -0 $! 2>/dev/null || break # else a trap has interrupted it
     done
-    [ -e "$tmp/serving" ] && [ -n "$stopped" ] && rc=0 # Ctrl-C is how it ends
+    [ -z "$stopped" ] || rc=$stopped
+    [ -z "$stopped" ] || [ ! -e "$tmp/serving" ] || rc=0 # Ctrl-C is how it ends
     exit "${rc:-1}"
 }
 
@@ -190,6 +191,7 @@ inside() {
     read -r pid _ </proc/self/stat # as the processes outside see it
     echo "$pid" >"$tmp/pid"
     exec 9<"$tmp/alive"
+    mount -t tmpfs tmpfs /run || die "no tmpfs can be mounted" # for DPDK's runtime files
     iface=$(free_iface)
     net=$(free_net) || exit 1
     conf_write

@@ -1,9 +1,9 @@
 /*
  * Example: which parts of a stream are there, while segments arrive out of order.
  *
- * After each packet, the buffer of the side that received it is asked for its runs of bytes
- * (MOS_FRAGINFO_*BUF); while there is a hole, they are printed, and the last byte of each run is
- * read with mtcp_ppeek, to show that a run can be read as it is listed.
+ * After each packet: while the buffer of the side that received it has a hole (MOS_INFO_*BUF), its
+ * runs of bytes (MOS_FRAGINFO_*BUF) are printed, and the last byte of each run is read with
+ * mtcp_ppeek, to show that a run can be read as it is listed.
  *
  *     monitor "fragments" { plugin = "fragments.so" }        in mos.conf
  *
@@ -25,6 +25,17 @@ static void run_print(mctx_t mctx, int sock, int side, const struct tcp_ring_fra
         printf("(unreadable)");
 }
 
+/* Has something arrived beyond a byte that has not? */
+static bool has_hole(mctx_t mctx, int sock, int side)
+{
+    int option = side == MOS_SIDE_CLI ? MOS_INFO_CLIBUF : MOS_INFO_SVRBUF;
+    struct tcp_buf_info b;
+    socklen_t len = sizeof(b);
+
+    return mtcp_getsockopt(mctx, sock, SOL_MONSOCKET, option, &b, &len) == 0 &&
+           b.tcpbi_last_byte_received != b.tcpbi_next_byte_expected;
+}
+
 static void on_packet(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
 {
     int option = side == MOS_SIDE_CLI ? MOS_FRAGINFO_CLIBUF : MOS_FRAGINFO_SVRBUF;
@@ -32,10 +43,9 @@ static void on_packet(mctx_t mctx, int sock, int side, event_t event, filter_arg
     socklen_t n = RUNS_MAX; /* elements, not bytes */
 
     (void)event, (void)arg;
-    if (mtcp_getsockopt(mctx, sock, SOL_MONSOCKET, option, runs, &n) < 0 || n == 0)
+    if (!has_hole(mctx, sock, side) ||
+        mtcp_getsockopt(mctx, sock, SOL_MONSOCKET, option, runs, &n) < 0)
         return;
-    if (n == 1 && runs[0].offset == 0)
-        return; /* all that has come is in order */
     printf("#%d %s: %u run%s:", sock, side == MOS_SIDE_CLI ? "cli" : "svr", (unsigned)n,
            n == 1 ? "" : "s");
     for (socklen_t i = 0; i < n; i++)

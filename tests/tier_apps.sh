@@ -1,0 +1,634 @@
+#!/usr/bin/env bash
+# The applications end to end: epserver, epclient, flowlog and the examples on net_tap devices, the
+# kernel's tools as their peers. In network and process namespaces of its own, as root or as a user
+# who may make user namespaces; else all of it is skipped, and says so.
+#
+#   tests/tier_apps.sh [GROUP...]     the groups are the functions test_* below
+#   VARIANT=debug tests/tier_apps.sh  another build than release
+#   B=dir tests/tier_apps.sh          what is built there, as it is
+#   MTCP_TEST_LONG=1                  10,000 connections at once, longer loads
+set -u
+cd "$(dirname "$0")/.."
+export VARIANT=${VARIANT:-release}
+is_built=${B:+1}
+export B=${B:-$PWD/build/$VARIANT}
+long=${MTCP_TEST_LONG:-0}
+
+# ---- outside: namespaces and a directory, and the end of both -------------------------------------
+
+skip_all() {
+    echo "SKIP apps: $*"
+    echo "apps: 0 passed, 0 failed, 1 skipped"
+    exit 0
+}
+
+outside() {
+    local ns rc tmp
+    [ -c /dev/net/tun ] && (exec 9<>/dev/net/tun) 2>/dev/null || skip_all "/dev/net/tun can't be used"
+    if [ "$(id -u)" = 0 ] && unshare --net --mount --pid --fork true 2>/dev/null; then
+        ns="--net --mount --pid"
+    elif unshare --user --map-root-user --net --mount --pid --fork true 2>/dev/null; then
+        ns="--user --map-root-user --net --mount --pid"
+    else
+        skip_all "no network namespace can be made: neither as root nor in a user namespace"
+    fi
+    [ -n "$is_built" ] ||
+        make --no-print-directory -s -j"$(nproc)" apps "build/$VARIANT/many" \
+            "build/$VARIANT/net_tool" || exit 1
+    tmp=$(mktemp -d "${TMPDIR:-/tmp}/mtcp-apps.XXXXXX") || exit 1
+    trap 'rm -rf "$tmp"' EXIT
+    # The end of this script, whatever ends it, closes the pipe: the inside ends itself.
+    mkfifo "$tmp/alive"
+    exec 8<>"$tmp/alive"
+    APPS_TMP=$tmp unshare $ns --mount-proc --fork --kill-child "$0" "$@" 8>&- &
+    inner=$!
+    trap 'kill -KILL $inner 2>/dev/null; exit 143' TERM INT HUP
+    wait $inner
+    rc=$?
+    exit $rc
+}
+[ -n "${APPS_TMP:-}" ] || outside "$@"
+
+# ---- inside: what the tests are written in --------------------------------------------------------
+
+tmp=$APPS_TMP
+passed=0 failed=0 skipped=0
+server= keeper=
+export no_proxy='*'
+
+trap 'exit 143' TERM
+(cat "$tmp/alive" >/dev/null; kill -TERM 1) 2>/dev/null & # the outside is gone
+
+ok() { passed=$((passed + 1)); }
+fail() {
+    failed=$((failed + 1))
+    echo "FAIL $group: $*"
+}
+skip() {
+    skipped=$((skipped + 1))
+    echo "SKIP apps/$group: $*"
+}
+check() { # what, command
+    local what=$1
+    shift
+    if "$@" >"$tmp/out" 2>&1; then ok; else
+        fail "$what: $*"
+        tail -n 15 "$tmp/out" | sed 's/^/    /'
+    fi
+}
+expect() { # what, got, wanted
+    if [ "$2" = "$3" ]; then ok; else fail "$1: '$2', expected '$3'"; fi
+}
+contains() { # what, file, pattern
+    if grep -Eq -- "$3" "$2"; then ok; else
+        fail "$1: no /$3/ in"
+        tail -n 30 "$2" | sed 's/^/    /'
+    fi
+}
+lacks() { # what, file, pattern
+    if grep -Eq -- "$3" "$2"; then fail "$1: $(grep -E -m1 -- "$3" "$2")"; else ok; fi
+}
+lines() { # what, file, how many
+    local n
+    n=$(wc -l <"$2")
+    if [ "$n" = "$3" ]; then ok; else
+        fail "$1: $n lines, expected $3"
+        head -n 5 "$2" | sed 's/^/    /'
+    fi
+}
+wait_for() { # a command that becomes true within 5 seconds
+    local i
+    for i in $(seq 100); do
+        "$@" >/dev/null 2>&1 && return 0
+        sleep 0.05
+    done
+    return 1
+}
+
+# ---- devices: t0 is the server's, t1 the client's; the kernel routes between them -----------------
+
+svr=10.77.0.2 cli=10.77.1.2
+
+conf() { # file, number of the device, further lines
+    cat >"$1" <<END
+mos {
+    netdev "t$2" { device = "net_tap$2,iface=t$2" address = "10.77.$2.2/24" }
+    route "0.0.0.0/0" { netdev = "t$2" gateway = "10.77.$2.1" }
+    ${3:-}
+}
+END
+}
+monitor() { # plugin, args
+    echo "monitor \"$1\" { plugin = \"$B/$1.so\" args = \"${2:-}\" }"
+}
+
+link_up() {
+    ip addr replace "10.77.$1.1/24" dev "t$1" 2>/dev/null && ip link set "t$1" up 2>/dev/null
+}
+# The device of a program that does not say when it has it; it is there for a moment before, too,
+# when the program tries whether it may make it.
+link_keep() {
+    while :; do
+        link_up "$1"
+        sleep 0.05
+    done
+}
+
+# Starts epserver on t0: serve [options]. With $mos further lines of configuration.
+serve() {
+    conf "$tmp/svr.conf" 0 "${mos:-}"
+    "$B/epserver" -f "$tmp/svr.conf" "$@" >"$tmp/svr.out" 2>"$tmp/svr.err" &
+    server=$!
+    if wait_for grep -q '^epserver: ' "$tmp/svr.out" && link_up 0; then
+        ok
+        return 0
+    fi
+    fail "epserver $* does not start"
+    cat "$tmp/svr.err"
+    kill -KILL $server 2>/dev/null
+    wait $server 2>/dev/null
+    return 1
+}
+
+# Ends it by a signal; it must end in time, with status 0, quietly, and take its device with it.
+serve_end() { # signal
+    local start
+    start=$(date +%s%N)
+    kill "-${1:-INT}" $server
+    wait $server
+    expect "exit status of epserver" $? 0
+    if [ $((($(date +%s%N) - start) / 1000000)) -lt 8000 ]; then ok; else fail "epserver took long to end"; fi
+    lines "epserver's stderr" "$tmp/svr.err" 0
+    if ip link show t0 >/dev/null 2>&1; then fail "t0 is still there"; else ok; fi
+}
+
+http() { # path, further arguments of curl: status and type
+    curl --silent --output "$tmp/body" --max-time 20 --path-as-is \
+        --write-out '%{http_code} %{content_type}' "http://$svr$1" "${@:2}"
+}
+status() { http "$@" | cut -d' ' -f1; }
+
+www_make() {
+    mkdir -p "$tmp/www/sub" "$tmp/www/none" "$tmp/www/a b"
+    printf '<p>root' >"$tmp/www/index.html"
+    printf '<p>sub' >"$tmp/www/sub/index.html"
+    printf 'body {}' >"$tmp/www/style.css"
+    printf 'space' >"$tmp/www/a b/c d.txt"
+    printf 'bin' >"$tmp/www/noext"
+    : >"$tmp/www/empty.txt"
+    head -c 64 /dev/zero >"$tmp/www/64"
+    head -c 1M /dev/urandom >"$tmp/www/1m"
+    head -c 40M /dev/urandom >"$tmp/www/40m"
+    echo secret >"$tmp/secret"
+    ln -s "$tmp/secret" "$tmp/www/out"
+    ln -s ../secret "$tmp/www/out2"
+    ln -s sub/index.html "$tmp/www/in.html"
+    ln -s .. "$tmp/www/up"
+    mkfifo "$tmp/www/fifo"
+}
+
+# ---- the tests -------------------------------------------------------------------------------------
+
+test_status() {
+    serve -p "$tmp/www" || return
+    expect / "$(http /)" "200 text/html; charset=utf-8"
+    expect "/ is index.html" "$(cat "$tmp/body")" '<p>root'
+    expect /style.css "$(http /style.css)" "200 text/css; charset=utf-8"
+    expect /noext "$(http /noext)" "200 application/octet-stream"
+    expect /sub/ "$(http /sub/)" "200 text/html; charset=utf-8"
+    expect "/sub/ is its index.html" "$(cat "$tmp/body")" '<p>sub'
+    expect /sub "$(status /sub)" 301
+    expect "/sub, followed" "$(status /sub --location)" 200
+    expect "/a%20b/c%20d.txt" "$(http /a%20b/c%20d.txt)" "200 text/plain; charset=utf-8"
+    expect "a name with spaces" "$(cat "$tmp/body")" space
+    expect "an empty file" "$(status /empty.txt)" 200
+    expect "a query" "$(status '/style.css?v=1')" 200
+    expect "a symbolic link inside" "$(status /in.html)" 200
+    expect "a directory without index.html" "$(status /none/)" 404
+    expect "no such file" "$(status /nope)" 404
+    expect "a file as a directory" "$(status /style.css/x)" 404
+    expect "a fifo" "$(status /fifo)" 403
+    expect "POST" "$(status / --data x)" 405
+    expect "an unknown method" "$(status / --request BREW)" 501
+    expect "HTTP/1.0" "$(status / --http1.0)" 200
+    expect "no Host" "$(status / --header Host:)" 400
+    expect "a bad escape" "$(status /%zz)" 400
+    expect "a NUL" "$(status /%00)" 400
+    expect "a long target" "$(status "/$(printf 'a%.0s' $(seq 9000))")" 414
+    expect "a long header" "$(status / --header "X: $(printf 'a%.0s' $(seq 20000))")" 431
+    expect "a large body" "$(status / --request GET --header 'Content-Length: 99999999' --data x)" 413
+    expect "HTTP/2" "$(printf 'GET / HTTP/2.0\r\n\r\n' | nc -N -w5 $svr 80 | head -c 12)" "HTTP/1.1 505"
+    expect "no HTTP" "$(printf '\026\003\001' | nc -N -w5 $svr 80 | head -c 12)" "HTTP/1.1 400"
+    serve_end
+}
+
+test_head_and_dates() {
+    local date
+    serve -p "$tmp/www" || return
+    curl --silent --head --max-time 10 "http://$svr/style.css" | tr -d '\r' >"$tmp/headers"
+    contains "HEAD" "$tmp/headers" '^HTTP/1.1 200 OK$'
+    contains "HEAD" "$tmp/headers" '^Content-Length: 7$'
+    contains "HEAD" "$tmp/headers" '^Date: [A-Z][a-z][a-z], [0-9]{2} [A-Z][a-z][a-z] [0-9]{4} [0-9:]{8} GMT$'
+    date=$(sed -n 's/^Last-Modified: //p' "$tmp/headers")
+    expect "Last-Modified" "$(date -d "$date" +%s)" "$(stat -c %Y "$tmp/www/style.css")"
+    expect "not modified" "$(status /style.css --header "If-Modified-Since: $date")" 304
+    expect "modified since" \
+        "$(status /style.css --header 'If-Modified-Since: Thu, 01 Jan 1970 00:00:01 GMT')" 200
+    expect "a date that is none" "$(status /style.css --header 'If-Modified-Since: x')" 200
+    expect "HEAD of nothing" "$(status /nope --head)" 404
+    # A response to HEAD has no body: the next one follows at once.
+    printf 'HEAD /style.css HTTP/1.1\r\nHost: x\r\n\r\nGET /64 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' |
+        nc -N -w5 $svr 80 | tr -d '\0' | tr '\r' '\n' >"$tmp/out2"
+    lacks "HEAD" "$tmp/out2" 'body \{\}'
+    expect "two responses" "$(grep -c '^HTTP/1.1 200' "$tmp/out2")" 2
+    serve_end
+}
+
+test_traversal() {
+    serve -p "$tmp/www" || return
+    local path
+    for path in /../secret /%2e%2e/secret /sub/../../secret /..%2fsecret /out /out2 /up/secret \
+        //../secret /sub/%2e%2e/%2e%2e/secret /./../secret; do
+        expect "$path" "$(status $path)" 403
+        if grep -q secret "$tmp/body"; then fail "$path gives the secret"; else ok; fi
+    done
+    expect "dots inside" "$(status /sub/../style.css)" 200
+    serve_end
+}
+
+test_keep_alive() {
+    serve -p "$tmp/www" || return
+    expect "one connection for three files" "$(curl --silent --max-time 10 --output /dev/null \
+        --write-out '%{num_connects} ' "http://$svr/" --output /dev/null "http://$svr/64" \
+        --output /dev/null "http://$svr/nope")" "1 0 0 "
+    expect "Connection: close" "$(curl --silent --max-time 10 --header 'Connection: close' \
+        --output /dev/null --write-out '%{num_connects} ' "http://$svr/" --output /dev/null \
+        "http://$svr/64")" "1 1 "
+    # 200 requests in one go, the last one large: all answers, in order.
+    {
+        for _ in $(seq 199); do printf 'GET /style.css HTTP/1.1\r\nHost: x\r\n\r\n'; done
+        printf 'GET /1m HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'
+    } | nc -N -w10 $svr 80 >"$tmp/pipelined"
+    expect "pipelined responses" "$(grep -ao 'HTTP/1.1 200 OK' "$tmp/pipelined" | wc -l)" 200
+    expect "the last pipelined body" "$(tail -c 1M "$tmp/pipelined" | sha256sum)" \
+        "$(sha256sum <"$tmp/www/1m")"
+    # Large responses first: requests wait behind them.
+    {
+        for _ in $(seq 8); do printf 'GET /1m HTTP/1.1\r\nHost: x\r\n\r\n'; done
+        printf 'GET /64 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'
+    } | nc -N -w10 $svr 80 >"$tmp/pipelined"
+    expect "pipelined behind large ones" "$(grep -ao 'HTTP/1.1 200 OK' "$tmp/pipelined" | wc -l)" 9
+    serve_end
+}
+
+test_files() {
+    local i pids=
+    serve -p "$tmp/www" || return
+    for i in 1 2 3; do
+        curl --silent --max-time 60 "http://$svr/40m" | sha256sum >"$tmp/sum$i" &
+        pids="$pids $!"
+    done
+    wait $pids
+    for i in 1 2 3; do
+        expect "40 MB, $i of 3 at once" "$(cat "$tmp/sum$i")" "$(sha256sum <"$tmp/www/40m")"
+    done
+    for i in $(seq 20); do # same length each time
+        printf 'version %03d' "$i" >"$tmp/www/changes"
+        expect "a file that changed" "$(http /changes >/dev/null; cat "$tmp/body")" \
+            "version $(printf %03d "$i")"
+    done
+    printf 'longer than before' >"$tmp/www/changes.new"
+    mv "$tmp/www/changes.new" "$tmp/www/changes"
+    expect "a file that was replaced" "$(http /changes >/dev/null; cat "$tmp/body")" \
+        "longer than before"
+    rm "$tmp/www/changes"
+    expect "a file that is gone" "$(status /changes)" 404
+    # Cut off while it is sent: the client must notice, the server must live.
+    cp "$tmp/www/40m" "$tmp/www/cut"
+    curl --silent --max-time 20 --limit-rate 4M --output /dev/null "http://$svr/cut" &
+    sleep 0.5
+    : >"$tmp/www/cut"
+    if wait $!; then fail "a truncated file came whole"; else ok; fi
+    expect "after the truncation" "$(status /)" 200
+    serve_end
+}
+
+test_timeouts() {
+    serve -p "$tmp/www" -t 1 || return
+    expect "half a request" "$({ printf 'GET / HT'; sleep 4; } | nc -w5 $svr 80 | head -c 12)" \
+        "HTTP/1.1 408"
+    local start
+    start=$(date +%s)
+    sleep 10 | nc -w20 $svr 80 >/dev/null &
+    local nc=$!
+    sleep 3
+    if ss -Htn state established "dst $svr" 2>/dev/null | grep -q .; then
+        fail "an idle connection is still open"
+    else ok; fi
+    kill $nc 2>/dev/null
+    wait $nc 2>/dev/null
+    serve_end
+}
+
+wrk_run() { # what, arguments: no error of any kind
+    local what=$1 seconds=5
+    shift
+    [ "$long" = 1 ] && seconds=10
+    wrk -t1 -c64 -d${seconds}s --timeout 8 "$@" >"$tmp/wrk" 2>&1
+    contains "$what" "$tmp/wrk" '^Requests/sec: +[1-9]'
+    lacks "$what" "$tmp/wrk" 'Socket errors|Non-2xx'
+}
+
+test_load() {
+    serve -p "$tmp/www" || return
+    wrk_run "wrk, keep-alive" "http://$svr/64"
+    wrk_run "wrk, close" -H 'Connection: close' "http://$svr/64"
+    wrk_run "wrk, 1 MB" "http://$svr/1m"
+    local keep
+    for keep in '' -k; do
+        ab -q $keep -n 5000 -c 50 "http://$svr/64" >"$tmp/ab" 2>&1
+        contains "ab $keep" "$tmp/ab" '^Complete requests: +5000$'
+        contains "ab $keep" "$tmp/ab" '^Failed requests: +0$'
+        lacks "ab $keep" "$tmp/ab" '^Non-2xx'
+    done
+    serve_end
+}
+
+test_many() {
+    local n=1000
+    [ "$long" = 1 ] && n=10000
+    mos="max_concurrency = 12000" serve -p "$tmp/www" || return
+    if [ "$(ulimit -Hn)" != unlimited ] && [ "$(ulimit -Hn)" -lt $((n + 100)) ]; then
+        skip "only $(ulimit -Hn) descriptors are allowed: $n connections can't be opened"
+        n=$(($(ulimit -Hn) - 100))
+    fi
+    check "$n connections at once" "$B/many" $svr 80 /64 $n 3
+    check "and again" "$B/many" $svr 80 /1m 50 2
+    serve_end
+}
+
+test_echo() {
+    serve --echo -P 7 || return
+    nc -N -w20 $svr 7 <"$tmp/www/1m" | sha256sum >"$tmp/sum"
+    expect "echo of 1 MB" "$(cat "$tmp/sum")" "$(sha256sum <"$tmp/www/1m")"
+    expect "echo of a line" "$(echo hello | nc -N -w5 $svr 7)" hello
+    serve_end
+}
+
+client() { # arguments: epclient on t1
+    "$B/epclient" -f "$tmp/cli.conf" "$@" >"$tmp/cli.out" 2>"$tmp/cli.err" &
+    local pid=$! rc
+    link_keep 1 &
+    keeper=$!
+    wait $pid
+    rc=$?
+    kill $keeper
+    wait $keeper 2>/dev/null
+    return $rc
+}
+
+test_epclient() {
+    conf "$tmp/cli.conf" 1
+    echo 1 >/proc/sys/net/ipv4/ip_forward || {
+        skip "ip_forward can't be set here"
+        return
+    }
+    serve -p "$tmp/www" || return
+    client "http://$svr/64" 2000 -c 32 -k
+    expect "epclient -k" $? 0
+    contains "epclient -k" "$tmp/cli.out" '^requests 2000 of 2000 '
+    contains "epclient -k" "$tmp/cli.out" '^errors +0$'
+    contains "epclient -k" "$tmp/cli.out" '^latency +min [0-9]+ .*p99\.9 [0-9]+'
+    client "http://$svr/64" 500 -c 16
+    expect "epclient" $? 0
+    client "http://$svr/1m" 20 -c 4 -k
+    expect "epclient, 1 MB" $? 0
+    client "http://$svr/nope" 20 -c 2 -k
+    expect "epclient of nothing" $? 1
+    contains "epclient of nothing" "$tmp/cli.out" '20 status is not 2xx'
+    client "http://$svr:81/" 5
+    expect "a closed port" $? 1
+    contains "a closed port" "$tmp/cli.out" '5 connection refused'
+    client "http://10.77.0.99/" 1 -t 6
+    expect "nobody there" $? 1
+    contains "nobody there" "$tmp/cli.out" '1 (host unreachable|timed out)'
+    "$B/epclient" -f "$tmp/cli.conf" "http://$svr/64" 100000000 -c 8 -k >"$tmp/cli.out" 2>&1 &
+    local pid=$!
+    link_keep 1 &
+    keeper=$!
+    sleep 2
+    kill -INT $pid
+    wait $pid
+    expect "interrupted" $? 1
+    kill $keeper
+    wait $keeper 2>/dev/null
+    contains "interrupted" "$tmp/cli.out" '^requests [1-9][0-9]* of 100000000 in .*, interrupted'
+    contains "interrupted" "$tmp/cli.out" '^errors +0$'
+    serve_end
+}
+
+test_rpc() {
+    conf "$tmp/cli.conf" 1
+    echo 1 >/proc/sys/net/ipv4/ip_forward || {
+        skip "ip_forward can't be set here"
+        return
+    }
+    local sizes
+    for sizes in 1:1 64:1000 100000:300000; do
+        serve --rpc $sizes -P 9000 || return
+        client --rpc $sizes $svr:9000 1000 -c 16
+        expect "rpc $sizes" $? 0
+        contains "rpc $sizes" "$tmp/cli.out" '^requests 1000 of 1000 '
+        contains "rpc $sizes" "$tmp/cli.out" '^errors +0$'
+        serve_end
+    done
+}
+
+# epserver refuses: status, and one line on stderr that matches.
+refused() { # status, pattern, arguments
+    local want=$1 pattern=$2
+    shift 2
+    timeout 20 "$B/epserver" "$@" >"$tmp/out" 2>"$tmp/err"
+    expect "epserver $*" $? "$want"
+    lines "epserver $*" "$tmp/err" 1
+    contains "epserver $*" "$tmp/err" "$pattern"
+}
+
+test_arguments() {
+    conf "$tmp/svr.conf" 0
+    refused 2 '-p is missing'
+    refused 2 "unrecognized option '--ech0'" --ech0
+    refused 2 'invalid option' -z
+    refused 2 'requires an argument' -p
+    refused 2 "-P takes a number from 1 to 65535, not '70000'" -p . -P 70000
+    refused 2 "-P takes a number .* not '0'" -p . -P 0
+    refused 2 "-N takes a number .* not 'x'" -p . -N x
+    refused 2 "-b takes a number .* not '-1'" -p . -b -1
+    refused 2 "-t takes a number .* not ''" -p . -t ''
+    refused 2 '--rpc takes two sizes' --rpc 1
+    refused 2 '--rpc takes two sizes' --rpc 0:1
+    refused 2 'does not go with' -p . --echo
+    refused 2 "'www' is no option" -p . www
+    refused 1 'nowhere: No such file' -p "$tmp/nowhere" -f "$tmp/svr.conf"
+    refused 1 'Not a directory' -p "$tmp/secret" -f "$tmp/svr.conf"
+    expect "-h" "$("$B/epserver" -h | head -n 1 | cut -c1-15)" "usage: epserver"
+    expect "epclient -h" "$("$B/epclient" -h | head -n 1 | cut -c1-15)" "usage: epclient"
+    "$B/epclient" http://x/ 1 2>"$tmp/err"
+    expect "epclient of a name" $? 2
+    "$B/epclient" http://10.0.0.1/ 2>"$tmp/err"
+    expect "epclient without a total" $? 2
+    lines "epclient without a total" "$tmp/err" 1
+}
+
+test_configuration() {
+    refused 1 'missing.conf' -p "$tmp/www" -f "$tmp/missing.conf"
+    refused 1 'irectory' -p "$tmp/www" -f "$tmp/www"
+    conf "$tmp/bad.conf" 0 'max_concurency = 5'
+    refused 1 'bad.conf.*4.*max_conc' -p "$tmp/www" -f "$tmp/bad.conf"
+    conf "$tmp/bad.conf" 0 'num_cores = many'
+    refused 1 'bad.conf.*4.*num_cores' -p "$tmp/www" -f "$tmp/bad.conf"
+    conf "$tmp/svr.conf" 0
+    sed -e 's|address.*}|address = "10.77.0/24" }|' "$tmp/svr.conf" >"$tmp/bad.conf"
+    refused 1 'bad.conf.*2.*address' -p "$tmp/www" -f "$tmp/bad.conf"
+    sed -e 's/net_tap0/net_nothing0/' "$tmp/svr.conf" >"$tmp/bad.conf"
+    refused 1 'bad.conf:2: device' -p "$tmp/www" -f "$tmp/bad.conf"
+    conf "$tmp/bad.conf" 0 'monitor "x" { plugin = "/nowhere/x.so" }'
+    refused 1 '/nowhere/x.so' -p "$tmp/www" -f "$tmp/bad.conf"
+    conf "$tmp/bad.conf" 0 "$(monitor flowlog 'edgy')"
+    timeout 20 "$B/epserver" -p "$tmp/www" -f "$tmp/bad.conf" >"$tmp/out" 2>"$tmp/err"
+    expect "wrong args of a monitor" $? 1
+    contains "wrong args of a monitor" "$tmp/err" "flowlog: 'edgy' is none of"
+    serve -p "$tmp/www" || return
+    refused 1 't0' -p "$tmp/www" -f "$tmp/svr.conf" # the device is in use
+    expect "the first server goes on" "$(status /)" 200
+    serve_end
+}
+
+test_signals() {
+    local sig pids i
+    for sig in INT TERM; do
+        serve -p "$tmp/www" || return
+        pids=
+        for i in 1 2 3; do
+            curl --silent --max-time 20 --limit-rate 2M --output /dev/null "http://$svr/40m" &
+            pids="$pids $!"
+        done
+        for i in $(seq 20); do
+            sleep 15 | nc -w20 $svr 80 >/dev/null &
+            pids="$pids $!"
+        done
+        sleep 0.7
+        serve_end $sig
+        kill $pids 2>/dev/null
+        wait $pids 2>/dev/null
+    done
+    serve -p "$tmp/www" || return # the device can be had again at once
+    expect "after all that" "$(status /)" 200
+    serve_end
+}
+
+test_cores() {
+    if [ "$(nproc)" -lt 2 ]; then
+        skip "there is one core only"
+        return
+    fi
+    serve -p "$tmp/www" -N 2 || return
+    check "many on two cores" "$B/many" $svr 80 /64 200 3
+    wrk_run "wrk on two cores" "http://$svr/64"
+    serve_end
+}
+
+test_idle() {
+    mos="stat_print = 1" serve -p "$tmp/www" || return
+    expect "a request" "$(status /)" 200
+    local before after
+    before=$("$B/net_tool" cpu $server)
+    sleep 5
+    after=$("$B/net_tool" cpu $server)
+    if [ $((after - before)) -le 10 ]; then ok; else
+        fail "idle for 5 s it used $((after - before)) ticks of 10 ms"
+    fi
+    kill -INT $server
+    wait $server
+    expect "exit status" $? 0
+    if [ "$(cat "$tmp/svr.out" "$tmp/svr.err" | wc -l)" -ge 4 ]; then ok; else
+        fail "stat_print prints no statistics"
+    fi
+}
+
+test_flowlog() {
+    local log=$tmp/flow.log size
+    mos="tcp_tw_interval = 1 $(monitor flowlog "file=$log edges")" serve -p "$tmp/www" || return
+    expect "with flowlog" "$(status /1m --header 'Connection: close')" 200
+    wait_for grep -q ' end ' "$log"
+    serve_end
+    sed -E 's/^[0-9:.]{15} //' "$log" | grep '^#1 ' | sed -E "s/^#1 [0-9.:]+ > $svr:80  //" >"$tmp/flow1"
+    expect "flowlog: handshake" "$(grep -E '^(start|state)' "$tmp/flow1" | head -n 5 | tr -s ' ' | tr '\n' ';')" \
+        "start the server is this host;state cli SYN_SENT;state svr SYN_RCVD;state cli ESTABLISHED;state svr ESTABLISHED;"
+    size=$(sed -nE 's/^end .*to cli ([0-9]+) bytes.*/\1/p' "$tmp/flow1")
+    if [ "${size:-0}" -gt 1048576 ] && [ "$size" -lt 1049600 ]; then ok; else
+        fail "flowlog: '$size' bytes to the client"
+    fi
+    expect "flowlog: all data was logged" "$(sed -nE 's/^data +to cli ([0-9]+) bytes.*/\1/p' "$tmp/flow1" |
+        awk '{n += $1} END {print n}')" "$size"
+    contains "flowlog: end" "$tmp/flow1" '^end +FIN; to svr [0-9]+ bytes'
+    contains "flowlog: edges" "$tmp/flow1" '^edges +svr init [0-9]+ read [0-9]+ next [0-9]+ received [0-9]+ \(read \+0 next \+[1-9]'
+    contains "flowlog: runs" "$tmp/flow1" '^edges +svr .* runs 0\+[1-9][0-9]*$'
+    # On the emulated side nothing waits to be read.
+    expect "flowlog: the client has read all" "$(sed -nE 's/^edges +cli .*\(read \+([0-9]+) next \+([0-9]+) .*/\1 \2/p' \
+        "$tmp/flow1" | awk '$1 != $2' | wc -l)" 0
+    lacks "flowlog" "$log" 'missed|error| \?'
+}
+
+test_examples() {
+    mos="$(monitor states) $(monitor fragments)" serve --echo -P 7 || return
+    expect "with the examples" "$(echo hello | nc -N -w5 $svr 7)" hello
+    # A queue too short for the bursts of the kernel loses segments: holes on our side.
+    ip link set t0 txqueuelen 4
+    head -c 3M /dev/urandom >"$tmp/3m"
+    nc -N -w20 $svr 7 <"$tmp/3m" | sha256sum >"$tmp/sum"
+    expect "echo with losses" "$(cat "$tmp/sum")" "$(sha256sum <"$tmp/3m")"
+    serve_end
+    tr -s ' ' <"$tmp/svr.out" >"$tmp/states"
+    contains "states" "$tmp/states" '^#[0-9]+ cli SYN_SENT svr LISTEN'
+    contains "states" "$tmp/states" '^#[0-9]+ cli SYN_SENT svr SYN_RCVD'
+    contains "states" "$tmp/states" '^#[0-9]+ cli ESTABLISHED svr SYN_RCVD'
+    contains "states" "$tmp/states" '^#[0-9]+ cli ESTABLISHED svr ESTABLISHED'
+    contains "states" "$tmp/states" '^#[0-9]+ cli FIN_WAIT_[12] svr CLOSE_WAIT'
+    contains "fragments" "$tmp/states" '^#[0-9]+ svr: [2-9][0-9]* runs: [0-9]+\.\.[0-9]+ [0-9]+\.\.[0-9]+'
+    lacks "fragments" "$tmp/states" 'unreadable'
+}
+
+test_run() {
+    check "run.sh --once" env TMPDIR="$tmp" B="$B" apps/run.sh --once
+    contains "run.sh --once" "$tmp/out" 'a file of 100 MB: SHA-256 agrees'
+    contains "run.sh --once" "$tmp/out" '#1 .* state +svr ESTABLISHED'
+    contains "run.sh --once" "$tmp/out" '#1 .* edges +svr init'
+    expect "run.sh leaves nothing" "$(find "$tmp" -name 'mtcp-run.*' | wc -l)" 0
+    # Serving, until it is interrupted.
+    env TMPDIR="$tmp" B="$B" apps/run.sh >"$tmp/run.out" 2>&1 &
+    local pid=$!
+    if wait_for_long grep -q 'run: serving' "$tmp/run.out"; then ok; else fail "run.sh serves"; fi
+    eval "$(sed -nE 's/.*another terminal: (.*)/\1/p' "$tmp/run.out")" >"$tmp/page" 2>&1
+    contains "the command that it names" "$tmp/page" 'user space'
+    kill -TERM $pid
+    wait $pid
+    expect "run.sh, ended" $? 0
+    expect "run.sh leaves nothing" "$(find "$tmp" -name 'mtcp-run.*' | wc -l)" 0
+    if pgrep -f "$tmp/mtcp-run" >/dev/null 2>&1; then fail "run.sh leaves processes"; else ok; fi
+    env TMPDIR="$tmp" apps/run.sh --twice >"$tmp/out" 2>&1
+    expect "an unknown option" $? 1
+}
+wait_for_long() { wait_for "$@" || wait_for "$@" || wait_for "$@" || wait_for "$@"; }
+
+# ---- all of them ------------------------------------------------------------------------------------
+
+mount -t tmpfs tmpfs /run || exit 1 # DPDK's runtime files: nobody else's, and gone with us
+ip link set lo up
+www_make
+all=$(declare -F | sed -n 's/^declare -f test_//p')
+for group in ${*:-$all}; do
+    "test_$group"
+done
+echo "apps: $passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ]

@@ -278,12 +278,17 @@ static uint32_t pushed_len(tcp_off_t avail, tcp_off_t wnd, struct room r)
     return (uint32_t)min_off(min_off(avail, wnd), r.mss);
 }
 
+/* Is there a byte, or a FIN, that has never been sent? */
+static inline bool has_new(const struct tcp_conn *c)
+{
+    tcp_off_t written = (tcp_off_t)stream_next(&c->snd);
+    return c->snd_nxt < written || (c->snd_nxt == written && (c->flags & TCF_SND_FIN));
+}
+
 static bool next_new(const struct tcp_env *e, const struct tcp_conn *c, uint32_t max_len,
                      struct tcp_tx *tx)
 {
     tcp_off_t avail = (tcp_off_t)stream_next(&c->snd) - c->snd_nxt;
-    if (avail < 0 || (avail == 0 && !(c->flags & TCF_SND_FIN)))
-        return false;
     tcp_off_t wnd = c->snd_una + c->snd_wnd - c->snd_nxt;
     if (unlikely(wnd <= 0))
         return false;
@@ -356,7 +361,7 @@ static bool next_rare(const struct tcp_env *e, const struct tcp_conn *c, uint32_
     if (c->state < TCPS_SYN_RCVD)
         return false;
     if (c->state > TCPS_SYN_RCVD) {
-        if (next_rexmit(e, c, max_len, tx) || next_new(e, c, max_len, tx))
+        if (next_rexmit(e, c, max_len, tx) || (has_new(c) && next_new(e, c, max_len, tx)))
             return true;
         if (c->flags & TCF_PROBE)
             return next_probe(e, c, tx);
@@ -370,7 +375,9 @@ bool tcp_output_next(const struct tcp_env *e, const struct tcp_conn *c, uint32_t
     const uint32_t rare = TCF_SEND_RST | TCF_NEEDS_SYN | TCF_DEAD | TCF_REXMIT | TCF_PROBE;
     if (unlikely((c->flags & rare) || c->state < TCPS_ESTABLISHED))
         return next_rare(e, c, max_len, tx);
-    return next_new(e, c, max_len, tx) || ((c->flags & TCF_ACK_NOW) && next_ack(e, c, tx));
+    if (has_new(c) && next_new(e, c, max_len, tx))
+        return true;
+    return (c->flags & TCF_ACK_NOW) && next_ack(e, c, tx);
 }
 
 /* ---- commit ---- */
@@ -433,14 +440,20 @@ void tcp_output_sent(struct tcp_env *e, struct tcp_conn *c, const struct tcp_tx 
 
 /* ---- the end of a flush ---- */
 
-/* An emptied buffer goes back; a monitor hears first of what it has not peeked. */
-static void release(struct tcp_env *e, struct tcp_conn *c, struct stream *s)
+/* A buffer is about to go back or shrink: a monitor hears first of what it has not peeked. */
+static void warn_release(struct tcp_env *e, struct tcp_conn *c, const struct stream *s)
 {
-    if (unlikely(c->mon != NULL)) {
-        uint64_t head = stream_head(s), after = stream_head_released(s);
-        if (after > head)
-            e->hooks->error(e->mon, c->mon, HOOK_OVERRUN, s == &c->rcv, head, after);
-    }
+    uint64_t head = stream_head(s), after = stream_head_released(s);
+    if (after > head)
+        e->hooks->error(e->mon, c->mon, HOOK_OVERRUN, s == &c->rcv, head, after);
+}
+
+static inline void release(struct tcp_env *e, struct tcp_conn *c, struct stream *s)
+{
+    if (s->ring == NULL)
+        return;
+    if (unlikely(c->mon != NULL))
+        warn_release(e, c, s);
     stream_release(s, e->mem);
 }
 
@@ -448,8 +461,7 @@ static void release(struct tcp_env *e, struct tcp_conn *c, struct stream *s)
  * 9293 3.8.6.1 for a shut window; 3.8.6.2.1 for a small one; the cork's limit). */
 static inline bool persist_is_due(const struct tcp_conn *c)
 {
-    tcp_off_t end = (tcp_off_t)stream_next(&c->snd) + ((c->flags & TCF_SND_FIN) ? 1 : 0);
-    return c->snd_nxt < end && c->snd_una == c->snd_nxt && !timers_rtx_is_set(c) &&
+    return has_new(c) && c->snd_una == c->snd_nxt && !timers_rtx_is_set(c) &&
            c->state >= TCPS_ESTABLISHED;
 }
 
@@ -461,11 +473,10 @@ void tcp_output_done(struct tcp_env *e, struct tcp_conn *c)
         timers_start_persist(e, c);
     if (unlikely(timers_has_idle_duty(e, c)) && c->aux_at == WHEEL_NEVER_US)
         timers_watch_idle(e, c);
-    if (c->rcv.ring != NULL)
-        release(e, c, &c->rcv);
-    if (c->snd.ring != NULL)
-        release(e, c, &c->snd);
-    recovery_release(e, c);
+    release(e, c, &c->rcv);
+    release(e, c, &c->snd);
+    if (unlikely(c->flight != NULL))
+        recovery_release(e, c);
 }
 
 /* ---- path MTU ---- */

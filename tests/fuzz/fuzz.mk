@@ -4,14 +4,21 @@
 #   make VARIANT=fuzz fuzz-replay    runs each over its committed corpus, once
 #   build/fuzz/fuzz_parse tests/fuzz/corpus/parse -max_total_time=60
 #
+# A target of several files takes its parts from tests/fuzz/<name>_*.c as well.
 # A corpus that a program makes is made by tests/fuzz/seed_<name>.c: make fuzz-seed-<name>.
 
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_OBJ := $(FUZZ_SRC:%.c=$(B)/%.o)
 FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=$(B)/%)
 
+fuzz_parts = $(patsubst %.c,$(B)/%.o,$(wildcard tests/fuzz/$(1)_*.c))
+FUZZ_PART := $(foreach f,$(FUZZ_SRC:tests/fuzz/fuzz_%.c=%),$(call fuzz_parts,$f))
+FUZZ_OBJ += $(FUZZ_PART)
+$(foreach f,$(FUZZ_SRC:tests/fuzz/fuzz_%.c=%),$(eval $(B)/fuzz_$f: $(call fuzz_parts,$f)))
+
 $(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(LIB)
-	$(CC) $(LDFLAGS_ALL) $< $(LIB) $(LIBS) -o $@
+	$(CC) $(LDFLAGS_ALL) $< $(call fuzz_parts,$*) $(LIB) $(LIBS) -o $@
+$(B)/fuzz_stack: LDFLAGS_ALL += -Wl,--wrap=tcp_isn
 
 $(B)/seed_%: $(B)/tests/fuzz/seed_%.o $(LIB)
 	$(CC) $(filter-out -fsanitize=fuzzer%,$(LDFLAGS_ALL)) $< $(LIB) $(LIBS) -o $@

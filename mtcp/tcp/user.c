@@ -148,6 +148,13 @@ static bool abort_sends_rst(const struct tcp_conn *c)
                                1u << TCPS_FIN_WAIT_2 | 1u << TCPS_CLOSE_WAIT);
 }
 
+/* A monitor that resets a connection decides what the application gets: no further byte. */
+static void abort_discard(struct tcp_conn *c)
+{
+    if (c->end_reason == HOOK_END_RESET_BY_MONITOR)
+        stream_consume(&c->rcv, tcp_readable(c));
+}
+
 void tcp_abort(struct tcp_env *e, struct tcp_conn *c, enum hook_end reason, int err)
 {
     if (c->flags & (TCF_DEAD | TCF_SEND_RST))
@@ -163,6 +170,7 @@ void tcp_abort(struct tcp_env *e, struct tcp_conn *c, enum hook_end reason, int 
         conn_mark_output(e, c);
         return;
     }
+    abort_discard(c);
     if (!abort_sends_rst(c)) {
         conn_die(e, c, reason, err);
         return;
@@ -180,8 +188,7 @@ void tcp_run_queued(struct tcp_env *e, struct tcp_conn *c)
         return;
     c->flags &= ~queued;
     if (queued & TCF_RST_QUEUED) {
-        if (c->end_reason == HOOK_END_RESET_BY_MONITOR)
-            stream_consume(&c->rcv, tcp_readable(c)); /* the application gets no further byte */
+        abort_discard(c); /* also when the packet itself ended the connection */
         tcp_abort(e, c, (enum hook_end)c->end_reason, c->err);
     }
     if (queued & TCF_CLOSE_QUEUED)

@@ -1,0 +1,35 @@
+/* What the application and monitors ask of a connection: RFC 9293 3.10.4, 3.10.5. */
+#include "tests/seg.h"
+
+#include <errno.h>
+
+/* From outside a callback too: what was not read is gone. */
+static void a_reset_by_a_monitor_discards_what_was_not_read(void)
+{
+    struct segt *t = segt_established();
+    seg_in(t, "PA 1+100 ack=1");
+    seg_expect(t, "A 1 ack=101");
+    tcp_abort(&t->env, &t->conn, HOOK_END_RESET_BY_MONITOR, ECONNRESET);
+    EXPECT_EQ(tcp_readable(&t->conn), 0);
+    segt_flush(t);
+    seg_expect(t, "RA 1 ack=101");
+    EXPECT_EQ(t->conn.err, ECONNRESET);
+    expect_state(t, TCPS_CLOSED);
+    segt_free(t);
+}
+
+static void an_abort_by_the_application_keeps_what_was_not_read(void)
+{
+    struct segt *t = segt_established();
+    seg_in(t, "PA 1+100 ack=1");
+    seg_expect(t, "A 1 ack=101");
+    tcp_abort(&t->env, &t->conn, HOOK_END_ABORT, 0);
+    EXPECT_EQ(tcp_readable(&t->conn), 100);
+    segt_flush(t);
+    seg_expect(t, "RA 1 ack=101");
+    EXPECT_EQ(segt_read(t, 100), 100);
+    segt_free(t);
+}
+
+TEST_SUITE(user, TEST_CASE(a_reset_by_a_monitor_discards_what_was_not_read),
+           TEST_CASE(an_abort_by_the_application_keeps_what_was_not_read));

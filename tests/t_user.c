@@ -8,7 +8,6 @@ static void a_reset_by_a_monitor_discards_what_was_not_read(void)
 {
     struct segt *t = segt_established();
     seg_in(t, "PA 1+100 ack=1");
-    seg_expect(t, "A 1 ack=101");
     tcp_abort(&t->env, &t->conn, HOOK_END_RESET_BY_MONITOR, ECONNRESET);
     EXPECT_EQ(tcp_readable(&t->conn), 0);
     segt_flush(t);
@@ -22,7 +21,6 @@ static void an_abort_by_the_application_keeps_what_was_not_read(void)
 {
     struct segt *t = segt_established();
     seg_in(t, "PA 1+100 ack=1");
-    seg_expect(t, "A 1 ack=101");
     tcp_abort(&t->env, &t->conn, HOOK_END_ABORT, 0);
     EXPECT_EQ(tcp_readable(&t->conn), 100);
     segt_flush(t);

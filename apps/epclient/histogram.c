@@ -10,7 +10,7 @@
  */
 static unsigned bucket_of(uint64_t value)
 {
-    if (value < 2 * SUB)
+    if (value < 2ull * SUB)
         return (unsigned)value;
     unsigned shift = 63 - (unsigned)__builtin_clzll(value) - HISTOGRAM_SUB_BITS;
     return (shift << HISTOGRAM_SUB_BITS) + (unsigned)(value >> shift);

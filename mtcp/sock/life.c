@@ -35,6 +35,7 @@ struct mtcp_context *context_create(struct ctx_create *how)
         ctx_destroy(ctx);
         ctx = NULL;
     }
+    how->msg = NULL;
     if (ctx)
         return ctx->handle;
     dprintf(STDERR_FILENO, "mtcp: %s\n", msg);

@@ -62,8 +62,8 @@ static bool window_update_is_due(const struct tcp_conn *c)
         return false;
     uint64_t gain = edge - adv;
     uint64_t open = adv - stream_next(&c->rcv);
-    uint32_t mss = c->rcv_mss;
-    return gain >= c->rcv.limit / 2 || (open < mss ? gain >= mss : gain >= 4u * mss && open < gain);
+    uint64_t mss = c->rcv_mss;
+    return gain >= c->rcv.limit / 2 || (open < mss ? gain >= mss : gain >= 4 * mss && open < gain);
 }
 
 void tcp_consumed(struct tcp_env *e, struct tcp_conn *c, uint32_t n)

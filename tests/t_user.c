@@ -17,6 +17,24 @@ static void a_reset_by_a_monitor_discards_what_was_not_read(void)
     segt_free(t);
 }
 
+/* Inside one the reset waits for the end of the packet, or for the next turn: the bytes don't. */
+static void a_reset_inside_a_callback_discards_at_once(void)
+{
+    struct segt *t = segt_established();
+    seg_in(t, "PA 1+100 ack=1");
+    t->env.user_depth = 1;
+    tcp_abort(&t->env, &t->conn, HOOK_END_RESET_BY_MONITOR, ECONNRESET);
+    t->env.user_depth = 0;
+    EXPECT_EQ(tcp_readable(&t->conn), 0);
+    EXPECT_EQ(t->conn.err, ECONNRESET);
+    expect_state(t, TCPS_ESTABLISHED);
+    tcp_run_queued(&t->env, &t->conn);
+    segt_flush(t);
+    seg_expect(t, "RA 1 ack=101");
+    expect_state(t, TCPS_CLOSED);
+    segt_free(t);
+}
+
 static void an_abort_by_the_application_keeps_what_was_not_read(void)
 {
     struct segt *t = segt_established();
@@ -30,4 +48,5 @@ static void an_abort_by_the_application_keeps_what_was_not_read(void)
 }
 
 TEST_SUITE(user, TEST_CASE(a_reset_by_a_monitor_discards_what_was_not_read),
+           TEST_CASE(a_reset_inside_a_callback_discards_at_once),
            TEST_CASE(an_abort_by_the_application_keeps_what_was_not_read));

@@ -148,7 +148,8 @@ static bool abort_sends_rst(const struct tcp_conn *c)
                                1u << TCPS_FIN_WAIT_2 | 1u << TCPS_CLOSE_WAIT);
 }
 
-/* A monitor that resets a connection decides what the application gets: no further byte. */
+/* From the moment when a monitor resets the connection the application gets no further byte: also
+ * when the reset itself has to wait for a turn. */
 static void abort_discard(struct tcp_conn *c)
 {
     if (c->end_reason == HOOK_END_RESET_BY_MONITOR)
@@ -161,6 +162,7 @@ void tcp_abort(struct tcp_env *e, struct tcp_conn *c, enum hook_end reason, int 
         return;
     if (!c->end_reason)
         c->end_reason = (uint8_t)reason;
+    abort_discard(c);
     if (err && !c->err) {
         c->err = (uint16_t)err;
         conn_mark_ready(e, c, TCP_READY_ERR);
@@ -170,7 +172,6 @@ void tcp_abort(struct tcp_env *e, struct tcp_conn *c, enum hook_end reason, int 
         conn_mark_output(e, c);
         return;
     }
-    abort_discard(c);
     if (!abort_sends_rst(c)) {
         conn_die(e, c, reason, err);
         return;
@@ -188,7 +189,7 @@ void tcp_run_queued(struct tcp_env *e, struct tcp_conn *c)
         return;
     c->flags &= ~queued;
     if (queued & TCF_RST_QUEUED) {
-        abort_discard(c); /* also when the packet itself ended the connection */
+        abort_discard(c); /* what came with the packet in hand */
         tcp_abort(e, c, (enum hook_end)c->end_reason, c->err);
     }
     if (queued & TCF_CLOSE_QUEUED)

@@ -16,6 +16,11 @@ FUZZ_PART := $(foreach f,$(FUZZ_SRC:tests/fuzz/fuzz_%.c=%),$(call fuzz_parts,$f)
 FUZZ_OBJ += $(FUZZ_PART)
 $(foreach f,$(FUZZ_SRC:tests/fuzz/fuzz_%.c=%),$(eval $(B)/fuzz_$f: $(call fuzz_parts,$f)))
 
+# Coverage guides the fuzzer through what is tested, not through the test.
+ifeq ($(VARIANT),fuzz)
+$(FUZZ_OBJ): CFLAGS_ALL += -fno-sanitize=fuzzer-no-link
+endif
+
 $(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(LIB)
 	$(CC) $(LDFLAGS_ALL) $< $(call fuzz_parts,$*) $(LIB) $(LIBS) -o $@
 $(B)/fuzz_stack: LDFLAGS_ALL += -Wl,--wrap=tcp_isn

@@ -20,7 +20,7 @@ struct rec {
     };
     struct flow_tuple tuple;
     uint32_t hash;
-    bool is_in;
+    bool is_in, was_seen;
 };
 
 static void tuple_of(struct flow_tuple *t, unsigned i, bool is_v4)
@@ -247,13 +247,17 @@ struct sweep {
     unsigned n_seen;
 };
 
-static void take_half_open(void *arg, struct flow *f)
+static bool take_half_open(void *arg, struct flow *f)
 {
     struct sweep *s = arg;
     struct rec *r = (struct rec *)(void *)f;
-    s->n_seen++;
-    if (f->kind == FLOW_HALF_OPEN)
-        rec_take(s->t, r);
+    if (!r->was_seen)
+        s->n_seen++;
+    r->was_seen = true;
+    if (f->kind != FLOW_HALF_OPEN)
+        return false;
+    rec_take(s->t, r);
+    return true;
 }
 
 static void each_may_remove(void)

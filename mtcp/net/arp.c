@@ -278,11 +278,11 @@ static void give_up(struct net *n, struct arp_entry *e)
     e->state = ARP_IDLE;
     e->fresh_until_us = 0;
     n->stats.arp_failed++;
-    unpark_failed(n, e);
     for (struct mtcp_pkt *pkt = take_waiting(n, e), *next; pkt; pkt = next) {
         next = pkt->next;
         nif->io->free(nif->io, pkt);
     }
+    unpark_failed(n, e); /* last: monitors hear of it, and may make the table change */
 }
 
 void arp_timer(struct net *n, struct arp_entry *e)

@@ -15,13 +15,13 @@ void conn_forget(struct net *n, struct tcp_conn *c)
         return;
     if (!conn_waits_for_accept(c))
         waiting_leave(n, c);
+    flow_table_remove(n->flows, &c->flow);
+    c->flow.marks |= NET_MARK_FORGOTTEN;
+    n->n_forgotten++;
     if (unlikely(c->mon != NULL)) {
         n->env.hooks->dying(n->env.mon, c->mon, (enum hook_end)c->end_reason);
         c->mon = NULL;
     }
-    flow_table_remove(n->flows, &c->flow);
-    c->flow.marks |= NET_MARK_FORGOTTEN;
-    n->n_forgotten++;
 }
 
 static void dead_push(struct tcp_env *e, struct tcp_conn *c)

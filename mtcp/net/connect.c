@@ -84,7 +84,7 @@ struct tcp_conn *net_connect_prepare(struct net *n, const struct net_end *local,
         return NULL;
     const struct net_hop *hop = route_hop(n, &remote->addr);
     *err = ENETUNREACH;
-    if (!hop)
+    if (!hop || n->is_ending)
         return NULL;
     *err = tuple_addresses(n, hop, &local->addr, &t);
     if (!*err)

@@ -29,7 +29,7 @@ struct flow_table {
     uint32_t n_buckets; /* mask + 1 + split */
     uint32_t dir_max;
     size_t n_flows;
-    bool is_walked; /* flow_table_each() runs: buckets stay where they are */
+    unsigned n_walks; /* running flow_table_each(): buckets stay where they are */
     struct hash_key key;
     struct mem *mem;
 };
@@ -218,13 +218,12 @@ struct flow *flow_table_find(const struct flow_table *t, const struct flow_tuple
 
 void flow_table_insert(struct flow_table *t, struct flow *f, uint32_t hash)
 {
-    ASSERT(!t->is_walked);
     struct flow **head = bucket_of(t, hash);
     f->hash = hash;
     f->chain = *head;
     *head = f;
     t->n_flows++;
-    if (t->n_flows * 2 > (size_t)t->n_buckets * 3)
+    if (t->n_flows * 2 > (size_t)t->n_buckets * 3 && t->n_walks == 0)
         table_grow(t);
 }
 
@@ -244,7 +243,7 @@ void flow_table_remove(struct flow_table *t, struct flow *f)
     *link_of(t, f) = f->chain;
     f->chain = NULL;
     t->n_flows--;
-    if (likely(!t->is_walked))
+    if (likely(t->n_walks == 0))
         table_fit(t);
 }
 
@@ -269,16 +268,22 @@ size_t flow_table_mem(const struct flow_table *t)
     return bytes;
 }
 
-void flow_table_each(struct flow_table *t, void (*fn)(void *arg, struct flow *f), void *arg)
+/* The chain may be another one after each change. */
+static void bucket_each(struct flow_table *t, uint32_t i, bool (*fn)(void *arg, struct flow *f),
+                        void *arg)
 {
-    t->is_walked = true;
-    for (uint32_t i = 0; i < t->n_buckets; i++) {
-        for (struct flow *f = *bucket_at(t, i), *next; f; f = next) {
-            next = f->chain;
-            fn(arg, f);
-        }
-    }
-    t->is_walked = false;
-    while (t->n_buckets > SEG_BUCKETS && t->n_flows * 4 < (size_t)t->n_buckets * 3)
+    struct flow *f = *bucket_at(t, i);
+    while (f)
+        f = fn(arg, f) ? *bucket_at(t, i) : f->chain;
+}
+
+void flow_table_each(struct flow_table *t, bool (*fn)(void *arg, struct flow *f), void *arg)
+{
+    t->n_walks++;
+    for (uint32_t i = 0; i < t->n_buckets; i++)
+        bucket_each(t, i, fn, arg);
+    t->n_walks--;
+    while (t->n_walks == 0 && t->n_buckets > SEG_BUCKETS &&
+           t->n_flows * 4 < (size_t)t->n_buckets * 3)
         table_shrink(t);
 }

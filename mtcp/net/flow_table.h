@@ -12,6 +12,7 @@
 #include "mtcp/tcp/flow.h"
 #include "mtcp/wire/addr.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,7 +46,8 @@ size_t flow_table_count(const struct flow_table *t);
 /* Bytes of memory held now. */
 size_t flow_table_mem(const struct flow_table *t);
 
-/* Calls fn for every record; fn may remove the record it is given, and nothing else. */
-void flow_table_each(struct flow_table *t, void (*fn)(void *arg, struct flow *f), void *arg);
+/* Calls fn for every record. fn may change the table, and says so: true. Records that come
+ * meanwhile may be left out, those for which it says false may be asked about again. */
+void flow_table_each(struct flow_table *t, bool (*fn)(void *arg, struct flow *f), void *arg);
 
 #endif

@@ -20,21 +20,42 @@ static struct net_listener *listener_of(const struct tcp_half_open *h)
 
 /* ---- the end -------------------------------------------------------------------------------- */
 
-/* The record's place in the bounds; it is in the flow table no more. */
-static void half_open_free(struct net *n, struct tcp_half_open *h)
+/* What ends it has been decided in a monitor's code: nothing more is done for it. */
+static bool half_open_is_over(const struct tcp_half_open *h)
 {
-    listener_of(h)->n_half_open--;
+    return h->flow.marks & (NET_MARK_RESET | NET_MARK_END);
+}
+
+/* The record leaves the bounds; its listener may go then. */
+static void half_open_uncount(struct net *n, struct tcp_half_open *h)
+{
+    if (h->listener)
+        listener_of(h)->n_half_open--;
+    h->listener = NULL;
     n->n_half_open--;
     wheel_cancel(&n->env.wheel, &h->timer);
-    pool_put(&n->half_opens, h);
 }
 
 void half_open_end(struct net *n, struct tcp_half_open *h, enum hook_end reason)
 {
+    flow_table_remove(n->flows, &h->flow);
+    half_open_uncount(n, h);
     if (unlikely(h->mon != NULL))
         n->env.hooks->dying(n->env.mon, h->mon, reason);
-    flow_table_remove(n->flows, &h->flow);
-    half_open_free(n, h);
+    pool_put(&n->half_opens, h);
+}
+
+bool half_open_abandon(struct net *n, struct tcp_half_open *h)
+{
+    if (n->env.user_depth == 0) {
+        half_open_end(n, h, HOOK_END_ABORT);
+        return true;
+    }
+    listener_of(h)->n_half_open--;
+    h->listener = NULL;
+    h->flow.marks |= NET_MARK_END;
+    wheel_arm(&n->env.wheel, &h->timer, 0);
+    return false;
 }
 
 /* ---- SYN-ACKs ------------------------------------------------------------------------------- */
@@ -59,6 +80,8 @@ static void send_synack_timed(struct net *n, struct tcp_half_open *h)
 {
     send_synack(n, h);
     h->n_sent++;
+    if (unlikely(half_open_is_over(h)))
+        return;
     wheel_arm(&n->env.wheel, &h->timer, n->env.now_us + synack_timeout_us(n, h));
 }
 
@@ -76,6 +99,8 @@ void half_open_timer(struct net *n, struct tcp_half_open *h)
 {
     if (unlikely(h->flow.marks & NET_MARK_RESET))
         reset_by_monitor(n, h);
+    else if (unlikely(h->flow.marks & NET_MARK_END))
+        half_open_end(n, h, HOOK_END_ABORT);
     else if (h->n_sent > n->env.params.synack_retries)
         half_open_end(n, h, HOOK_END_TIMEOUT);
     else
@@ -161,7 +186,7 @@ void half_open_begin(struct net *n, struct net_listener *l, const struct rx *x)
         half_open_end(n, h, HOOK_END_ABORT);
         return;
     }
-    if (likely(!(h->flow.marks & NET_MARK_RESET)))
+    if (likely(!half_open_is_over(h)))
         send_synack_timed(n, h);
 }
 
@@ -197,16 +222,18 @@ static struct tcp_conn *half_open_promote(struct net *n, struct tcp_half_open *h
     struct tcp_open open = {.tuple = h->tuple, .mtu = h->mtu};
     c->flow = h->flow;
     c->flow.kind = FLOW_CONN;
+    c->flow.marks = 0;
     tcp_conn_init(&n->env, c, &open);
     conn_inherit(n, c, l);
     flow_table_replace(n->flows, &h->flow, &c->flow);
     tcp_half_open_promote(&n->env, c, h);
     *w = (struct net_waiting){.conn = c};
     c->listener = w;
+    listener_enqueue(n, l, w);
+    half_open_uncount(n, h);
+    pool_put(&n->half_opens, h);
     if (unlikely(c->mon != NULL))
         n->env.hooks->moved(n->env.mon, c->mon, &c->flow);
-    half_open_free(n, h);
-    listener_enqueue(n, l, w);
     return c;
 }
 
@@ -215,6 +242,8 @@ static struct tcp_conn *half_open_promote(struct net *n, struct tcp_half_open *h
 static enum tcp_half_open_verdict half_open_judge(struct net *n, const struct tcp_half_open *h,
                                                   const struct rx *x)
 {
+    if (unlikely(half_open_is_over(h)))
+        return TCP_HO_DROP;
     enum tcp_half_open_verdict v = tcp_half_open_input(&n->env, h, &x->p.seg);
     if (v == TCP_HO_PROMOTE && listener_is_full(listener_of(h))) {
         n->stats.accept_dropped++;
@@ -261,7 +290,7 @@ static void half_open_act(struct net *n, struct tcp_half_open *h, const struct r
     }
     if (h->mon)
         n->env.hooks->pkt_done(n->env.mon, h->mon, hs);
-    if (!(h->flow.marks & NET_MARK_RESET))
+    if (!half_open_is_over(h))
         half_open_answer(n, h, &x->p.seg, v);
 }
 
@@ -274,8 +303,8 @@ static void half_open_in_monitored(struct net *n, struct tcp_half_open *h, const
         n->stats.hook_drops++;
         return;
     }
-    if (h->flow.marks & NET_MARK_RESET)
-        v = TCP_HO_DROP; /* the monitor's reset comes next */
+    if (half_open_is_over(h))
+        v = TCP_HO_DROP;
     half_open_act(n, h, x, v, &hs);
 }
 

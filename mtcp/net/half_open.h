@@ -13,6 +13,9 @@ void half_open_in(struct net *n, struct tcp_half_open *h, const struct rx *x);
 /* The SYN-ACK was not answered in time. */
 void half_open_timer(struct net *n, struct tcp_half_open *h);
 
+/* Its listener goes: ends it, or while a monitor's code runs marks it to end soon (false). */
+bool half_open_abandon(struct net *n, struct tcp_half_open *h);
+
 /* Forgets the record; the monitor hears dying(). */
 void half_open_end(struct net *n, struct tcp_half_open *h, enum hook_end reason);
 

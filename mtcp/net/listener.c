@@ -75,12 +75,11 @@ struct walk {
     const struct net_listener *l;
 };
 
-static void end_half_open_of(void *arg, struct flow *f)
+static bool end_half_open_of(void *arg, struct flow *f)
 {
     const struct walk *w = arg;
     struct tcp_half_open *h = (struct tcp_half_open *)(void *)f;
-    if (f->kind == FLOW_HALF_OPEN && h->listener == w->l)
-        half_open_end(w->n, h, HOOK_END_ABORT);
+    return f->kind == FLOW_HALF_OPEN && h->listener == w->l && half_open_abandon(w->n, h);
 }
 
 void net_unlisten(struct net *n, struct net_listener *l)

@@ -51,7 +51,7 @@ int net_init(struct net *n, struct mem *mem, const struct net_conf *conf, uint64
 }
 
 /* Ends one record, for good and without a packet. */
-static void flow_end(void *arg, struct flow *f)
+static bool flow_end(void *arg, struct flow *f)
 {
     struct net *n = arg;
     struct tcp_conn *c = conn_of_flow(f);
@@ -61,11 +61,15 @@ static void flow_end(void *arg, struct flow *f)
         conn_die(&n->env, c, HOOK_END_ABORT, ECONNABORTED);
         conn_forget(n, c);
         c->sock = -1;
+    } else {
+        return false;
     }
+    return true;
 }
 
 static void conns_fini(struct net *n)
 {
+    n->is_ending = true;
     for (unsigned i = 0; i < NET_LISTENER_BUCKETS; i++)
         while (!list_is_empty(&n->listeners[i]))
             net_unlisten(n, container_of(n->listeners[i].next, struct net_listener, node));

@@ -69,6 +69,7 @@ enum net_mark {
     NET_MARK_HELD = 1 << 1,      /* ... and off the dead list: its owner has not let go yet */
     NET_MARK_BORN = 1 << 2,      /* the monitor has been asked about the first SYN */
     NET_MARK_RESET = 1 << 3,     /* a half-open record that a monitor wants reset */
+    NET_MARK_END = 1 << 4,       /* a half-open record without a listener */
 };
 
 /* A listening address. Half-open and completed connections are bounded separately by `backlog`. */
@@ -119,6 +120,7 @@ struct net {
     uint32_t n_mon_time_wait;
     uint32_t n_half_open;
     uint32_t n_forgotten; /* connections with NET_MARK_FORGOTTEN */
+    bool is_ending;       /* net_fini() runs */
     bool prune_ready;     /* connections without an owner may be on the ready list */
     uint32_t next_ephemeral;
     struct rate_limit rst_limit, icmp_limit;
@@ -172,7 +174,8 @@ bool net_has_work(const struct net *n);
 MUST_CHECK int net_listen(struct net *n, struct net_listener *l, const struct ip_addr *addr,
                           uint16_t port, uint32_t backlog);
 
-/* Stops listening: half-open records are forgotten, what was not accepted is reset. */
+/* Stops listening: half-open records are forgotten, what was not accepted is reset. *l may go then,
+ * also when a monitor's code calls. */
 void net_unlisten(struct net *n, struct net_listener *l);
 
 /* The oldest connection that waits, which then belongs to the caller, who sets c->sock at once (or

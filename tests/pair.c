@@ -64,7 +64,8 @@ static void link_carry(struct pair *p, unsigned end, const struct seg *s, const 
         f.at_us += rng_below(&p->rng, p->conf.jitter_us);
     f.seg.tuple = tuple_of(!end);
     f.bytes = malloc(s->len + 1);
-    memcpy(f.bytes, bytes, s->len);
+    if (s->len > 0)
+        memcpy(f.bytes, bytes, s->len);
     f.seg.payload = f.bytes;
     frame_insert(p, &f);
 }
@@ -185,8 +186,8 @@ static void end_turn(struct pair *p, unsigned i)
 static bool end_is_done(const struct pair *p, unsigned i)
 {
     const struct pair_end *x = &p->end[i];
-    return (x->conn.flags & TCF_DEAD) ||
-           (x->conn.state == TCPS_TIME_WAIT && tcp_readable(&x->conn) == 0);
+    return ((x->conn.flags & TCF_DEAD) || x->conn.state == TCPS_TIME_WAIT) &&
+           tcp_readable(&x->conn) == 0;
 }
 
 /* ---- the pair ---- */

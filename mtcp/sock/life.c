@@ -75,18 +75,20 @@ mctx_t mtcp_create_context_io(int cpu, const char *config, struct mtcp_io *const
 /* ---- end ------------------------------------------------------------------------------------- */
 
 /* Has a connection something to tell its peer that the peer has not acknowledged? */
-static void count_unfinished(void *arg, struct flow *f)
+static bool count_unfinished(void *arg, struct flow *f)
 {
     const struct tcp_conn *c = conn_of_flow(f);
     if (f->kind == FLOW_CONN && !(c->flags & (TCF_DEAD | TCF_FIN_ACKED)))
         ++*(unsigned *)arg;
+    return false;
 }
 
-static void reset_open(void *arg, struct flow *f)
+static bool reset_open(void *arg, struct flow *f)
 {
     struct mtcp_ctx *ctx = arg;
     if (f->kind == FLOW_CONN && conn_of_flow(f)->state != TCPS_TIME_WAIT)
         tcp_abort(&ctx->net.env, conn_of_flow(f), HOOK_END_ABORT, 0);
+    return false;
 }
 
 /* Runs the loop until everything is acknowledged, or the time is over. */

@@ -154,11 +154,11 @@ static bool hosts_are_empty(struct sim *s)
 }
 
 /* What hangs, for the one who looks into it. */
-static void print_flow(void *arg, struct flow *f)
+static bool print_flow(void *arg, struct flow *f)
 {
     const struct tcp_conn *c = conn_of_flow(f);
     if (f->kind != FLOW_CONN)
-        return;
+        return false;
     fprintf(stderr,
             "  host %u port %u>%u state %d flags %#x una %lld nxt %lld written %llu wnd %u cwnd %u | "
             "next %llu unread %u adv %lld limit %u | rtx %u aux %lld backoff %u\n",
@@ -167,6 +167,7 @@ static void print_flow(void *arg, struct flow *f)
             c->snd_wnd, c->cwnd, (unsigned long long)stream_next(&c->rcv), tcp_readable(c),
             (long long)c->rcv_adv, c->rcv.limit, c->rtx_tick, (long long)c->aux_at,
             c->backoff);
+    return false;
 }
 
 static void print_hang(struct sim *s)

@@ -373,30 +373,30 @@ static double rss_bytes(void)
     return (double)pages * 4096;
 }
 
-/* The allocator's pages in use; 0 when it is the C library's. */
+/* What the allocator has handed out, rounded up to its sizes; 0 when it is the C library's. */
 extern int mallctl(const char *name, void *old, size_t *old_len, void *new, size_t new_len)
     __attribute__((weak));
 
-static double active_bytes(void)
+static double allocated_bytes(void)
 {
     uint64_t epoch = 1;
-    size_t active = 0, len = sizeof(active);
+    size_t allocated = 0, len = sizeof(allocated);
     if (!mallctl)
         return 0;
     mallctl("epoch", NULL, NULL, &epoch, sizeof(epoch));
-    mallctl("stats.active", &active, &len, NULL, 0);
-    return (double)active;
+    mallctl("stats.allocated", &allocated, &len, NULL, 0);
+    return (double)allocated;
 }
 
 static void run_idle(uint64_t first, uint64_t last)
 {
     turns_until_open(first);
-    double rss = rss_bytes(), active = active_bytes(), t0 = now_s();
+    double rss = rss_bytes(), allocated = allocated_bytes(), t0 = now_s();
     turns_until_open(last);
     double t = now_s() - t0, n = (double)(last - first);
     printf("connections %u  opened_per_second %.0f  rss_bytes_each_end %.1f  "
            "allocator_bytes_each_end %.1f\n",
-           b.n_open, n / t, (rss_bytes() - rss) / n / 2, (active_bytes() - active) / n / 2);
+           b.n_open, n / t, (rss_bytes() - rss) / n / 2, (allocated_bytes() - allocated) / n / 2);
 }
 
 static int mode_of(const char *name)

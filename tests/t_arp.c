@@ -280,6 +280,30 @@ static void any_number_of_connections_can_wait(void)
     world_down(&w);
 }
 
+/* Their entry is no victim, and the end of all finds them. */
+static void who_waits_is_not_forgotten(void)
+{
+    struct world w;
+    struct tcp_conn *c[MANY];
+    struct ip_addr wide = world_ip("10.9.0.1");
+    struct world_opts o = no_arp;
+    o.conf.port_min = 5000;
+    o.conf.port_max = 6000;
+    world_up(&w, &o);
+    EXPECT_EQ(net_if_add(&w.net, &w.dev.io, "wide", &wide, 16), 1);
+    net_flush(&w.net);
+    (void)world_out(&w);
+    open_many(&w, c);
+    struct arp_entry *e = entry(&w, "10.0.0.2");
+    for (unsigned i = 0; i < 2 * ARP_MAX_ENTRIES; i++) {
+        struct ip_addr a = ip_addr_v4(be32_make(0x0a090100 + i));
+        CU_ASSERT_PTR_NOT_NULL(arp_get(&w.net, 1, &a));
+    }
+    CU_ASSERT_PTR_EQUAL(entry(&w, "10.0.0.2"), e);
+    CU_ASSERT_PTR_EQUAL(e->parked, c[0]);
+    world_down(&w);
+}
+
 static void all_of_them_hear_that_nobody_answers(void)
 {
     struct world w;
@@ -467,7 +491,7 @@ TEST_SUITE(arp, TEST_CASE(the_address_is_announced), TEST_CASE(a_request_for_us_
            TEST_CASE(a_probe_is_answered), TEST_CASE(packets_wait_for_the_answer),
            TEST_CASE(the_queue_keeps_the_latest), TEST_CASE(all_queues_together_are_bounded),
            TEST_CASE(three_requests_then_the_connection_hears),
-           TEST_CASE(any_number_of_connections_can_wait),
+           TEST_CASE(any_number_of_connections_can_wait), TEST_CASE(who_waits_is_not_forgotten),
            TEST_CASE(all_of_them_hear_that_nobody_answers),
            TEST_CASE(an_established_connection_goes_on_trying),
            TEST_CASE(an_entry_in_use_is_asked_again),

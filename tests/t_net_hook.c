@@ -422,6 +422,25 @@ static void a_monitor_resets_whenever_it_wants(void)
               "moved; 3>4; done IN A; pkt OUT RA; 4>0; done OUT RA; dying 7; ");
 }
 
+/* The SYN came again: no SYN-ACK any more. */
+static void a_reset_comes_before_the_answer(void)
+{
+    struct world w;
+    struct tape t;
+    struct net_listener l;
+    tape_up(&t, &w, NULL);
+    world_listen(&w, &l, 10);
+    world_syn(&w, 4000, 1000);
+    world_turn(&w);
+    (void)world_expect(&w, 4000, TCP_SYN | TCP_ACK);
+    t.resets = "done IN S";
+    world_syn(&w, 4000, 1000);
+    world_turn(&w);
+    (void)world_expect(&w, 4000, TCP_RST);
+    world_silence(&w);
+    world_down(&w);
+}
+
 /* In the verdict on data: not a byte reaches the application. */
 static void a_reset_in_the_verdict_comes_before_the_data(void)
 {
@@ -590,6 +609,7 @@ TEST_SUITE(net_hook, TEST_CASE(a_passive_handshake), TEST_CASE(an_active_handsha
            TEST_CASE(a_dropped_segment_moves_nothing), TEST_CASE(a_refused_segment_is_marked),
            TEST_CASE(the_last_ack_of_a_handshake_can_be_dropped),
            TEST_CASE(a_monitor_resets_whenever_it_wants),
+           TEST_CASE(a_reset_comes_before_the_answer),
            TEST_CASE(a_reset_in_the_verdict_comes_before_the_data),
            TEST_CASE(after_detach_nothing_is_told), TEST_CASE(the_listener_may_go_at_any_time),
            TEST_CASE(a_monitored_time_wait_stays_a_connection),

@@ -264,8 +264,6 @@ static void unpark_failed(struct net *n, struct arp_entry *e)
     for (; c; c = next) {
         next = c->out_next;
         c->flags &= ~(uint32_t)TCF_ON_OUT;
-        if (c->flags & TCF_DEAD)
-            continue;
         tcp_net_error(&n->env, c, EHOSTUNREACH, true);
         conn_send_failed(n, c);
     }

@@ -297,6 +297,35 @@ static void a_wide_window_does_not_starve_the_others(void)
     world_down(&w);
 }
 
+/* Six connections with 40 segments each: a turn's share, then receiving, then those that waited. */
+static void a_turn_has_a_share(void)
+{
+    enum { CONNS = 6, SEGS = 40 };
+    struct world w;
+    struct net_listener l = {0};
+    struct tcp_conn *c[CONNS];
+    world_up(&w, NULL);
+    for (uint16_t i = 0; i < CONNS; i++)
+        c[i] = open_conn(&w, &l, (uint16_t)(4000 + i));
+    for (unsigned i = 0; i < CONNS; i++) {
+        c[i]->snd_wnd = c[i]->snd_wnd_max = 1u << 20;
+        write_pattern(&w, c[i], SEGS * 1460);
+    }
+    world_turn(&w);
+    unsigned n_out = 0;
+    for (const struct packet *p; (p = world_out(&w)) != NULL; n_out++)
+        EXPECT_EQ(p->seg.tuple.local_port, 4000 + n_out / SEGS);
+    EXPECT_EQ(n_out, 4 * SEGS); /* 128 are a share, and the one that reaches it goes on */
+    CU_ASSERT(net_has_work(&w.net));
+    write_pattern(&w, c[0], 10); /* marked anew: behind those that wait */
+    world_turn(&w);
+    for (const struct packet *p; (p = world_out(&w)) != NULL; n_out++)
+        EXPECT_EQ(p->seg.tuple.local_port, 4000 + (n_out < CONNS * SEGS ? n_out / SEGS : 0));
+    EXPECT_EQ(n_out, CONNS * SEGS + 1);
+    CU_ASSERT(!net_has_work(&w.net));
+    world_down(&w);
+}
+
 static void without_a_route_nothing_is_sent(void)
 {
     struct world w;
@@ -324,5 +353,5 @@ TEST_SUITE(packet_out, TEST_CASE(a_frame_is_complete),
            TEST_CASE(without_buffers_it_goes_next_turn), TEST_CASE(when_it_lasts_timers_take_over),
            TEST_CASE(what_the_device_refuses_is_kept_in_order), TEST_CASE(what_waits_is_bounded),
            TEST_CASE(small_packets_are_no_overflow),
-           TEST_CASE(a_wide_window_does_not_starve_the_others),
+           TEST_CASE(a_wide_window_does_not_starve_the_others), TEST_CASE(a_turn_has_a_share),
            TEST_CASE(without_a_route_nothing_is_sent));

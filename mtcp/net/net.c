@@ -139,6 +139,9 @@ void net_timers(struct net *n)
 
 /* ---- the flush ------------------------------------------------------------------------------ */
 
+#define FLUSH_SEGMENTS 128u /* per turn; the last connection of it may send its own share beyond   \
+                             */
+
 /* In TIME_WAIT, without an owner: the compact record takes over as soon as nothing holds the
  * connection. */
 static void conn_shrink(struct net *n, struct tcp_conn *c)
@@ -167,19 +170,28 @@ static void conn_flush(struct net *n, struct tcp_conn *c)
         conn_shrink(n, c);
 }
 
-/* The list is taken off first: what is marked again is for the next turn. */
+/* The list is taken off first: what is marked again is for the next turn. So is what is beyond a
+ * turn's share, in its order and before the new: receiving comes in between, or the peers' ACKs
+ * would outrun the device's queue while we send. */
 static void conns_flush(struct net *n)
 {
     struct tcp_env *e = &n->env;
-    struct tcp_conn *c = e->out_head, *next;
+    struct tcp_conn *c = e->out_head, *next, **tail = e->out_tail;
+    uint64_t until = e->stats.segs_out + FLUSH_SEGMENTS;
     e->out_head = NULL;
     e->out_tail = &e->out_head;
-    for (; c; c = next) {
+    for (; c && e->stats.segs_out < until; c = next) {
         next = c->out_next;
         __builtin_prefetch(next);
         c->flags &= ~(uint32_t)TCF_ON_OUT;
         conn_flush(n, c);
     }
+    if (likely(!c))
+        return;
+    *tail = e->out_head;
+    if (!e->out_head)
+        e->out_tail = tail;
+    e->out_head = c;
 }
 
 void net_flush(struct net *n)

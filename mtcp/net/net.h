@@ -159,7 +159,7 @@ MUST_CHECK int net_arp_add(struct net *n, uint8_t netif, const struct ip_addr *i
 
 /* ---- one turn ---- */
 
-/* Receives one burst from every interface; the number of packets. */
+/* Receives what has come, at most some bursts from every interface; the number of packets. */
 unsigned net_rx(struct net *n);
 void net_timers(struct net *n);
 void net_flush(struct net *n);

@@ -269,10 +269,16 @@ static unsigned netif_rx(struct net *n, struct net_if *nif)
     return n_pkts;
 }
 
+/* Full bursts may mean that more waits: it is taken in before anything is sent. */
+#define RX_BURSTS 8u
+
 unsigned net_rx(struct net *n)
 {
     unsigned n_pkts = 0;
     for (unsigned i = 0; i < n->n_ifs; i++)
-        n_pkts += netif_rx(n, &n->ifs[i]);
+        for (unsigned got = IO_BURST, j = 0; got == IO_BURST && j < RX_BURSTS; j++) {
+            got = netif_rx(n, &n->ifs[i]);
+            n_pkts += got;
+        }
     return n_pkts;
 }

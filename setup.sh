@@ -5,8 +5,10 @@
 #                                      them with curl, keep serving until Ctrl-C
 #       --once   end after the check, exit status 0 or 1
 #       --host   use this host's own network, so that a browser here can open the page (needs root)
-#   ./setup.sh test [--long] [TIER...] build and run every test (or the named tiers)
-#       --long   the sizes of a nightly run
+#   ./setup.sh test [--long] [--mutants] [TIER...]
+#                                      build and run every test (or the named tiers)
+#       --long     the sizes of a nightly run
+#       --mutants  also check that planted bugs are found (about 20 minutes)
 #   ./setup.sh build                   packages and build only
 #   ./setup.sh help
 #
@@ -76,7 +78,7 @@ build)
     build
     ;;
 help|-h|--help)
-    sed -n '2,15p' "$0" | sed 's/^# \{0,1\}//'
+    sed -n '2,17p' "$0" | sed 's/^# \{0,1\}//'
     ;;
 *)
     die "unknown command '$1'; ./setup.sh help lists them"

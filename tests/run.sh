@@ -2,7 +2,8 @@
 # Runs the tiers of tests, each of which ends with one line `name: N passed, N failed[, N skipped]`,
 # and adds them up in the last line. Called by ./setup.sh test, which has installed the packages.
 #
-#   tests/run.sh [--long] [TIER...]      tests/run.sh --list
+#   tests/run.sh [--long] [--mutants] [TIER...]      tests/run.sh --list
+#       --mutants   also plants the bugs of tests/mutants.list, one by one (about 20 minutes)
 set -u
 cd "$(dirname "$0")/.."
 export MTCP_TEST_LONG=0
@@ -26,6 +27,7 @@ tier_unit()    { mk VARIANT=debug build/debug/unit && build/debug/unit; }
 tier_asan()    { mk VARIANT=asan build/asan/unit && build/asan/unit | sed 's/^unit:/asan:/'; return "${PIPESTATUS[0]}"; }
 tier_valgrind() { tests/valgrind.sh; }
 tier_lint()    { tests/lint.sh; }
+tier_mutants() { tests/mutants.sh; }
 
 TIERS="layers headers man unit asan valgrind lint"
 for f in tests/tier_*.sh; do
@@ -38,6 +40,7 @@ wanted=
 for a in "$@"; do
     case "$a" in
     --long) MTCP_TEST_LONG=1 ;;
+    --mutants) TIERS="$TIERS mutants" ;;
     --list) echo $TIERS; exit 0 ;;
     *) wanted="$wanted $a" ;;
     esac

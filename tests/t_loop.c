@@ -210,6 +210,7 @@ static void sleep_ends_by_the_device(void)
 {
     mctx_t m = create("spin_us = 0", NULL);
     struct mtcp_ctx *ctx = ctx_of(m);
+    int silent = eventfd(0, 0);
     wake_fd = eventfd(1, 0);
     idle_for_long(ctx);
     EXPECT_EQ(n_begin, 1);
@@ -218,10 +219,12 @@ static void sleep_ends_by_the_device(void)
     idle_for_long(ctx);
     wake_fd = -1; /* none: a nap */
     idle_for_long(ctx);
-    wake_ready = true; /* packets are there already */
+    wake_ready = true; /* packets are there already, and nothing more comes */
+    wake_fd = silent;
     idle_for_long(ctx);
     EXPECT_EQ(n_begin, 4);
     close(other);
+    close(silent);
     mtcp_destroy_context(m);
 }
 
@@ -260,9 +263,11 @@ static void sleep_ends_by_an_interrupt(void)
     int ep = mtcp_epoll_create(m, 1);
     wake_fd = eventfd(0, 0);
     CU_ASSERT_EQUAL_FATAL(pthread_create(&t, NULL, wake_later, ctx_of(m)), 0);
+    uint64_t begun = real_ms();
     errno = 0;
     EXPECT_EQ(mtcp_epoll_wait(m, ep, &ev, 1, LONG_US / 1000), -1);
     EXPECT_EQ(errno, EINTR);
+    CU_ASSERT(real_ms() - begun < LONG_US / 1000 / 2);
     pthread_join(t, NULL);
     mtcp_destroy_context(m);
     close(wake_fd);
@@ -270,7 +275,7 @@ static void sleep_ends_by_an_interrupt(void)
 
 static void spinning_never_sleeps(void)
 {
-    mctx_t m = create("idle = spin", NULL);
+    mctx_t m = create("idle = spin spin_us = 0", NULL);
     struct mtcp_ctx *ctx = ctx_of(m);
     for (int i = 0; i < 100; i++) {
         ctx_poll(ctx);

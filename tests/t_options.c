@@ -48,6 +48,16 @@ static void open_pair(const char *conf)
     s = duo_pair(&d, l, &c);
 }
 
+static struct tcp_info info_of(mctx_t m, int sock)
+{
+    struct tcp_info t;
+    socklen_t len = sizeof(t);
+    memset(&t, 0xee, sizeof(t));
+    EXPECT_EQ(mtcp_getsockopt(m, sock, IPPROTO_TCP, TCP_INFO, &t, &len), 0);
+    EXPECT_EQ(len, sizeof(t));
+    return t;
+}
+
 /* ---- the table ------------------------------------------------------------------------------- */
 
 #define NONE INT32_MIN
@@ -284,6 +294,20 @@ static void the_receive_buffer_bounds_what_waits(void)
     duo_close(&d);
 }
 
+/* A large buffer can only be announced with the scale that the SYN said. */
+static void a_large_buffer_scales_the_window(void)
+{
+    struct sockaddr_in a = duo_addr("10.0.0.1", 80);
+    open_pair(NULL);
+    int e = stream(d.cli);
+    set(d.cli, e, SOL_SOCKET, SO_RCVBUF, 8 << 20);
+    mtcp_connect(d.cli, e, (struct sockaddr *)&a, sizeof(a));
+    duo_step(&d, 0);
+    EXPECT_EQ(info_of(d.cli, c).tcpi_rcv_wscale, 3);
+    EXPECT_EQ(info_of(d.cli, e).tcpi_rcv_wscale, 8);
+    duo_close(&d);
+}
+
 static void corks_hold_until_pulled(void)
 {
     char buf[8];
@@ -367,16 +391,6 @@ static void notsent_lowat_holds_writers(void)
 
 /* ---- TCP_INFO -------------------------------------------------------------------------------- */
 
-static struct tcp_info info_of(mctx_t m, int sock)
-{
-    struct tcp_info t;
-    socklen_t len = sizeof(t);
-    memset(&t, 0xee, sizeof(t));
-    EXPECT_EQ(mtcp_getsockopt(m, sock, IPPROTO_TCP, TCP_INFO, &t, &len), 0);
-    EXPECT_EQ(len, sizeof(t));
-    return t;
-}
-
 static void info_is_what_the_stack_knows(void)
 {
     char buf[5000] = {0};
@@ -423,7 +437,8 @@ TEST_SUITE(options, TEST_CASE(each_int_is_set_told_and_bounded),
            TEST_CASE(what_can_only_be_asked_is_refused), TEST_CASE(what_is_not_there_is_unknown),
            TEST_CASE(linger_is_a_struct), TEST_CASE(congestion_control_has_a_name),
            TEST_CASE(accepted_sockets_inherit), TEST_CASE(options_survive_connecting),
-           TEST_CASE(the_receive_buffer_bounds_what_waits), TEST_CASE(corks_hold_until_pulled),
+           TEST_CASE(the_receive_buffer_bounds_what_waits),
+           TEST_CASE(a_large_buffer_scales_the_window), TEST_CASE(corks_hold_until_pulled),
            TEST_CASE(keepalive_finds_the_dead), TEST_CASE(the_user_timeout_gives_up),
            TEST_CASE(syncnt_bounds_connecting), TEST_CASE(notsent_lowat_holds_writers),
            TEST_CASE(info_is_what_the_stack_knows));

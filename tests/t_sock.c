@@ -217,6 +217,22 @@ static void a_reset_is_told_once(void)
     duo_close(&d);
 }
 
+/* After a FIN the stream has ended, whatever comes then. */
+static void a_fin_hides_a_later_reset(void)
+{
+    char buf[8];
+    duo_open(&d, NULL);
+    int c, l = duo_listen(&d, 80), s = duo_pair(&d, l, &c);
+    mtcp_shutdown(d.cli, c, SHUT_WR);
+    duo_step(&d, 0);
+    mtcp_abort(d.cli, c);
+    duo_step(&d, 0);
+    EXPECT_EQ(mtcp_read(d.srv, s, buf, 2), 0);
+    EXPECT_EQ(so_error(d.srv, s) != 0, 1); /* not lost */
+    EXPECT_ERR(mtcp_write(d.srv, s, "x", 1), EPIPE);
+    duo_close(&d);
+}
+
 static void so_error_takes_the_pending_error(void)
 {
     char buf[8];
@@ -543,13 +559,17 @@ static void reads_block(void)
 {
     char buf[8];
     duo_open(&d, NULL);
-    int c, l = duo_listen(&d, 80), s = duo_pair(&d, l, &c);
-    set_blocking(d.srv, s);
+    int l = duo_listen(&d, 80), c = duo_connect(&d, 80);
+    duo_step(&d, 0);
+    int s = mtcp_accept(d.srv, l, NULL, NULL); /* it blocks, though its listener does not */
+    int spare = stream(d.srv);
+    EXPECT_EQ(mtcp_close(d.srv, spare), 0);
     late_sock = c;
     late_at = d.now_us + 300000;
     d.on_wait = write_late;
     EXPECT_EQ(mtcp_read(d.srv, s, buf, 8), 4);
     CU_ASSERT(d.now_us >= 1300000 && d.now_us < 1400000);
+    EXPECT_EQ(stream(d.srv), spare); /* a blocking call makes ids free again */
     EXPECT_ERR(mtcp_recv(d.srv, s, buf, 8, MSG_DONTWAIT), EAGAIN);
     duo_close(&d);
 }
@@ -756,15 +776,15 @@ static void pipes_carry_bytes(void)
 TEST_SUITE(sock, TEST_CASE(bytes_go_both_ways), TEST_CASE(names_are_told),
            TEST_CASE(vectors_gather_and_scatter), TEST_CASE(peeking_leaves_the_bytes),
            TEST_CASE(more_is_held_back), TEST_CASE(a_fin_ends_the_stream),
-           TEST_CASE(a_reset_is_told_once), TEST_CASE(so_error_takes_the_pending_error),
-           TEST_CASE(a_write_takes_the_pending_error), TEST_CASE(closing_with_unread_bytes_resets),
-           TEST_CASE(closing_sends_what_is_queued), TEST_CASE(shut_rd_discards),
-           TEST_CASE(linger_zero_resets), TEST_CASE(linger_waits_for_the_peer),
-           TEST_CASE(linger_gives_up), TEST_CASE(refusal_is_told_by_connect),
-           TEST_CASE(refusal_is_told_by_so_error), TEST_CASE(connecting_reports_by_a_second_call),
-           TEST_CASE(a_silent_peer_times_out), TEST_CASE(nobody_there_is_unreachable),
-           TEST_CASE(bound_sockets_connect_from_their_port), TEST_CASE(ports_are_taken_once),
-           TEST_CASE(reuseaddr_shares_until_one_listens),
+           TEST_CASE(a_reset_is_told_once), TEST_CASE(a_fin_hides_a_later_reset),
+           TEST_CASE(so_error_takes_the_pending_error), TEST_CASE(a_write_takes_the_pending_error),
+           TEST_CASE(closing_with_unread_bytes_resets), TEST_CASE(closing_sends_what_is_queued),
+           TEST_CASE(shut_rd_discards), TEST_CASE(linger_zero_resets),
+           TEST_CASE(linger_waits_for_the_peer), TEST_CASE(linger_gives_up),
+           TEST_CASE(refusal_is_told_by_connect), TEST_CASE(refusal_is_told_by_so_error),
+           TEST_CASE(connecting_reports_by_a_second_call), TEST_CASE(a_silent_peer_times_out),
+           TEST_CASE(nobody_there_is_unreachable), TEST_CASE(bound_sockets_connect_from_their_port),
+           TEST_CASE(ports_are_taken_once), TEST_CASE(reuseaddr_shares_until_one_listens),
            TEST_CASE(an_unbound_listener_gets_a_port), TEST_CASE(many_listeners_accept),
            TEST_CASE(closing_a_listener_resets_the_waiting),
            TEST_CASE(the_reset_are_accepted_with_their_error), TEST_CASE(reads_block),

@@ -105,15 +105,15 @@ void ctx_wake_off(struct mtcp_ctx *ctx, int fd)
     errno = saved;
 }
 
-/* A device's descriptor may change; the kernel forgets closed ones by itself. */
+/* A device's descriptor may change, or be none (-1). Does it wake us? */
 static bool wake_on_io(struct mtcp_ctx *ctx, unsigned i, int fd)
 {
     if (fd == ctx->io_fd[i])
-        return true;
+        return fd >= 0;
     if (ctx->io_fd[i] >= 0)
         ctx_wake_off(ctx, ctx->io_fd[i]);
-    ctx->io_fd[i] = ctx_wake_on(ctx, fd) == 0 ? fd : -1;
-    return ctx->io_fd[i] == fd;
+    ctx->io_fd[i] = fd >= 0 && ctx_wake_on(ctx, fd) == 0 ? fd : -1;
+    return ctx->io_fd[i] >= 0;
 }
 
 /* Prepares device i for sleep: false when it has packets already. Lowers *sleep_us to a nap when it
@@ -125,7 +125,7 @@ static bool io_sleep_begin(struct mtcp_ctx *ctx, unsigned i, uint64_t *sleep_us)
     int fd = io->sleep_begin ? io->sleep_begin(io, &ready) : -1;
     if (ready)
         return false;
-    bool wakes = fd >= 0 && !(io->caps & MTCP_IO_NO_WAKEUP) && wake_on_io(ctx, i, fd);
+    bool wakes = wake_on_io(ctx, i, fd) && !(io->caps & MTCP_IO_NO_WAKEUP);
     if (!wakes && *sleep_us > NAP_US)
         *sleep_us = NAP_US;
     return true;

@@ -47,14 +47,23 @@ need_pkgs() {
     say "installing $missing"
     local log
     log=$(mktemp)
-    # A package that brings a service must not start it here: policy-rc.d says no for the while.
-    if ! { $sudo apt-get update -q && $sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+    # A package that brings a service (nginx) must not start it here: policy-rc.d says no meanwhile.
+    local policy=/usr/sbin/policy-rc.d
+    if [ -e "$policy" ]; then
+        policy=
+    else
+        trap "$sudo rm -f $policy" EXIT
+        printf '#!/bin/sh\nexit 101\n' | $sudo tee "$policy" >/dev/null && $sudo chmod 755 "$policy"
+    fi
+    if ! { $sudo apt-get update -q && $sudo env DEBIAN_FRONTEND=noninteractive \
            apt-get install -q -y --no-install-recommends $missing; } >"$log" 2>&1; then
         tail -n 20 "$log" >&2
         rm -f "$log"
         die "apt-get could not install the packages above"
     fi
     rm -f "$log"
+    [ -z "$policy" ] || $sudo rm -f "$policy"
+    trap - EXIT
 }
 
 build() {
@@ -78,7 +87,7 @@ build)
     build
     ;;
 help|-h|--help)
-    sed -n '2,17p' "$0" | sed 's/^# \{0,1\}//'
+    sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$0"
     ;;
 *)
     die "unknown command '$1'; ./setup.sh help lists them"

@@ -70,7 +70,7 @@ static void a_few_segments_take_one_small_block(void)
     segt_write(t, 1);
     segt_advance(t, 5 * MS);
     segt_write(t, 1);
-    EXPECT_EQ(mem_in_use(t->mem) - before, 2048 + 128);
+    EXPECT_EQ(mem_in_use(t->mem) - before, 2048 + 256);
     EXPECT_EQ(t->conn.flight->n, 2); /* the first one's time is still known */
     EXPECT_EQ(flight_at(t->conn.flight, 1)->at_us - flight_at(t->conn.flight, 0)->at_us, 5 * MS);
     seg_in(t, "A 1 ack=3");

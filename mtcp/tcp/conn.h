@@ -80,7 +80,7 @@ struct tcp_params {
 struct tcp_stats {
     uint64_t segs_in, segs_out, bytes_in, bytes_out;
     uint64_t conns_opened, conns_accepted, conns_closed, conns_reset_in, conns_reset_out, conns_timed_out;
-    uint64_t rexmit_segs, rexmit_fast, rto, dup_acks_in, ooo_in, dup_bytes_in, out_of_window_in;
+    uint64_t rexmit_segs, rexmit_fast, rto, undone, dup_acks_in, ooo_in, dup_bytes_in, out_of_window_in;
     uint64_t paws_drops, challenge_acks, zero_window_probes, nomem_drops, ranges_full;
     uint64_t overruns, inconsistent, ring_resizes;
 };

@@ -6,7 +6,7 @@
 #include <string.h>
 
 enum {
-    BLOCK_MIN = 128,
+    BLOCK_MIN = 256,
     REXMITS_MIN = 16,
     REXMITS_MAX = 8192,
 };
@@ -196,6 +196,16 @@ void flight_mark_all_lost(struct tcp_flight *f)
         struct rec *r = flight_at(f, i);
         if (!(r->flags & (REC_SACKED | REC_LOST)))
             flight_mark_lost(f, r);
+    }
+}
+
+void flight_unmark_lost(struct tcp_flight *f)
+{
+    for (uint32_t i = 0; i < f->n && f->lost_bytes > 0; i++) {
+        struct rec *r = flight_at(f, i);
+        if (r->flags & REC_LOST)
+            f->lost_bytes -= rec_len(r);
+        r->flags &= (uint8_t)~REC_LOST;
     }
 }
 

@@ -6,7 +6,7 @@
  *
  * Offsets are the low 32 bits of stream offsets; all that is in flight lies within 2^31.
  *
- * Memory: the first block is 128 bytes and comes from the cache of freed blocks. When none can be
+ * Memory: the first block is 256 bytes and comes from the cache of freed blocks. When none can be
  * had, records are merged into the last one: coarser knowledge, not less safety.
  */
 #ifndef MTCP_TCP_FLIGHT_H
@@ -53,8 +53,8 @@ enum flight_timer { FLIGHT_TIMER_RTO, FLIGHT_TIMER_REO, FLIGHT_TIMER_TLP };
 struct tcp_flight {
     /* -- the ring (flight.c) -- */
     uint32_t n, cap, first;
-    uint32_t sacked_bytes,
-        lost_bytes;     /* without SACK, sacked_bytes is what duplicate ACKs tell of */
+    uint32_t sacked_bytes; /* without SACK: what duplicate ACKs tell of */
+    uint32_t lost_bytes;
     uint32_t n_sacked;  /* SACKED records */
     uint32_t lost_from; /* no LOST record lies below */
     /* -- recovery.c -- */
@@ -63,20 +63,23 @@ struct tcp_flight {
     uint32_t fack;                               /* highest offset SACKed or acknowledged */
     uint32_t recover;                            /* snd_max when recovery began (RFC 6582, 6675) */
     uint32_t prr_delivered, prr_out, recover_fs; /* RFC 6937 */
-    uint32_t round_end;     /* snd_max when cwnd was last found to be the limit */
-    uint32_t tlp_end;       /* snd_max when a tail loss probe was sent */
-    struct rexmit *rexmits; /* ring of rexmit_cap; NULL: none */
+    uint32_t round_end;                /* snd_max when cwnd was last found to be the limit */
+    uint32_t tlp_end;                  /* snd_max when a tail loss probe was sent */
+    uint32_t undo_cwnd, undo_ssthresh; /* undo.c: before the reduction */
+    struct rexmit *rexmits;            /* ring of rexmit_cap; NULL: none */
     uint16_t rexmit_first, rexmit_n;
     uint16_t rexmit_cap;
     uint16_t n_dup_acks;
+    uint16_t n_undo;      /* segments sent again that the peer has not reported as duplicates */
     uint8_t phase, timer; /* enum flight_phase, flight_timer */
     bool rack_valid : 1;  /* rack_* and fack say something */
-    bool reordering_seen : 1;
+    bool reordering_seen : 1, dsack_noted : 1;
     bool guard : 1;        /* without SACK: no fast retransmit at or below `recover` (RFC 6582) */
     bool partial_seen : 1; /* a partial ACK came in this recovery (RFC 6582 step 3) */
     bool tlp_is_pending : 1, tlp_is_rexmit : 1;
-    bool tlp_is_due : 1; /* the next flush sends a probe */
-    uint8_t reo_mult;    /* RFC 8985: RACK.reo_wnd_mult */
+    bool tlp_is_due : 1;                          /* the next flush sends a probe */
+    bool undo_is_possible : 1, undo_is_asked : 1; /* asked: the first ACK that can tell has come */
+    uint8_t reo_mult;                             /* RFC 8985: RACK.reo_wnd_mult */
     struct rec rec[];
 };
 
@@ -148,6 +151,9 @@ void flight_mark_resent(struct tcp_flight *f, struct mem *mem, struct rec *r, ui
 /* Everything that is not SACKED is lost (after a timeout); the record of retransmissions is void.
  */
 void flight_mark_all_lost(struct tcp_flight *f);
+
+/* Nothing is lost after all. */
+void flight_unmark_lost(struct tcp_flight *f);
 
 /* SACK information is void: the peer may have dropped what it reported (RFC 2018 section 8). */
 void flight_forget_sacks(struct tcp_flight *f, uint32_t now_us);

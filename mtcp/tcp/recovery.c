@@ -10,14 +10,14 @@
 #include "mtcp/tcp/recovery.h"
 
 #include "mtcp/tcp/flight.h"
+#include "mtcp/tcp/rack.h"
 #include "mtcp/tcp/rtt.h"
 #include "mtcp/tcp/timers.h"
+#include "mtcp/tcp/undo.h"
 
 enum {
-    DUP_THRESH = 3,         /* RFC 5681 3.2, 8985 6.2 */
     TLP_MARGIN_US = 2000,   /* beyond 2 SRTT ... */
     TLP_DELACK_US = 200000, /* ... and when one segment is in flight: its ACK may be delayed */
-    REO_MULT_MAX = 64,      /* RACK's window grows to SRTT at most anyway */
     TS_TICK_US = 1000,      /* of the timestamps clock */
     TS_FLOOR_US = 500,      /* a round trip that it can't tell from none */
 };
@@ -202,7 +202,10 @@ static void recovery_resent(struct tcp_env *e, struct tcp_conn *c, uint32_t from
     if (i < f->n && !(flight_at(f, i)->flags & REC_SACKED))
         flight_mark_resent(f, e->mem, flight_at(f, i), now32(e));
     f->prr_out += to - from;
-    f->tlp_is_due = false;
+    if (f->tlp_is_due)
+        f->tlp_is_due = false;
+    else
+        undo_note_resent(c, to - from);
     note_rexmit(c);
     if (from == (uint32_t)c->snd_una)
         arm_rto(e, c); /* the oldest segment gets a full timeout again */
@@ -311,8 +314,10 @@ struct delivery {
     uint32_t rtt_us;        /* of a segment sent once; 0: none */
     bool is_ambiguous;      /* a retransmitted segment was cumulatively acknowledged (Karn) */
     uint32_t resent_age_us; /* ... which was sent again so long ago, the latest if several */
+    uint32_t oldest_age_us; /* ... the first if several */
     bool has_sack, has_dsack;
-    bool is_dup; /* a duplicate ACK (RFC 5681 section 2) */
+    bool has_original; /* a segment sent once, before recovery began, was not known before */
+    bool is_dup;       /* a duplicate ACK (RFC 5681 section 2) */
 };
 
 /* snd_una moves: bytes leave the send buffer, which may have room now. */
@@ -407,146 +412,17 @@ static inline void ack_open(struct tcp_env *e, struct tcp_conn *c, tcp_off_t ack
         arm(e, c, outstanding(c));
 }
 
-/* ---- RACK (RFC 8985) ---- */
-
-/* Was the first transmission sent after the second? */
-static inline bool rack_sent_after(uint32_t at1, uint32_t end1, uint32_t at2, uint32_t end2)
-{
-    return off_lt(at2, at1) || (at1 == at2 && off_lt(end2, end1));
-}
-
-/* An ACK of a retransmitted segment may be one of its first transmission: then it echoes an older
- * timestamp, or comes sooner than any ACK could (RFC 8985 6.2 step 2). */
-static bool rack_is_spurious(const struct tcp_env *e, const struct tcp_conn *c, const struct seg *s,
-                             uint32_t rtt_us)
-{
-    if ((c->flags & TCF_TS) && s->opt.has_ts) {
-        uint32_t sent_ts = conn_ts_now(e, c) - rtt_us / 1000 - 1;
-        if ((int32_t)(s->opt.ts_ecr - sent_ts) < 0)
-            return true;
-    }
-    return rtt_us < c->min_rtt_us;
-}
-
-/* A segment was delivered: the newest one delivered is the measure of the others (6.2 steps 1-3).
- */
-static void rack_note(struct tcp_env *e, struct tcp_conn *c, const struct seg *s,
-                      const struct rec *r)
-{
-    struct tcp_flight *f = c->flight;
-    uint32_t rtt_us = now32(e) - r->at_us;
-    bool was_resent = r->flags & REC_REXMITTED;
-    if (f->rack_valid && off_lt(r->end, f->fack)) {
-        f->reordering_seen |= !was_resent;
-    } else {
-        f->fack = r->end;
-    }
-    if (was_resent && rack_is_spurious(e, c, s, rtt_us))
-        return;
-    if (f->rack_valid && !rack_sent_after(r->at_us, r->end, f->rack_at_us, f->rack_end))
-        return;
-    f->rack_at_us = r->at_us;
-    f->rack_end = r->end;
-    f->rack_rtt_us = rtt_us;
-    f->rack_valid = true;
-}
-
-/* How late a segment may be before it counts as lost (6.2 step 4). */
-static uint32_t rack_window_us(const struct tcp_conn *c)
-{
-    const struct tcp_flight *f = c->flight;
-    bool many = f->n_sacked >= DUP_THRESH || f->sacked_bytes > (DUP_THRESH - 1u) * c->mss;
-    if (!f->reordering_seen && (f->phase >= PHASE_RECOVERY || many))
-        return 0;
-    if (c->min_rtt_us == UINT32_MAX)
-        return c->srtt_us;
-    uint64_t w = (uint64_t)f->reo_mult * (c->min_rtt_us / 4);
-    return w < c->srtt_us ? (uint32_t)w : c->srtt_us;
-}
-
-/* The judgement on one transmission. */
-enum verdict { VERDICT_NEWER, VERDICT_WAIT, VERDICT_LOST };
-
-static enum verdict rack_judge(const struct tcp_env *e, const struct tcp_conn *c,
-                               const struct rec *r, uint32_t window_us, uint32_t *wait_us)
-{
-    const struct tcp_flight *f = c->flight;
-    if (!rack_sent_after(f->rack_at_us, f->rack_end, r->at_us, r->end))
-        return VERDICT_NEWER;
-    int32_t left = (int32_t)(r->at_us + f->rack_rtt_us + window_us - now32(e));
-    if (left <= 0)
-        return VERDICT_LOST;
-    *wait_us = (uint32_t)left;
-    return VERDICT_WAIT;
-}
-
-/* Those that were sent once lie in order of time: judged from where the last ACK left off. */
-static uint32_t rack_judge_originals(const struct tcp_env *e, struct tcp_conn *c,
-                                     uint32_t window_us)
-{
-    struct tcp_flight *f = c->flight;
-    uint32_t wait_us = 0, i = flight_find(f, f->rack_from);
-    while (i < f->n) {
-        struct rec *r = flight_at(f, i);
-        if (r->flags & REC_SACKED) {
-            i += flight_run(f, i);
-            continue;
-        }
-        if (r->flags == 0) {
-            if (rack_judge(e, c, r, window_us, &wait_us) != VERDICT_LOST)
-                break;
-            flight_mark_lost(f, r);
-        }
-        i++;
-    }
-    f->rack_from = i < f->n ? flight_at(f, i)->start : (uint32_t)c->snd_max;
-    return wait_us;
-}
-
-/* Retransmissions, in the order in which they were sent: lost again? */
-static uint32_t rack_judge_rexmits(const struct tcp_env *e, struct tcp_conn *c, uint32_t window_us)
-{
-    struct tcp_flight *f = c->flight;
-    uint32_t wait_us = 0;
-    struct rec *r;
-    while ((r = flight_oldest_rexmit(f)) != NULL) {
-        if (rack_judge(e, c, r, window_us, &wait_us) != VERDICT_LOST)
-            break;
-        flight_mark_lost(f, r);
-        flight_pop_rexmit(f);
-    }
-    return wait_us;
-}
-
-/* Marks what is lost; when to look again in us, 0: no need. (6.2 step 5) */
-static uint32_t rack_detect(const struct tcp_env *e, struct tcp_conn *c)
-{
-    if (!c->flight->rack_valid)
-        return 0;
-    uint32_t window_us = rack_window_us(c);
-    uint32_t a = rack_judge_originals(e, c, window_us);
-    uint32_t b = rack_judge_rexmits(e, c, window_us);
-    return a == 0 || (b != 0 && b < a) ? b : a;
-}
-
-/* A D-SACK says that something was sent again without need: more patience, once per round trip (6.2
- * step 4; it is kept until recovery ends 16 times in the RFC, here as long as data stays in
- * flight). */
-static void rack_note_dsack(struct tcp_conn *c)
-{
-    struct tcp_flight *f = c->flight;
-    if (f->reo_mult < REO_MULT_MAX)
-        f->reo_mult++;
-}
-
 /* ---- what a disordered ACK delivers ---- */
 
 static void deliver(struct tcp_env *e, struct tcp_conn *c, const struct seg *s, const struct rec *r,
                     struct delivery *d)
 {
     d->delivered += rec_len(r);
-    if (!(r->flags & REC_REXMITTED) && d->rtt_us == 0)
-        d->rtt_us = max32(now32(e) - r->at_us, 1);
+    if (!(r->flags & REC_REXMITTED)) {
+        d->has_original |= off_leq(r->end, c->flight->recover);
+        if (d->rtt_us == 0)
+            d->rtt_us = max32(now32(e) - r->at_us, 1);
+    }
     if (c->flags & TCF_SACK)
         rack_note(e, c, s, r);
 }
@@ -555,6 +431,7 @@ static void note_ambiguous(struct delivery *d, uint32_t age_us)
 {
     if (!d->is_ambiguous || age_us < d->resent_age_us)
         d->resent_age_us = age_us;
+    d->oldest_age_us = max32(d->oldest_age_us, age_us);
     d->is_ambiguous = true;
 }
 
@@ -692,6 +569,8 @@ static void recovery_enter(struct tcp_env *e, struct tcp_conn *c)
     f->prr_delivered = f->prr_out = 0;
     f->partial_seen = false;
     f->tlp_is_pending = f->tlp_is_due = false;
+    f->dsack_noted = false;
+    undo_begin(c);
     c->ssthresh = c->cc_ops->ssthresh(c, e->now_us);
     e->stats.rexmit_fast++;
 }
@@ -739,7 +618,7 @@ static void prr_update(struct tcp_conn *c, const struct delivery *d, bool must_s
 static void reno_detect(struct tcp_env *e, struct tcp_conn *c, const struct delivery *d)
 {
     struct tcp_flight *f = c->flight;
-    bool third = f->phase < PHASE_RECOVERY && f->n_dup_acks >= DUP_THRESH && !f->guard;
+    bool third = f->phase < PHASE_RECOVERY && f->n_dup_acks >= RACK_DUP_THRESH && !f->guard;
     bool partial =
         f->phase == PHASE_RECOVERY && d->acked > 0 && off_lt((uint32_t)c->snd_una, f->recover);
     if (!(third || partial) || f->n == 0)
@@ -766,6 +645,27 @@ static void tlp_take_ack(struct tcp_env *e, struct tcp_conn *c, const struct del
     } else if (d->is_dup && !d->has_sack) {
         f->tlp_is_pending = false;
     }
+}
+
+/* Was the last retransmission needless? Without SACK an ACK of more than was resent says nothing:
+ * the rest may have come earlier. */
+static void undo_step(struct tcp_env *e, struct tcp_conn *c, const struct seg *s,
+                      const struct delivery *d)
+{
+    struct tcp_flight *f = c->flight;
+    bool is_needless = false;
+    if (!f->undo_is_possible)
+        return;
+    if (off_lt(f->recover + f->undo_cwnd, (uint32_t)c->snd_una))
+        f->undo_is_possible = false; /* long past: what is reported now is something else */
+    if (d->is_ambiguous)
+        is_needless = undo_echo_is_older(e, c, s, d->oldest_age_us);
+    if (d->has_dsack)
+        is_needless |= undo_all_were_needless(c);
+    if (f->phase == PHASE_LOSS && (c->flags & TCF_SACK))
+        is_needless |= d->has_original;
+    if (is_needless)
+        undo_apply(e, c);
 }
 
 /* The phase after this ACK. */
@@ -836,13 +736,11 @@ static bool is_dup_ack(const struct tcp_conn *c, const struct tcp_ack *a)
     return a->ack == c->snd_una && !a->has_data && !a->window_changed;
 }
 
-/* Disorder begins: what RACK knew of earlier times is too old to compare with. */
 static void disorder_begin(struct tcp_conn *c)
 {
     struct tcp_flight *f = c->flight;
     f->phase = PHASE_DISORDER;
-    f->rack_valid = false;
-    f->rack_from = (uint32_t)c->snd_una;
+    rack_reset(c);
 }
 
 static void ack_disordered(struct tcp_env *e, struct tcp_conn *c, const struct tcp_ack *a)
@@ -862,6 +760,7 @@ static void ack_disordered(struct tcp_env *e, struct tcp_conn *c, const struct t
     if (c->flags & TCF_SACK) {
         take_sacks(e, c, a, &d);
         sample_step(e, c, a->seg, &d);
+        undo_step(e, c, a->seg, &d);
         wait_us = rack_detect(e, c);
     } else {
         if (d.acked > 0)
@@ -869,6 +768,7 @@ static void ack_disordered(struct tcp_env *e, struct tcp_conn *c, const struct t
         else if (d.is_dup)
             take_dup_ack(c, &d);
         sample_step(e, c, a->seg, &d);
+        undo_step(e, c, a->seg, &d);
         reno_detect(e, c, &d);
     }
     tlp_take_ack(e, c, &d);
@@ -936,6 +836,8 @@ void recovery_timeout(struct tcp_env *e, struct tcp_conn *c)
     if (c->snd_una == c->snd_max || !flight_open(e, c))
         return;
     struct tcp_flight *f = c->flight;
+    if (f->phase < PHASE_RECOVERY)
+        undo_begin(c);
     if (f->phase != PHASE_LOSS || c->backoff == 0)
         c->ssthresh = c->cc_ops->ssthresh(c, e->now_us); /* RFC 5681 equation 4, once per loss */
     survive_reneging(e, c);

@@ -223,6 +223,15 @@ static void sleep_ends_by_the_device(void)
     wake_fd = silent;
     idle_for_long(ctx);
     EXPECT_EQ(n_begin, 4);
+    wake_ready = false; /* the one that is readable is not the device's any more: it sleeps on */
+    wake_fd = other;
+    idle_for_long(ctx);
+    wake_fd = silent;
+    uint64_t until = ctx_now_us(ctx) + 20000;
+    ctx_poll(ctx);
+    ctx_idle(ctx, until); /* the first time it may only note that it is idle */
+    ctx_idle(ctx, until);
+    CU_ASSERT(ctx_now_us(ctx) >= until);
     close(other);
     close(silent);
     mtcp_destroy_context(m);

@@ -367,6 +367,36 @@ test_many() {
     serve_end
 }
 
+# The last line of the statistics: connections and KB of memory, and the resident KB.
+usage() {
+    echo "$(sed -nE 's/^\[cpu 0\] conns ([0-9]+) .* mem ([0-9]+) KB$/\1 \2/p' "$tmp/svr.err" | tail -n 1)" \
+        "$(sed -nE 's/^VmRSS:[^0-9]*([0-9]+) kB$/\1/p' "/proc/$server/status")"
+}
+one_percent_more() { # before, after: at most
+    [ "$2" -le $(($1 + $1 / 100 + 1)) ]
+}
+
+# After a load everything is given back: what one load leaves, a second one does not add to.
+test_leaks() {
+    local round before after
+    mos="stat_print = 1 tcp_tw_interval = 1" serve -p "$tmp/www" || return
+    for round in 1 2; do
+        "$B/many" $svr 80 /1m 100 2 >/dev/null 2>&1
+        "$B/many" $svr 80 /64 1000 2 >/dev/null 2>&1
+        wrk -t1 -c64 -d2 -H 'Connection: close' "http://$svr/64" >/dev/null 2>&1
+        sleep 4
+        before=${after:-}
+        after=$(usage)
+    done
+    set -- $before $after
+    expect "connections after the load" "${1:-} ${4:-}" "0 0"
+    check "memory after the load: $before, again $after" one_percent_more "${2:-0}" "${5:-1000000}"
+    check "resident after the load: $before, again $after" one_percent_more "${3:-0}" "${6:-1000000}"
+    kill -INT $server
+    wait $server
+    expect "exit status" $? 0
+}
+
 test_echo() {
     serve --echo -P 7 || return
     nc -N -w20 $svr 7 <"$tmp/www/1m" | sha256sum >"$tmp/sum"

@@ -148,6 +148,20 @@ static void an_old_timestamp_is_not_promoted(void)
     fixture_free(f);
 }
 
+/* The SYN-ACK's window is not scaled, the ACK's is: 65535 is no multiple of 32. */
+static void a_challenge_ack_keeps_the_promised_edge(void)
+{
+    struct seg s = syn();
+    s.opt.has_wscale = true;
+    struct fixture *f = half_open_of(&s);
+    struct tcp_tx first, second;
+    tcp_half_open_synack(&f->env, &f->h, &first);
+    tcp_half_open_ack(&f->env, &f->h, &second);
+    EXPECT_EQ(first.seg.wnd, 65535);
+    CU_ASSERT((uint32_t)second.seg.wnd << 5 >= 65535);
+    fixture_free(f);
+}
+
 /* ---- TIME_WAIT ---- */
 
 static void every_arm_of_time_wait(void)
@@ -198,5 +212,6 @@ static void a_reset_is_made_in_the_rfcs_form(void)
 TEST_SUITE(half_open, TEST_CASE(the_synack_answers_what_was_offered),
            TEST_CASE(nothing_is_answered_that_was_not_offered),
            TEST_CASE(a_small_or_missing_mss_is_made_safe), TEST_CASE(every_arm_of_syn_received),
-           TEST_CASE(an_old_timestamp_is_not_promoted), TEST_CASE(every_arm_of_time_wait),
+           TEST_CASE(an_old_timestamp_is_not_promoted),
+           TEST_CASE(a_challenge_ack_keeps_the_promised_edge), TEST_CASE(every_arm_of_time_wait),
            TEST_CASE(a_reset_is_made_in_the_rfcs_form));

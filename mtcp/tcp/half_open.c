@@ -64,7 +64,8 @@ void tcp_half_open_ack(const struct tcp_env *e, const struct tcp_half_open *h, s
     half_open_tx(e, h, tx);
     tx->seg.flags = TCP_ACK;
     tx->seg.seq = seq_add(h->iss, 1);
-    tx->seg.wnd = (uint16_t)(h->rcv_wnd >> h->rcv_wscale);
+    /* Up: rounding must not take back what the SYN-ACK promised (RFC 7323 2.4). */
+    tx->seg.wnd = (uint16_t)((h->rcv_wnd + (1u << h->rcv_wscale) - 1) >> h->rcv_wscale);
 }
 
 static bool in_half_open_window(const struct tcp_half_open *h, const struct seg *s)

@@ -1,7 +1,13 @@
-# The benchmarks (bench/, docs/performance.md). The in-memory one needs no DPDK, no device, no root.
-MEM_RPC_OBJ := $(B)/bench/mem_rpc.o
+# The benchmarks (bench/, docs/performance.md). The in-memory one needs no DPDK, no device, no root;
+# watch.so is the monitor that both measure.
+MEM_RPC_OBJ := $(B)/bench/mem_rpc.o $(B)/bench/watch.o
 
 $(B)/mem_rpc: $(MEM_RPC_OBJ) $(LIB)
 	$(CC) $(LDFLAGS_ALL) $(MEM_RPC_OBJ) $(LIB) $(LIBS) -o $@
+
+$(B)/bench/watch.o: CFLAGS_ALL += -fPIC
+
+$(B)/watch.so: $(B)/bench/watch.o
+	$(CC) $(LDFLAGS_ALL) -shared $^ -o $@
 
 -include $(MEM_RPC_OBJ:.o=.d)

@@ -13,6 +13,7 @@
  *
  * server_turn() is everything the server side does: callgrind counts it with --toggle-collect.
  */
+#include "bench/watch.h"
 #include "mtcp_epoll.h"
 #include "mtcp_io.h"
 
@@ -44,7 +45,6 @@ struct bench {
     uint64_t wanted, done, started; /* transactions; bytes with IN and OUT */
     uint32_t msg_bytes;
     uint64_t now_us;
-    uint64_t n_events; /* seen by the monitor */
 };
 
 static struct bench b;
@@ -227,45 +227,6 @@ static void turns_until_open(uint64_t n)
     }
 }
 
-/* ---- a monitor, to measure what it costs ---- */
-
-static void on_log(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
-{
-    (void)m, (void)sock, (void)side, (void)event, (void)arg;
-    b.n_events++;
-}
-
-static void on_data(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
-{
-    static char seen[BLOCK];
-    (void)event, (void)arg;
-    b.n_events++;
-    while (mtcp_peek(m, sock, side, seen, sizeof(seen)) == (int)sizeof(seen))
-        continue;
-}
-
-static void register_callback(int sock, event_t event, int hook, callback_t fn)
-{
-    if (mtcp_register_callback(b.server, sock, event, hook, fn) < 0)
-        fail("register_callback");
-}
-
-static void monitor_attach(const char *how)
-{
-    if (strcmp(how, "none") == 0)
-        return;
-    int m = mtcp_socket(b.server, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
-    if (m < 0)
-        fail("monitor socket");
-    if (strcmp(how, "attached") == 0)
-        return;
-    register_callback(m, MOS_ON_CONN_START, MOS_HK_RCV, on_log);
-    register_callback(m, MOS_ON_CONN_END, MOS_HK_RCV, on_log);
-    register_callback(m, MOS_ON_TCP_STATE_CHANGE, MOS_HK_RCV, on_log);
-    if (strcmp(how, "peek") == 0)
-        register_callback(m, MOS_ON_CONN_NEW_DATA, MOS_NULL, on_data);
-}
-
 /* ---- set-up ---- */
 
 static uint64_t turn_clock(void *arg)
@@ -314,7 +275,8 @@ static void set_up(uint64_t n_conns, const char *monitor)
     b.n_listeners = (unsigned)(n_conns / CONNS_PER_PORT) + 1;
     for (unsigned i = 0; i < b.n_listeners; i++)
         listen_on((uint16_t)(PORT + i));
-    monitor_attach(monitor);
+    if (strcmp(monitor, "none") != 0 && mos_monitor_init(b.server, monitor) < 0)
+        fail("monitor");
 }
 
 /* ---- runs ---- */
@@ -334,7 +296,7 @@ static void print_frames(void)
     io->stats(io, &st);
     printf("frames_in %llu  frames_out %llu  monitor_events %llu\n",
            (unsigned long long)st.rx_packets, (unsigned long long)st.tx_packets,
-           (unsigned long long)b.n_events);
+           (unsigned long long)watch_n_events);
 }
 
 static void run_transactions(unsigned conns, uint64_t transactions)

@@ -21,7 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define WORLD_FRAMES 256
+#define WORLD_FRAMES 512
 #define WORLD_ROOM   66000u
 
 /* The device: an array of frames each way. */

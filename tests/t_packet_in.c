@@ -176,18 +176,21 @@ static void data_reaches_the_connection(void)
     world_down(&w);
 }
 
-/* Two bursts' worth: every packet is taken, each once. */
-static void a_full_burst_is_taken_whole(void)
+/* Several bursts: every packet is taken, each once, up to a turn's share. */
+static void full_bursts_are_taken_whole(void)
 {
+    enum { SHARE = 8 * IO_BURST, MORE = IO_BURST + 5 };
     struct world w;
-    world_up(&w, NULL);
-    for (unsigned i = 0; i < IO_BURST + 5; i++)
+    struct world_opts o = {.conf = world_conf};
+    o.conf.rst_per_sec = 0;
+    world_up(&w, &o);
+    for (unsigned i = 0; i < SHARE + MORE; i++)
         world_seg(&w, (uint16_t)(4000 + i), TCP_ACK, 1, i);
-    EXPECT_EQ(net_rx(&w.net), IO_BURST);
-    EXPECT_EQ(net_rx(&w.net), 5);
+    EXPECT_EQ(net_rx(&w.net), SHARE);
+    EXPECT_EQ(net_rx(&w.net), MORE);
     EXPECT_EQ(net_rx(&w.net), 0);
     net_flush(&w.net);
-    for (unsigned i = 0; i < IO_BURST + 5; i++)
+    for (unsigned i = 0; i < SHARE + MORE; i++)
         EXPECT_EQ(world_expect(&w, (uint16_t)(4000 + i), TCP_RST)->seq.v, i);
     world_silence(&w);
     world_down(&w);
@@ -289,6 +292,6 @@ TEST_SUITE(packet_in, TEST_CASE(not_ours_is_counted_and_dropped),
            TEST_CASE(bad_packets_are_counted_and_dropped),
            TEST_CASE(senders_that_are_no_hosts_get_nothing), TEST_CASE(nobody_answers_with_a_reset),
            TEST_CASE(resets_are_rate_limited), TEST_CASE(fragments_are_counted),
-           TEST_CASE(data_reaches_the_connection), TEST_CASE(a_full_burst_is_taken_whole),
+           TEST_CASE(data_reaches_the_connection), TEST_CASE(full_bursts_are_taken_whole),
            TEST_CASE(the_dead_take_nothing), TEST_CASE(an_owner_keeps_a_dead_connection),
            TEST_CASE(without_an_owner_it_is_freed_at_once), TEST_CASE(the_ready_list_stays_whole));

@@ -139,8 +139,8 @@ void net_timers(struct net *n)
 
 /* ---- the flush ------------------------------------------------------------------------------ */
 
-#define FLUSH_SEGMENTS 128u /* per turn; the last connection of it may send its own share beyond   \
-                             */
+/* Per turn; the connection that reaches it may send its own share beyond. */
+#define FLUSH_SEGMENTS 128u
 
 /* In TIME_WAIT, without an owner: the compact record takes over as soon as nothing holds the
  * connection. */

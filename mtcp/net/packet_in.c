@@ -21,6 +21,7 @@
 #include <errno.h>
 
 #define PREFETCH_AHEAD 3u
+#define RX_BURSTS      8u /* per interface and turn */
 
 /* ---- the monitor's view --------------------------------------------------------------------- */
 
@@ -269,16 +270,21 @@ static unsigned netif_rx(struct net *n, struct net_if *nif)
     return n_pkts;
 }
 
-/* Full bursts may mean that more waits: it is taken in before anything is sent. */
-#define RX_BURSTS 8u
+/* A full burst may mean that more waits: that is taken in before anything is sent. */
+static unsigned netif_rx_bursts(struct net *n, struct net_if *nif)
+{
+    unsigned n_pkts = 0, burst = IO_BURST;
+    for (unsigned i = 0; i < RX_BURSTS && burst == IO_BURST; i++) {
+        burst = netif_rx(n, nif);
+        n_pkts += burst;
+    }
+    return n_pkts;
+}
 
 unsigned net_rx(struct net *n)
 {
     unsigned n_pkts = 0;
     for (unsigned i = 0; i < n->n_ifs; i++)
-        for (unsigned got = IO_BURST, j = 0; got == IO_BURST && j < RX_BURSTS; j++) {
-            got = netif_rx(n, &n->ifs[i]);
-            n_pkts += got;
-        }
+        n_pkts += netif_rx_bursts(n, &n->ifs[i]);
     return n_pkts;
 }

@@ -304,9 +304,16 @@ static void spinning_never_sleeps(void)
 
 /* ---- statistics ------------------------------------------------------------------------------ */
 
+static void some_buffers(struct mtcp_io *io, struct mtcp_io_stats *out)
+{
+    (void)io;
+    *out = (struct mtcp_io_stats){.pkts_total = 4096, .pkts_free = 4000};
+}
+
 static void a_line_tells_rates(void)
 {
     char line[320];
+    dev.stats = some_buffers;
     mctx_t m = create("", &fake);
     struct mtcp_ctx *ctx = ctx_of(m);
     stats_init(ctx);
@@ -318,6 +325,8 @@ static void a_line_tells_rates(void)
     CU_ASSERT(strstr(line, "[cpu 3] conns 0 ") == line);
     CU_ASSERT(strstr(line, " accepted 5/s ") != NULL);
     CU_ASSERT(strstr(line, " rx 1000 pps 8.0 Mbps ") != NULL);
+    CU_ASSERT(strstr(line, " pkts 4000/4096") != NULL);
+    dev.stats = NULL;
     mtcp_destroy_context(m);
 }
 

@@ -68,10 +68,10 @@ static void ring_move(struct stream *to, const struct stream *from, struct range
 /* Moves all stored bytes to a ring of another size, which must hold them. */
 static int ring_resize(struct stream *s, struct mem *mem, unsigned log2)
 {
-    struct stream old = *s;
     uint8_t *ring = mem_alloc(mem, (size_t)1 << log2);
     if (ring == NULL)
         return -ENOMEM;
+    struct stream old = *s;
     s->ring = ring;
     s->alloc_log2 = (uint8_t)log2;
     if (old.ring == NULL)
@@ -126,7 +126,7 @@ static inline bool holds(const struct stream *s, uint64_t end)
 }
 
 /* Makes the ring large enough for bytes up to end. Moves no edge. */
-static int reserve(struct stream *s, struct mem *mem, uint64_t end)
+static inline int reserve(struct stream *s, struct mem *mem, uint64_t end)
 {
     if (holds(s, end))
         return 0;
@@ -332,14 +332,18 @@ int stream_insert(struct stream *s, struct mem *mem, uint64_t off, const void *d
                   struct stream_insert *what)
 {
     uint64_t end = off + len, edge = stream_edge(s);
-    if (likely(off == s->next && s->ooo == NULL && end <= edge && holds(s, end) && len > 0)) {
-        *what = (struct stream_insert){off, end, len, false};
+    *what = (struct stream_insert){s->next, s->next, 0, false};
+    if (likely(off == s->next && s->ooo == NULL && end <= edge && len > 0)) {
+        int rc = reserve(s, mem, end);
+        if (unlikely(rc != 0))
+            return rc;
         make_room(s, end);
         ring_write(s, off, data, len);
         advance(s, len);
+        what->new_to = end;
+        what->n_stored = len;
         return 0;
     }
-    *what = (struct stream_insert){s->next, s->next, 0, false};
     if (edge < s->next)
         edge = s->next; /* limit was lowered: in-order bytes are still compared */
     struct piece in = {off, end < edge ? end : edge, data};

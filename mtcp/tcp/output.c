@@ -402,9 +402,13 @@ static void sent_syn(struct tcp_env *e, struct tcp_conn *c, const struct seg *s)
         timers_set_rtx(e, c, e->now_us + rtt_rto(e, c));
 }
 
-static void sent_data(struct tcp_env *e, struct tcp_conn *c, const struct tcp_tx *tx, uint32_t len)
+/* New data that did not pass was never sent: what passed stays one prefix of the stream, and the
+ * retransmission or the persist timer tries again. */
+static void sent_data(struct tcp_env *e, struct tcp_conn *c, const struct tcp_tx *tx, bool passed)
 {
-    tcp_off_t end = tx->off + len;
+    if (unlikely(!passed && !tx->rexmit))
+        return;
+    tcp_off_t end = tx->off + seg_seq_len(&tx->seg);
     recovery_sent(e, c, tx->off, end, tx->rexmit);
     if (unlikely(tx->rexmit)) {
         e->stats.rexmit_segs++;
@@ -417,7 +421,6 @@ static void sent_data(struct tcp_env *e, struct tcp_conn *c, const struct tcp_tx
 void tcp_output_sent(struct tcp_env *e, struct tcp_conn *c, const struct tcp_tx *tx, bool passed)
 {
     const struct seg *s = &tx->seg;
-    uint32_t len = seg_seq_len(s);
     e->stats.segs_out += passed;
     if (unlikely(s->flags & TCP_RST)) {
         conn_die(e, c, c->end_reason ? (enum hook_end)c->end_reason : HOOK_END_RST_OUT, 0);
@@ -427,8 +430,8 @@ void tcp_output_sent(struct tcp_env *e, struct tcp_conn *c, const struct tcp_tx 
         sent_syn(e, c, s);
     } else {
         sent_ack(c, s);
-        if (len > 0)
-            sent_data(e, c, tx, len);
+        if (seg_seq_len(s) > 0)
+            sent_data(e, c, tx, passed);
     }
     if (unlikely(c->flags & TCF_PROBE)) {
         e->stats.zero_window_probes += tx->probe && (c->flags & TCF_PERSIST);
@@ -474,6 +477,8 @@ void tcp_output_done(struct tcp_env *e, struct tcp_conn *c)
     if (unlikely(timers_has_idle_duty(e, c)) && c->aux_at == WHEEL_NEVER_US)
         timers_watch_idle(e, c);
     release(e, c, &c->rcv);
+    if (tcp_readable(c) > 0)
+        return; /* whoever reads that marks it again, and may answer with what would go back here */
     release(e, c, &c->snd);
     if (unlikely(c->flight != NULL))
         recovery_release(e, c);

@@ -94,7 +94,7 @@ test-unit: ## unit and segment tests (VARIANT=debug by default)
 unit-run: $(B)/unit
 	@$(B)/unit
 
--include apps/apps.mk tests/sim/sim.mk tests/fuzz/fuzz.mk tests/dpdk/dpdk.mk bench/bench.mk
+-include apps/apps.mk tests/sim/sim.mk tests/fuzz/fuzz.mk tests/dpdk/dpdk.mk tests/peers/peers.mk bench/bench.mk
 
 clean: ## remove build/
 	rm -rf build

@@ -1,0 +1,463 @@
+#!/usr/bin/env bash
+# The stack against programs that nobody here wrote, over net_tap: the kernel's TCP (with timestamps,
+# SACK and window scaling on and off), curl, nc, wrk, nginx; over a link that loses and reorders; with
+# 10,000 connections at once; with an application that reads slowly. In network and process
+# namespaces of its own, as root or as a user who may make user namespaces; else all of it is skipped,
+# and says so. (What the applications do is tier_apps.sh's; there wrk and ab run on a good link.)
+#
+#   tests/tier_peers.sh [GROUP...]     the groups are the functions test_* below
+#   VARIANT=debug tests/tier_peers.sh  another build than release
+#   B=dir tests/tier_peers.sh          what is built there, as it is
+#   SEED=n tests/tier_peers.sh lossy   other losses
+#   MTCP_TEST_LONG=1                   1 GB, 100 MB over the bad link, longer loads
+set -u
+cd "$(dirname "$0")/.."
+export VARIANT=${VARIANT:-release}
+is_built=${B:+1}
+export B=${B:-$PWD/build/$VARIANT}
+long=${MTCP_TEST_LONG:-0}
+
+# ---- outside: namespaces and a directory, and the end of both -------------------------------------
+
+skip_all() {
+    echo "SKIP peers: $*"
+    echo "peers: 0 passed, 0 failed, 1 skipped"
+    exit 0
+}
+
+outside() {
+    local ns rc tmp
+    [ -c /dev/net/tun ] && (exec 9<>/dev/net/tun) 2>/dev/null || skip_all "/dev/net/tun can't be used"
+    if [ "$(id -u)" = 0 ] && unshare --net --mount --pid --fork true 2>/dev/null; then
+        ns="--net --mount --pid"
+    elif unshare --user --map-root-user --net --mount --pid --fork true 2>/dev/null; then
+        ns="--user --map-root-user --net --mount --pid"
+    else
+        skip_all "no network namespace can be made: neither as root nor in a user namespace"
+    fi
+    [ -n "$is_built" ] ||
+        make --no-print-directory -s -j"$(nproc)" apps peers "build/$VARIANT/many" \
+            "build/$VARIANT/net_tool" || exit 1
+    tmp=$(mktemp -d "${TMPDIR:-/tmp}/mtcp-peers.XXXXXX") || exit 1
+    trap 'rm -rf "$tmp"' EXIT
+    # The end of this script, whatever ends it, closes the pipe: the inside ends itself.
+    mkfifo "$tmp/alive"
+    exec 8<>"$tmp/alive"
+    PEERS_TMP=$tmp unshare $ns --mount-proc --fork --kill-child "$0" "$@" 8>&- &
+    inner=$!
+    trap 'kill -KILL $inner 2>/dev/null; exit 143' TERM INT HUP
+    wait $inner
+    rc=$?
+    exit $rc
+}
+[ -n "${PEERS_TMP:-}" ] || outside "$@"
+
+# ---- inside: what the tests are written in --------------------------------------------------------
+
+tmp=$PEERS_TMP
+passed=0 failed=0 skipped=0
+export no_proxy='*'
+
+trap 'exit 143' TERM
+(cat "$tmp/alive" >/dev/null; kill -TERM 1) 2>/dev/null & # the outside is gone
+
+ok() { passed=$((passed + 1)); }
+fail() {
+    failed=$((failed + 1))
+    echo "FAIL $group: $*"
+}
+skip() {
+    skipped=$((skipped + 1))
+    echo "SKIP peers/$group: $*"
+}
+expect() { # what, got, wanted
+    if [ "$2" = "$3" ]; then ok; else fail "$1: '$2', expected '$3'"; fi
+}
+contains() { # what, file, pattern
+    if grep -Eq -- "$3" "$2"; then ok; else
+        fail "$1: no /$3/ in"
+        tail -n 20 "$2" | sed 's/^/    /'
+    fi
+}
+lacks() { # what, file, pattern
+    if grep -Eq -- "$3" "$2"; then fail "$1: $(grep -E -m1 -- "$3" "$2")"; else ok; fi
+}
+at_most() { # what, number, bound
+    if [ "$2" -le "$3" ] 2>/dev/null; then ok; else fail "$1: $2, expected at most $3"; fi
+}
+at_least() { # what, number, bound
+    if [ "$2" -ge "$3" ] 2>/dev/null; then ok; else fail "$1: $2, expected at least $3"; fi
+}
+wait_for() { # seconds, a command that becomes true
+    local i n=$(($1 * 20))
+    shift
+    for i in $(seq $n); do
+        "$@" >/dev/null 2>&1 && return 0
+        sleep 0.05
+    done
+    return 1
+}
+sum_of() { sha256sum | cut -d' ' -f1; }
+has() { command -v "$1" >/dev/null || { skip "$1 is not installed"; false; }; }
+
+# ---- devices: tN has the stack's end of network N; the kernel's end is kN on a bad link, else tN ---
+
+conf() { # number of the device, further lines
+    cat >"$tmp/$1.conf" <<END
+mos {
+    netdev "t$1" { device = "net_tap$1,iface=t$1" address = "10.77.$1.2/24" }
+    close_wait_ms = 500
+    tcp_tw_interval = 1
+    ${2:-}
+}
+END
+}
+
+# The device is there for a moment before, too, when the program tries whether it may make it.
+link_up() { # number
+    ip addr replace "10.77.$1.1/24" dev "t$1" 2>/dev/null && ip link set "t$1" up 2>/dev/null
+}
+link_keep() { # number: for programs that don't say when they have it
+    while :; do
+        link_up "$1"
+        sleep 0.05
+    done
+}
+
+# A program over the stack, in the background, until it says that it is ready: sets $pid.
+stack_start() { # number of the device, pattern, command
+    local number=$1 pattern=$2
+    shift 2
+    "$@" >"$tmp/$number.out" 2>"$tmp/$number.err" &
+    pid=$!
+    if wait_for 20 grep -qhe "$pattern" "$tmp/$number.out" "$tmp/$number.err" &&
+        wait_for 5 link_up "$number"; then
+        return 0
+    fi
+    fail "does not start: $*"
+    sed 's/^/    /' "$tmp/$number.err"
+    kill -KILL $pid 2>/dev/null
+    wait $pid 2>/dev/null
+    return 1
+}
+stack_run() { # number of the device, command: a program over the stack, to its end
+    local number=$1 program keeper rc
+    shift
+    "$@" >"$tmp/$number.out" 2>"$tmp/$number.err" &
+    program=$!
+    link_keep "$number" &
+    keeper=$!
+    wait $program
+    rc=$?
+    kill $keeper
+    wait $keeper 2>/dev/null
+    return $rc
+}
+serve() { # options: epserver on t0
+    stack_start 0 '^epserver: ' "$B/epserver" -f "$tmp/0.conf" "$@" && server=$pid
+}
+serve_end() {
+    kill -INT $server
+    wait $server
+    expect "exit status of epserver" $? 0
+}
+
+kernel() { # option, value: of the kernel's TCP in this namespace
+    echo "$2" >"/proc/sys/net/ipv4/tcp_$1"
+}
+
+make_file() { # name, megabytes
+    [ -e "$tmp/www/$1" ] && return
+    head -c "$2M" /dev/urandom >"$tmp/www/$1"
+    sum_of <"$tmp/www/$1" >"$tmp/sum.$1"
+}
+
+# ---- the bad link -----------------------------------------------------------------------------------
+
+# Puts it between tN and the kernel, which then has the address on kN: sets $lossy.
+lossy_start() { # number, seed, options
+    local n=$1
+    shift
+    ip addr flush dev "t$n" && ip link set "t$n" arp off
+    "$B/lossy" "t$n" "k$n" "$@" >"$tmp/lossy$n" 2>&1 &
+    lossy=$!
+    wait_for 5 grep -q ready "$tmp/lossy$n" && ip addr add "10.77.$n.1/24" dev "k$n" &&
+        ip link set "k$n" up && return 0
+    fail "lossy does not start: $(cat "$tmp/lossy$n")"
+    return 1
+}
+
+# The smaller figure of that name, of both directions.
+lossy_count() { # number, name
+    sed -nE "s/.* $2=([0-9]+).*/\1/p" "$tmp/lossy$1" | sort -n | head -n 1
+}
+
+# That it was a bad link is part of the test.
+lossy_end() { # number, pid
+    kill "$2"
+    wait "$2"
+    at_least "frames lost in each direction" "$(lossy_count "$1" lost)" 10
+    at_least "frames reordered in each direction" "$(lossy_count "$1" late)" 10
+    lacks "lossy" "$tmp/lossy$1" 'full=[1-9]'
+}
+
+# ---- transfers: each compares the SHA-256 -----------------------------------------------------------
+
+download() { # what, file: epserver sends
+    expect "$1: $2 from epserver" \
+        "$(curl --silent --show-error --max-time 300 "http://10.77.0.2/$2" | sum_of)" \
+        "$(cat "$tmp/sum.$2")"
+}
+
+# To slow_reader, which is fast when it does not pause, and whose monitor looks at every packet.
+upload() { # what, file, options of slow_reader; bad_seed: over a bad link
+    local what=$1 file=$2 bad=
+    shift 2
+    stack_start 1 'ready$' "$B/slow_reader" -x "$tmp/www/$file" "$@" "$tmp/1.conf" listen 9 || return
+    local reader=$pid
+    [ -z "${bad_seed:-}" ] || { lossy_start 1 $bad_seed && bad=$lossy; }
+    timeout 600 nc -N 10.77.1.2 9 <"$tmp/www/$file" >/dev/null
+    expect "$what: nc" $? 0
+    wait $reader
+    expect "$what: the reader and its monitor" $? 0
+    [ -z "$bad" ] || lossy_end 1 "$bad"
+    expect "$what: $file to the stack" "$(sum_of <"$tmp/1.out")" "$(cat "$tmp/sum.$file")"
+    contains "$what" "$tmp/1.err" ' wrong=0$'
+}
+reader_count() { # name
+    sed -nE "s/.* $1=([0-9]+).*/\1/p" "$tmp/1.err"
+}
+
+test_kernel() {
+    local variant
+    make_file 100m 100
+    conf 0
+    conf 1
+    serve -p "$tmp/www" || return
+    for variant in "all options" "no timestamps" "no SACK" "no window scaling" "no options"; do
+        case "$variant" in *timestamps | "no options") kernel timestamps 0 ;; esac
+        case "$variant" in *SACK | "no options") kernel sack 0 ;; esac
+        case "$variant" in *scaling | "no options") kernel window_scaling 0 ;; esac
+        download "$variant" 100m
+        upload "$variant" 100m
+        kernel timestamps 1
+        kernel sack 1
+        kernel window_scaling 1
+    done
+    if [ "$long" = 1 ]; then
+        make_file 1g 1024
+        download "long" 1g
+        upload "long" 1g
+        rm "$tmp/www/1g" "$tmp/1.out"
+    fi
+    serve_end
+}
+
+# Both directions of one connection are full at the same time.
+test_echo() {
+    make_file 100m 100
+    conf 0
+    serve --echo -P 7 || return
+    expect "100 MB there and back" \
+        "$(timeout 120 nc -N 10.77.0.2 7 <"$tmp/www/100m" | sum_of)" "$(cat "$tmp/sum.100m")"
+    serve_end
+}
+
+# ---- nginx, the kernel's TCP below it, as the server --------------------------------------------------
+
+nginx_start() {
+    mkdir -p "$tmp/nginx"
+    cat >"$tmp/nginx/conf" <<END
+daemon off;
+master_process off;
+pid $tmp/nginx/pid;
+error_log $tmp/nginx/error.log;
+events { worker_connections 1024; }
+http {
+    access_log off;
+    client_body_temp_path $tmp/nginx/body;
+    proxy_temp_path $tmp/nginx/proxy;
+    fastcgi_temp_path $tmp/nginx/fastcgi;
+    uwsgi_temp_path $tmp/nginx/uwsgi;
+    scgi_temp_path $tmp/nginx/scgi;
+    keepalive_requests 1000000;
+    sendfile on;
+    server { listen 8080 backlog=4096; root $tmp/www; }
+}
+END
+    nginx -c "$tmp/nginx/conf" -e "$tmp/nginx/error.log" >"$tmp/nginx/out" 2>&1 &
+    nginx=$!
+    wait_for 5 curl --silent --output /dev/null http://127.0.0.1:8080/64 && return 0
+    fail "nginx does not start: $(cat "$tmp/nginx/error.log")"
+    return 1
+}
+
+client() { # what, total, arguments of epclient: no error of any kind
+    local what=$1 total=$2 url=$3
+    shift 3
+    stack_run 1 "$B/epclient" -f "$tmp/1.conf" "$url" "$total" "$@"
+    expect "$what" $? 0
+    contains "$what" "$tmp/1.out" "^requests $total of $total "
+    contains "$what" "$tmp/1.out" '^errors +0$'
+}
+
+test_nginx() {
+    local url=http://10.77.1.1:8080 n=3000
+    has nginx || return
+    make_file 100m 100
+    [ "$long" = 1 ] && n=100000
+    conf 1
+    nginx_start || return
+    client "epclient, close" $n "$url/64" -c 64
+    client "epclient, keep-alive" $n "$url/64" -c 64 -k
+    client "epclient, 100 MB" 3 "$url/100m" -t 60
+    stack_run 1 "$B/slow_reader" "$tmp/1.conf" get 10.77.1.1 8080 /100m
+    expect "100 MB: the reader and its monitor" $? 0
+    contains "100 MB: the reader and its monitor" "$tmp/1.err" ' wrong=0$'
+    expect "100 MB from nginx" "$(tail -c 100M "$tmp/1.out" | sum_of)" "$(cat "$tmp/sum.100m")"
+    kill $nginx
+    wait $nginx 2>/dev/null
+}
+
+# ---- a link that loses and reorders -------------------------------------------------------------------
+
+loss_wrk() { # what, arguments
+    local what=$1 seconds=4
+    shift
+    [ "$long" = 1 ] && seconds=10
+    wrk -t1 -c64 -d${seconds}s --timeout 30 "$@" http://10.77.0.2/64 >"$tmp/wrk" 2>&1
+    contains "$what" "$tmp/wrk" '^Requests/sec: +[1-9]'
+    lacks "$what" "$tmp/wrk" 'Socket errors|Non-2xx'
+}
+
+test_lossy() {
+    local file=20m seed=${SEED:-1} bad
+    make_file 20m 20
+    if [ "$long" = 1 ]; then
+        make_file 100m 100
+        file=100m
+    fi
+    conf 0
+    conf 1
+    serve -p "$tmp/www" || return
+    lossy_start 0 "$seed" || return
+    bad=$lossy
+    # Down from epserver and up to the reader at the same time, each on a link of its own.
+    curl --silent --show-error --max-time 900 "http://10.77.0.2/$file" | sum_of >"$tmp/down" &
+    local down=$!
+    bad_seed=$((seed + 1)) upload "bad link" $file
+    at_least "events with a hole" "$(reader_count holes)" 50
+    wait $down
+    expect "bad link: $file from epserver" "$(cat "$tmp/down")" "$(cat "$tmp/sum.$file")"
+    if has wrk; then
+        loss_wrk "bad link, wrk, keep-alive"
+        loss_wrk "bad link, wrk, close" -H 'Connection: close'
+    fi
+    lossy_end 0 $bad
+    serve_end
+}
+
+# ---- a reader that is slower than its sender -----------------------------------------------------------
+
+test_slow_reader() {
+    make_file 8m 8
+    conf 1 "rmem_size = 64K"
+    upload "slow reader" 8m -c 20000 -p 5000
+    at_least "bytes waited to be read" "$(reader_count unread_max)" 50000
+    conf 1 "rmem_size = 1M tcp_sack = 0"
+    upload "slow reader, one byte more than a segment" 8m -c 1449 -p 1000
+    bad_seed=7 upload "slow reader, bad link" 8m -c 30000 -p 10000
+    at_least "events with a hole" "$(reader_count holes)" 20
+}
+
+# ---- many connections, and what they leave -------------------------------------------------------------
+
+stat() { # name: the last figure of that name that the server printed
+    tail -n 1 "$tmp/0.err" | sed -nE "s/.* $1 ([0-9]+).*/\1/p"
+}
+has_more_lines() { [ "$(wc -l <"$tmp/0.err")" -gt "$1" ]; }
+stat_fresh() { # waits for a line about a whole second from now on
+    wait_for 5 has_more_lines $(($(wc -l <"$tmp/0.err") + 1))
+}
+no_connections() { [ "$(stat conns)" = 0 ]; }
+rss_kb() { sed -nE 's/^VmRSS:[^0-9]*([0-9]+).*/\1/p' "/proc/$server/status"; }
+
+many_round() { # how many
+    if "$B/many" 10.77.0.2 80 /64 "$1" 2 >"$tmp/many" 2>&1; then ok; else
+        fail "$1 connections at once: $(cat "$tmp/many")"
+    fi
+    if wait_for 10 no_connections; then ok; else fail "$(stat conns) of $1 are still there"; fi
+    sleep 2
+    stat_fresh
+}
+
+test_many() {
+    local n=10000 rss mem pkts
+    if [ "$(ulimit -Hn)" != unlimited ] && [ "$(ulimit -Hn)" -lt $((n + 100)) ]; then
+        skip "only $(ulimit -Hn) descriptors are allowed: so many connections at once, not $n"
+        n=$(($(ulimit -Hn) - 100))
+    fi
+    conf 0 "max_concurrency = 12000 stat_print = 1"
+    serve -p "$tmp/www" || return
+    many_round $n # warms up
+    rss=$(rss_kb) mem=$(stat mem) pkts=$(stat pkts)
+    many_round $n
+    [ "$long" = 1 ] && many_round $n && many_round $n
+    at_most "KB of RSS after as many again ($rss before)" "$(rss_kb)" $((rss + rss / 100))
+    at_most "KB of the allocator after as many again ($mem before)" "$(stat mem)" $((mem + mem / 100))
+    at_least "free packet buffers after as many again" "$(stat pkts)" $((pkts - pkts / 100))
+    serve_end
+}
+
+# ---- idle, and interrupted, with connections open ----------------------------------------------------
+
+test_idle() {
+    local before fds=() fd i
+    conf 0
+    make_file 100m 100
+    serve -p "$tmp/www" || return
+    for i in $(seq 200); do
+        exec {fd}<>/dev/tcp/10.77.0.2/80 || break
+        fds+=("$fd")
+    done
+    expect "open connections" ${#fds[@]} 200
+    sleep 1
+    before=$("$B/net_tool" cpu $server)
+    sleep 10
+    at_most "ticks of 10 ms in 10 s of idling" $(($("$B/net_tool" cpu $server) - before)) 19
+    interrupted
+    for fd in "${fds[@]}"; do exec {fd}>&-; done
+}
+
+interrupted() {
+    local start curl
+    touch "$tmp/since"
+    expect "runtime directories of a running server" "$(find /run/dpdk -mindepth 1 -type d | wc -l)" 1
+    curl --silent --limit-rate 1M --output /dev/null "http://10.77.0.2/100m" &
+    curl=$!
+    sleep 0.5
+    start=$(date +%s%N)
+    serve_end
+    at_most "ms to end with open connections" $((($(date +%s%N) - start) / 1000000)) 3000
+    kill $curl 2>/dev/null
+    wait $curl 2>/dev/null
+    expect "runtime directories that are left" "$(find /run/dpdk -mindepth 1 2>/dev/null | wc -l)" 0
+    expect "devices that are left" "$(ip -o link show | grep -vc ' lo:')" 0
+    expect "processes that are left" "$(ps -o comm= -A | grep -cE 'epserver|epclient|slow_reader|lossy|nginx')" 0
+}
+
+# ---- all of them ------------------------------------------------------------------------------------
+
+mount -t tmpfs tmpfs /run || exit 1 # DPDK's runtime files: nobody else's, and gone with us
+echo 1 2>/dev/null >/proc/sys/net/ipv6/conf/default/disable_ipv6
+ip link set lo up
+mkdir "$tmp/www"
+head -c 64 /dev/zero >"$tmp/www/64"
+all="kernel echo nginx lossy slow_reader many idle"
+for group in ${*:-$all}; do
+    start=$(date +%s)
+    "test_$group"
+    echo "# $group: $(($(date +%s) - start)) s"
+done
+echo "peers: $passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ]

@@ -531,6 +531,22 @@ static void a_lost_try_still_arms_the_timer(void)
     segt_free(t);
 }
 
+static void what_did_not_pass_leaves_no_hole(void)
+{
+    struct segt *t = segt_established();
+    segt_write(t, 100);
+    seg_expect(t, "PA 1+100");
+    t->drop_output = true;
+    t->conn.flags |= TCF_NODELAY;
+    segt_write(t, 100);
+    t->drop_output = false;
+    EXPECT_EQ(t->conn.snd_nxt, 100);
+    seg_in(t, "A 1 ack=101"); /* the next chance: from where what passed ends */
+    seg_expect(t, "PA 101+100");
+    seg_silence(t);
+    segt_free(t);
+}
+
 /* ---- path MTU ---- */
 
 static void a_smaller_mtu_resends_what_was_too_large(void)
@@ -573,4 +589,5 @@ TEST_SUITE(
     TEST_CASE(the_right_edge_moves_by_worthwhile_steps),
     TEST_CASE(a_scaled_window_is_rounded_in_the_peers_favour),
     TEST_CASE(a_lost_try_still_arms_the_timer),
+           TEST_CASE(what_did_not_pass_leaves_no_hole),
     TEST_CASE(a_smaller_mtu_resends_what_was_too_large));

@@ -146,8 +146,8 @@ static void cubic_converges_fast(void)
     EXPECT_EQ(f.conn.cc.cubic.w_max, 70 * MSS * 85 / 100);
 }
 
-/* K = cubic root of (W_max (1 - beta) / C): W_max 1000 segments is regained after 9.09 s, slowly near
- * it and faster beyond (RFC 9438 4.2). */
+/* K = cubic root of (W_max (1 - beta) / C): W_max 1000 segments is regained after 9.09 s, slowly
+ * near it and faster beyond (RFC 9438 4.2). */
 static void cubic_follows_its_curve(void)
 {
     struct fixture f;
@@ -167,7 +167,7 @@ static void cubic_follows_its_curve(void)
     CU_ASSERT(at[5] >= 960 && at[5] <= 985); /* 0.4 * 4.085^3 = 27 below */
     CU_ASSERT(at[13] >= 1015 && at[13] <= 1040);
     CU_ASSERT(at[19] >= 1370 && at[19] <= 1480);
-    CU_ASSERT(at[9] - at[8] < at[2] - at[1]); /* concave ... */
+    CU_ASSERT(at[9] - at[8] < at[2] - at[1]);     /* concave ... */
     CU_ASSERT(at[11] - at[10] < at[19] - at[18]); /* ... then convex */
 }
 
@@ -189,7 +189,22 @@ static void cubic_is_friendly(void)
         }
     }
     uint32_t grown = (f.conn.cwnd - before) / MSS;
-    CU_ASSERT(grown >= 50 && grown <= 110); /* 0.53 to 1 segment per round trip; the curve gives 0 */
+    CU_ASSERT(grown >= 50 &&
+              grown <= 110); /* 0.53 to 1 segment per round trip; the curve gives 0 */
+}
+
+/* RFC 9438 4.4: at most half of itself per round trip, however far ahead the curve is. */
+static void cubic_grows_by_half_at_most(void)
+{
+    struct fixture f;
+    setup(&f, &tcp_cc_cubic);
+    f.conn.cwnd = 100 * MSS;
+    loss(&f);
+    acked(&f, MSS);
+    f.now_us += 60000000; /* the curve is far away */
+    uint32_t before = f.conn.cwnd;
+    round_trip(&f);
+    CU_ASSERT(f.conn.cwnd > before * 13 / 10 && f.conn.cwnd <= before * 17 / 10);
 }
 
 static void cubic_does_not_count_time_without_use(void)
@@ -234,5 +249,6 @@ TEST_SUITE(cc, TEST_CASE(they_are_found_by_name), TEST_CASE(slow_start_in_both),
            TEST_CASE(newreno_adds_one_segment_per_round_trip),
            TEST_CASE(newreno_halves_what_is_in_flight), TEST_CASE(cubic_keeps_seven_tenths),
            TEST_CASE(cubic_converges_fast), TEST_CASE(cubic_follows_its_curve),
-           TEST_CASE(cubic_is_friendly), TEST_CASE(cubic_does_not_count_time_without_use),
+           TEST_CASE(cubic_is_friendly), TEST_CASE(cubic_grows_by_half_at_most),
+           TEST_CASE(cubic_does_not_count_time_without_use),
            TEST_CASE(a_huge_window_stays_in_range));

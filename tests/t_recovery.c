@@ -221,7 +221,42 @@ static void a_partial_ack_resends_the_next_hole(void)
     CU_ASSERT(recovery_in_recovery(&t->conn));
     seg_in(t, "A 1 ack=10001");
     CU_ASSERT(!recovery_in_recovery(&t->conn));
+    EXPECT_EQ(t->conn.cwnd, 5000);
     EXPECT_EQ(t->env.stats.rexmit_fast, 1);
+    segt_free(t);
+}
+
+/* RFC 6582 section 4, "impatient": a window with many holes ends in a timeout, not in as many round
+ * trips. */
+static void only_the_first_partial_ack_restarts_the_timer(void)
+{
+    struct segt *t = ten_in_flight("");
+    dup_acks(t, 3);
+    for (int i = 0; i < 8 && t->env.stats.rto == 0; i++) {
+        char s[40];
+        segt_advance(t, 60 * MS);
+        t->n_tx = t->at_tx = 0;
+        snprintf(s, sizeof(s), "A 1 ack=%d", 1001 + 1000 * i);
+        seg_in(t, s);
+    }
+    EXPECT_EQ(t->env.stats.rto, 1);
+    segt_free(t);
+}
+
+/* ---- the application hears of room ---- */
+
+static void room_in_a_full_buffer_is_told(void)
+{
+    struct segt *t = ready("");
+    stream_set_limit(&t->conn.snd, 3000);
+    segt_write(t, 2000);
+    t->conn.ready = 0;
+    seg_in(t, "A 1 ack=1001");
+    EXPECT_EQ(t->conn.ready & TCP_READY_OUT, 0); /* nobody waits for it */
+    segt_write(t, 2000);
+    EXPECT_EQ(tcp_writable(&t->conn), 0);
+    seg_in(t, "A 1 ack=2001");
+    EXPECT_EQ(t->conn.ready & TCP_READY_OUT, TCP_READY_OUT);
     segt_free(t);
 }
 
@@ -359,6 +394,22 @@ static void a_lost_retransmission_is_found(void)
     CU_ASSERT(again);
     EXPECT_EQ(t->env.stats.rto, 0);
     EXPECT_EQ(t->env.stats.rexmit_fast, 1); /* the same recovery */
+    segt_free(t);
+}
+
+/* RFC 8985 6.2 step 2: an ACK that comes sooner after a retransmission than any can is one of the
+ * first transmission, and says nothing of what was sent in between. */
+static void an_ack_too_soon_is_of_the_first_transmission(void)
+{
+    struct segt *t = ten_in_flight("sackok");
+    seg_in(t, "A 1 ack=1 sack=1001-7001"); /* 1 is resent; 7001 to 10001 are under way */
+    t->n_tx = t->at_tx = 0;
+    segt_advance(t, 2 * MS);
+    uint64_t n = t->env.stats.rexmit_segs;
+    t->conn.flags |= TCF_CORK;
+    seg_in(t, "A 1 ack=1001 sack=1001-7001"); /* was late only */
+    EXPECT_EQ(t->conn.flight->lost_bytes, 0);
+    EXPECT_EQ(t->env.stats.rexmit_segs, n);
     segt_free(t);
 }
 
@@ -722,6 +773,9 @@ TEST_SUITE(recovery, TEST_CASE(a_ping_pong_needs_no_scoreboard),
            TEST_CASE(the_third_duplicate_ack_resends),
            TEST_CASE(segments_with_data_or_a_new_window_are_no_duplicates),
            TEST_CASE(a_partial_ack_resends_the_next_hole),
+           TEST_CASE(only_the_first_partial_ack_restarts_the_timer),
+           TEST_CASE(room_in_a_full_buffer_is_told),
+           TEST_CASE(an_ack_too_soon_is_of_the_first_transmission),
            TEST_CASE(no_false_fast_retransmit_after_a_timeout),
            TEST_CASE(three_sacked_segments_resend_the_hole_only),
            TEST_CASE(sacked_bytes_leave_the_network), TEST_CASE(impossible_blocks_are_ignored),

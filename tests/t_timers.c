@@ -160,6 +160,25 @@ static void the_user_timeout_replaces_the_number_of_tries(void)
     segt_free(t);
 }
 
+/* ... but a peer that keeps its window shut is asked before it is judged. */
+static void the_user_timeout_gives_a_probe_time(void)
+{
+    struct segt *t = segt_established();
+    t->conn.ext = mem_zalloc(t->mem, sizeof(*t->conn.ext));
+    t->conn.ext->user_timeout_ms = 100;
+    seg_in(t, "A 1 ack=1 win=0");
+    segt_write(t, 500);
+    for (int i = 0; i < 3; i++) {
+        segt_advance(t, (RTO << i) + 1 * MS);
+        seg_expect(t, "A 0 ack=1");
+        seg_in(t, "A 1 ack=1 win=0");
+    }
+    expect_state(t, TCPS_ESTABLISHED);
+    segt_advance(t, 10 * SEC);
+    expect_state(t, TCPS_CLOSED);
+    segt_free(t);
+}
+
 /* ---- SYN ---- */
 
 static void a_syn_is_repeated_six_times(void)
@@ -406,7 +425,7 @@ TEST_SUITE(timers, TEST_CASE(one_entry_serves_the_earliest_deadline),
            TEST_CASE(a_silent_peer_is_given_up), TEST_CASE(the_reason_is_told_when_there_is_one),
            TEST_CASE(an_orphan_has_fewer_tries),
            TEST_CASE(the_user_timeout_replaces_the_number_of_tries),
-           TEST_CASE(a_syn_is_repeated_six_times),
+           TEST_CASE(the_user_timeout_gives_a_probe_time), TEST_CASE(a_syn_is_repeated_six_times),
            TEST_CASE(the_first_window_after_a_lost_syn_is_one_segment),
            TEST_CASE(a_window_may_stay_shut_for_ever),
            TEST_CASE(but_a_peer_that_does_not_answer_is_given_up),

@@ -207,8 +207,8 @@ static void recovery_resent(struct tcp_env *e, struct tcp_conn *c, uint32_t from
     else
         undo_note_resent(c, to - from);
     note_rexmit(c);
-    if (from == (uint32_t)c->snd_una)
-        arm_rto(e, c); /* the oldest segment gets a full timeout again */
+    if (from == (uint32_t)c->snd_una && (c->flags & TCF_SACK))
+        arm_rto(e, c); /* the oldest segment gets a full timeout again; NewReno: see timer_step() */
 }
 
 static void push_new(struct tcp_env *e, struct tcp_conn *c, uint32_t from, uint32_t to)

@@ -26,7 +26,7 @@ ARCH_debug    := -O1 -fno-omit-frame-pointer -DMTCP_ASSERT
 ARCH_asan     := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
                  -fno-sanitize-recover=all -DMTCP_ASSERT -DMEM_PLAIN
 ARCH_valgrind := -O1 -march=x86-64-v3 -DMTCP_ASSERT -DMEM_PLAIN
-ARCH_callgrind := -O3 -march=x86-64-v3
+ARCH_callgrind := -O3 -march=x86-64-v3 -flto=auto -ffat-lto-objects -fno-semantic-interposition
 ARCH_fuzz     := -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
                  -fno-sanitize-recover=all -DMTCP_ASSERT -DMEM_PLAIN
 ARCH_cov      := -O0 --coverage -DMTCP_ASSERT -DMEM_PLAIN
@@ -34,6 +34,7 @@ ifeq ($(VARIANT),fuzz)
 CC := clang
 endif
 LDX_release  := -flto=auto
+LDX_callgrind := -flto=auto
 LDX_asan     := -fsanitize=address,undefined
 LDX_fuzz     := -fsanitize=fuzzer,address,undefined
 LDX_cov      := --coverage

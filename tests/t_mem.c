@@ -136,7 +136,7 @@ static void the_cache_is_bounded(void)
         if (size > 262144 || size < 64)
             EXPECT_EQ(mem_cached(m), before);
     }
-    CU_ASSERT(mem_cached(m) <= 2048 * 1024);
+    CU_ASSERT(mem_cached(m) <= 2560 * 1024);
     EXPECT_EQ(mem_in_use(m), 0);
     mem_trim(m);
     EXPECT_EQ(mem_cached(m), 0);

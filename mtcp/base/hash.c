@@ -33,8 +33,16 @@ static inline void sip_rounds(struct sip *s, unsigned n)
 static inline uint64_t last_word(const uint8_t *p, size_t len)
 {
     uint64_t w = (uint64_t)len << 56;
-    for (size_t i = 0; i < (len & 7); i++)
-        w |= (uint64_t)p[i] << (8 * i);
+    unsigned shift = 0;
+    if (len & 4) {
+        uint32_t half;
+        memcpy(&half, p, sizeof(half));
+        w |= le32toh(half);
+        p += 4;
+        shift = 32;
+    }
+    for (size_t i = 0; i < (len & 3); i++, shift += 8)
+        w |= (uint64_t)p[i] << shift;
     return w;
 }
 

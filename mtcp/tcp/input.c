@@ -235,7 +235,7 @@ static bool step_window(struct tcp_conn *c, const struct in *in)
         return false;
     if (!seq_lt(c->snd_wl1, s->seq) && !(seq_eq(c->snd_wl1, s->seq) && seq_leq(c->snd_wl2, s->ack)))
         return false;
-    uint32_t wnd = (uint32_t)s->wnd << ((s->flags & TCP_SYN) ? 0 : c->snd_wscale);
+    uint32_t wnd = (uint32_t)s->wnd << c->snd_wscale;
     bool changed = wnd != c->snd_wnd;
     c->snd_wl1 = s->seq;
     c->snd_wl2 = s->ack;

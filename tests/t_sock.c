@@ -742,6 +742,83 @@ static void nothing_is_left_behind(void)
     duo_close(&d);
 }
 
+/* ---- what a monitor's code may do to them ---------------------------------------------------- */
+
+static int to_close[3];
+static unsigned n_calls;
+
+static void close_them(mctx_t m, int sock, int side, event_t ev, filter_arg_t *arg)
+{
+    (void)sock, (void)side, (void)ev, (void)arg;
+    if (n_calls++ > 0)
+        return;
+    for (int i = 0; i < 3; i++)
+        if (to_close[i] >= 0)
+            EXPECT_EQ(mtcp_close(m, to_close[i]), 0);
+}
+
+/* The server's sockets a, b and c are closed at the next event that a monitor sees. */
+static void close_next(int a, int b, int c)
+{
+    to_close[0] = a;
+    to_close[1] = b;
+    to_close[2] = c;
+    n_calls = 0;
+}
+
+static void monitor_for(event_t ev)
+{
+    int hook = ev == MOS_ON_CONN_NEW_DATA ? MOS_NULL : MOS_HK_RCV;
+    int mon = mtcp_socket(d.srv, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
+    EXPECT_EQ(mtcp_register_callback(d.srv, mon, ev, hook, close_them), 0);
+    close_next(-1, -1, -1);
+}
+
+static void a_listener_is_closed_while_it_listens(void)
+{
+    static const event_t at[] = {MOS_ON_CONN_START, MOS_ON_PKT_IN, MOS_ON_TCP_STATE_CHANGE};
+    for (unsigned i = 0; i < 3; i++) {
+        duo_open(&d, NULL);
+        int l = duo_listen(&d, 80), other = duo_connect(&d, 80);
+        duo_step(&d, 0); /* waits to be accepted */
+        monitor_for(at[i]);
+        close_next(l, -1, -1);
+        int c = duo_connect(&d, 80);
+        duo_run(&d, 10000);
+        CU_ASSERT(n_calls >= 1);
+        EXPECT_EQ(so_error(d.cli, other), ECONNRESET);
+        EXPECT_EQ(so_error(d.cli, c) != 0, 1);
+        EXPECT_ERR(mtcp_accept(d.srv, l, NULL, NULL), EBADF);
+        l = duo_listen(&d, 80); /* the port is free */
+        EXPECT_EQ(mtcp_close(d.srv, duo_pair(&d, l, &c)), 0);
+        duo_close(&d);
+    }
+}
+
+/* What a call waits for is closed under it. */
+static void the_waiting_call_ends(void)
+{
+    char buf[4];
+    struct mtcp_epoll_event ev = {.events = MOS_EPOLLIN, .data = {.u64 = 0}};
+    duo_open(&d, NULL);
+    monitor_for(MOS_ON_CONN_NEW_DATA);
+    int c, p, l = duo_listen(&d, 80), s = duo_pair(&d, l, &c);
+    int blocked = duo_pair(&d, l, &p), ep = mtcp_epoll_create(d.srv, 1);
+    set_blocking(d.srv, blocked);
+    mtcp_write(d.cli, c, "x", 1);
+    close_next(blocked, s, l);
+    EXPECT_ERR(mtcp_read(d.srv, blocked, buf, 4), EBADF);
+    duo_step(&d, 0);
+    EXPECT_EQ(mtcp_read(d.cli, p, buf, 4), 0);
+    l = duo_listen(&d, 80);
+    s = duo_pair(&d, l, &c);
+    EXPECT_EQ(mtcp_epoll_ctl(d.srv, ep, MOS_EPOLL_CTL_ADD, s, &ev), 0);
+    mtcp_write(d.cli, c, "x", 1);
+    close_next(ep, s, -1);
+    EXPECT_ERR(mtcp_epoll_wait(d.srv, ep, &ev, 1, -1), EBADF);
+    duo_close(&d);
+}
+
 /* ---- pipes ----------------------------------------------------------------------------------- */
 
 static void pipes_carry_bytes(void)
@@ -792,4 +869,5 @@ TEST_SUITE(sock, TEST_CASE(bytes_go_both_ways), TEST_CASE(names_are_told),
            TEST_CASE(accepts_and_connects_block), TEST_CASE(writes_block_until_all_is_queued),
            TEST_CASE(polling_alone_makes_progress), TEST_CASE(ids_are_the_lowest_free),
            TEST_CASE(accept_without_an_id_leaves_it_queued), TEST_CASE(nothing_is_left_behind),
+           TEST_CASE(a_listener_is_closed_while_it_listens), TEST_CASE(the_waiting_call_ends),
            TEST_CASE(pipes_carry_bytes));

@@ -70,9 +70,7 @@ uint64_t config_mem_limit(const struct config *c)
 struct load {
     struct config *conf;
     struct config_scan *scan;
-    const char *file;
-    char *err;
-    size_t err_len;
+    struct config_err err;
 };
 
 static void store_number(void *field, size_t size, uint64_t v)
@@ -139,8 +137,8 @@ static int complain_value(const struct load *l, unsigned line, const struct conf
     else
         snprintf(want, sizeof(want), "a number from %llu to %llu%s", (unsigned long long)k->min,
                  (unsigned long long)k->max, k->type == KEY_BYTES ? ", or with K, M or G" : "");
-    return config_complain(l->err, l->err_len, l->file, line, k->name,
-                           "\"%.64s\" is not possible here; write %s", text, want);
+    return config_complain(&l->err, line, k->name, "\"%.64s\" is not possible here; write %s", text,
+                           want);
 }
 
 static int store_value(const struct config_key *k, void *field, const char *text)
@@ -184,8 +182,8 @@ static int load_keys(const struct load *l, cfg_t *sec, enum config_sec kind, uns
 /* ---- sections -------------------------------------------------------------------------------- */
 
 #define COMPLAIN_SEC(l, kind, i, ...)                                                              \
-    config_complain((l)->err, (l)->err_len, (l)->file, config_scan_line((l)->scan, kind, i, NULL), \
-                    config_sec_name(kind), __VA_ARGS__)
+    config_complain(&(l)->err, config_scan_line((l)->scan, kind, i, NULL), config_sec_name(kind),  \
+                    __VA_ARGS__)
 
 static int load_netdev(const struct load *l, cfg_t *sec, unsigned i)
 {
@@ -215,12 +213,11 @@ static int check_netdev(const struct load *l, enum config_sec kind, unsigned i, 
 {
     int index = netdev_index(l->conf, name);
     if (index < 0)
-        return config_complain(l->err, l->err_len, l->file,
-                               config_scan_line(l->scan, kind, i, config_key_find(kind, "netdev")),
-                               "netdev",
-                               "there is no netdev \"%s\"; write the title of a netdev "
-                               "section",
-                               name);
+        return config_complain(
+            &l->err, config_scan_line(l->scan, kind, i, config_key_find(kind, "netdev")), "netdev",
+            "there is no netdev \"%s\"; write the title of a netdev "
+            "section",
+            name);
     snprintf(name, 32, "%s", l->conf->netdev[index].name);
     return index;
 }
@@ -315,12 +312,12 @@ static int check_whole(const struct load *l)
     struct config *c = l->conf;
     unsigned line = config_scan_line(l->scan, SEC_MOS, 0, config_key_find(SEC_MOS, "num_cores"));
     if (c->cpu_mask && (unsigned)__builtin_popcountll(c->cpu_mask) < c->num_cores)
-        return config_complain(l->err, l->err_len, l->file, line, "num_cores",
+        return config_complain(&l->err, line, "num_cores",
                                "cpu_mask allows %d cores; write at most that",
                                __builtin_popcountll(c->cpu_mask));
     line = config_scan_line(l->scan, SEC_MOS, 0, config_key_find(SEC_MOS, "tcp_min_rto_ms"));
     if (c->tcp.min_rto_us > c->tcp.max_rto_us)
-        return config_complain(l->err, l->err_len, l->file, line, "tcp_min_rto_ms",
+        return config_complain(&l->err, line, "tcp_min_rto_ms",
                                "above tcp_max_rto_ms; write at most %u", c->tcp.max_rto_us / 1000);
     for (unsigned i = 0; i < c->n_netdevs; i++)
         for (unsigned j = 0; j < i; j++)
@@ -387,7 +384,7 @@ static int load_scanned(const struct load *l, const char *text)
 {
     cfg_t *cfg = parse_tree(text);
     if (!cfg)
-        return config_complain(l->err, l->err_len, l->file, 1, "text", "can't be parsed");
+        return config_complain(&l->err, 1, "text", "can't be parsed");
     cfg_t *mos = cfg_getsec(cfg, "mos");
     int err = mos ? load_keys(l, mos, SEC_MOS, 0, l->conf) : 0;
     if (err == 0 && mos)
@@ -398,19 +395,18 @@ static int load_scanned(const struct load *l, const char *text)
     return err;
 }
 
-static int load_named(struct config *c, const char *file, const char *text, char *err,
-                      size_t err_len)
+static int load_named(struct config *c, const char *text, const struct config_err *err)
 {
     struct config_scan *scan = malloc(sizeof(*scan));
     if (!scan)
         return -ENOMEM;
-    struct load l = {c, scan, file, err, err_len};
+    struct load l = {c, scan, *err};
     config_default(c);
-    int e = config_scan(scan, file, text, err, err_len);
+    int e = config_scan(scan, text, err);
     if (e == 0)
         e = load_scanned(&l, text);
     if (e == -ENOMEM)
-        snprintf(err, err_len, "%s: no memory to read it", file);
+        snprintf(err->text, err->len, "%s: no memory to read it", err->file);
     config_scan_free(scan);
     free(scan);
     return e;
@@ -422,7 +418,7 @@ int config_load_text(struct config *c, const char *text, char *err, size_t err_l
         snprintf(err, err_len, "config: longer than 1 MB");
         return -EINVAL;
     }
-    return load_named(c, "config", text ? text : "", err, err_len);
+    return load_named(c, text ? text : "", &(struct config_err){err, err_len, "config"});
 }
 
 /* ---- the file -------------------------------------------------------------------------------- */
@@ -479,7 +475,7 @@ static char *read_file(const char *path)
 int config_load_file(struct config *c, const char *path, char *err, size_t err_len)
 {
     if (!path)
-        return load_named(c, "config", "", err, err_len);
+        return config_load_text(c, NULL, err, err_len);
     char *text = read_file(path);
     if (!text) {
         int e = errno ? errno : EINVAL;
@@ -487,7 +483,7 @@ int config_load_file(struct config *c, const char *path, char *err, size_t err_l
                  e == EINVAL ? "not such a file" : strerror(e));
         return -e;
     }
-    int e = load_named(c, path, text, err, err_len);
+    int e = load_named(c, text, &(struct config_err){err, err_len, path});
     free(text);
     return e;
 }

@@ -17,21 +17,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-int config_complain(char *err, size_t err_len, const char *file, unsigned line, const char *name,
-                    const char *fmt, ...)
+int config_complain(const struct config_err *err, unsigned line, const char *name, const char *fmt,
+                    ...)
 {
-    int n = snprintf(err, err_len, "%s:%u: %s: ", file, line, name);
-    if (n < 0 || (size_t)n >= err_len)
+    int n = snprintf(err->text, err->len, "%s:%u: %s: ", err->file, line, name);
+    if (n < 0 || (size_t)n >= err->len)
         return -EINVAL;
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(err + n, err_len - (size_t)n, fmt, ap);
+    vsnprintf(err->text + n, err->len - (size_t)n, fmt, ap);
     va_end(ap);
     return -EINVAL;
 }
 
-#define COMPLAIN(s, name, ...)                                                                     \
-    config_complain((s)->err, (s)->err_len, (s)->file, (s)->line, name, __VA_ARGS__)
+#define COMPLAIN(s, name, ...) config_complain(&(s)->err, (s)->line, name, __VA_ARGS__)
 
 /* ---- characters and words -------------------------------------------------------------------- */
 
@@ -297,16 +296,13 @@ static int scan_statements(struct config_scan *s, enum config_sec sec)
     }
 }
 
-int config_scan(struct config_scan *s, const char *file, const char *text, char *err,
-                size_t err_len)
+int config_scan(struct config_scan *s, const char *text, const struct config_err *err)
 {
     memset(s, 0, sizeof(*s));
     s->text = text;
     s->len = strlen(text);
     s->line = 1;
-    s->file = file;
-    s->err = err;
-    s->err_len = err_len;
+    s->err = *err;
     s->n_secs[SEC_TOP] = 1;
     int e = scan_statements(s, SEC_TOP);
     if (e < 0)

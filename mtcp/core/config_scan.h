@@ -14,6 +14,13 @@
 #define CONFIG_WORD_MAX 1024 /* bytes of one name, title or value, with its terminator */
 #define CONFIG_SECS_MAX 256  /* instances of all sections */
 
+/* Where a complaint goes, and the file that it names. */
+struct config_err {
+    char *text;
+    size_t len;
+    const char *file;
+};
+
 struct config_place {
     enum config_sec sec;
     const struct config_key *key; /* NULL: the section itself */
@@ -25,9 +32,7 @@ struct config_scan {
     const char *text;
     size_t len, at;
     unsigned line;
-    const char *file; /* names messages */
-    char *err;
-    size_t err_len;
+    struct config_err err;
     struct config_place *places; /* grown; config_scan_free() */
     size_t n_places, room;
     char titles[CONFIG_SECS_MAX][64];
@@ -37,8 +42,7 @@ struct config_scan {
 };
 
 /* 0, -EINVAL or -ENOMEM with one line in err. `s` is large: not for the stack of a small thread. */
-MUST_CHECK int config_scan(struct config_scan *s, const char *file, const char *text, char *err,
-                           size_t err_len);
+MUST_CHECK int config_scan(struct config_scan *s, const char *text, const struct config_err *err);
 void config_scan_free(struct config_scan *s);
 
 /* The line of a key's value; of its section when the key is absent. */
@@ -46,7 +50,7 @@ unsigned config_scan_line(const struct config_scan *s, enum config_sec sec, unsi
                           const struct config_key *key);
 
 /* "FILE:LINE: NAME: what" to err. Returns -EINVAL. */
-int config_complain(char *err, size_t err_len, const char *file, unsigned line, const char *name,
-                    const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+int config_complain(const struct config_err *err, unsigned line, const char *name, const char *fmt,
+                    ...) __attribute__((format(printf, 4, 5)));
 
 #endif

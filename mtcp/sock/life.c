@@ -24,6 +24,15 @@ static int context_furnish(struct mtcp_ctx *ctx, const struct ctx_create *how)
     return ctx_load_monitors(ctx, how->msg, how->msg_len);
 }
 
+/* As long as there is a net to tell. */
+static void close_all(struct mtcp_ctx *ctx)
+{
+    struct sock *s;
+    ctx->is_ending = true;
+    for (int i = -1; ctx->socks && (s = sock_next(ctx, &i));)
+        sock_close(ctx, s);
+}
+
 struct mtcp_context *context_create(struct ctx_create *how)
 {
     char msg[320] = "";
@@ -32,6 +41,7 @@ struct mtcp_context *context_create(struct ctx_create *how)
     how->msg_len = sizeof(msg);
     struct mtcp_ctx *ctx = ctx_create(how, &err);
     if (ctx && (err = -context_furnish(ctx, how)) != 0) {
+        close_all(ctx);
         ctx_destroy(ctx);
         ctx = NULL;
     }
@@ -123,11 +133,8 @@ static void context_reset(struct mtcp_ctx *ctx)
 
 void context_end(struct mtcp_ctx *ctx)
 {
-    struct sock *s;
-    ctx->is_ending = true;
     ctx->is_blocking = true;
-    for (int i = -1; (s = sock_next(ctx, &i));)
-        sock_close(ctx, s);
+    close_all(ctx);
     context_drain(ctx);
     context_reset(ctx);
     ctx_destroy(ctx);

@@ -31,8 +31,6 @@ static int check_protocol(int type, int protocol)
 static int socket_stream(struct mtcp_ctx *ctx, int domain, unsigned flags)
 {
     int err;
-    if (ctx->is_ending)
-        return -EACCES;
     struct sock *s = sock_new(ctx, MOS_SOCK_STREAM, &err);
     if (!s)
         return err;

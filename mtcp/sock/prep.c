@@ -37,10 +37,24 @@ int prep_new(struct mtcp_ctx *ctx, struct sock *s)
 
 void prep_free(struct mtcp_ctx *ctx, struct prep *p)
 {
+    list_del(&p->bound);
+    if (p->is_listening && ctx->in_poll) {
+        list_push_tail(&ctx->socks->doomed, &p->bound);
+        return;
+    }
     if (p->is_listening)
         net_unlisten(&ctx->net, &p->l);
-    list_del(&p->bound);
     pool_put(&ctx->socks->preps, p);
+}
+
+void preps_reap(struct mtcp_ctx *ctx)
+{
+    struct list_node *at;
+    while (unlikely((at = list_pop_head(&ctx->socks->doomed)) != NULL)) {
+        struct prep *p = container_of(at, struct prep, bound);
+        net_unlisten(&ctx->net, &p->l);
+        pool_put(&ctx->socks->preps, p);
+    }
 }
 
 /* ---- binding --------------------------------------------------------------------------------- */

@@ -20,7 +20,12 @@ struct prep {
 
 /* A new one with the context's defaults, hung to the socket; 0 or -ENOMEM. */
 MUST_CHECK int prep_new(struct mtcp_ctx *ctx, struct sock *s);
+
+/* Stops listening and frees. While the loop runs (a monitor's code closed the socket) net/ may be
+ * in the middle of something with the listener: then it stays until preps_reap() at the turn's end.
+ */
 void prep_free(struct mtcp_ctx *ctx, struct prep *p);
+void preps_reap(struct mtcp_ctx *ctx);
 
 /* Binds to an address and port (0: an ephemeral one). 0, -EADDRINUSE, -EADDRNOTAVAIL. */
 MUST_CHECK int prep_bind(struct mtcp_ctx *ctx, struct sock *s, const struct ip_addr *addr,

@@ -20,7 +20,8 @@ static void dest_fill(struct dest *d, const struct stream *s, uint64_t off, size
 {
     for (size_t left = n; left > 0;) {
         const struct iovec *v = &d->iov[d->at];
-        /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): n <= what d has room for */
+        /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): n <= what d has room
+         * for */
         size_t part = v->iov_len - d->in_at < left ? v->iov_len - d->in_at : left;
         uint32_t got = stream_copy(s, off, (char *)v->iov_base + d->in_at, (uint32_t)part);
         BUG_ON(got != part);
@@ -62,6 +63,7 @@ static int64_t conn_read(struct mtcp_ctx *ctx, struct tcp_conn *c, struct dest *
     if (there <= skip)
         return nothing_to_read(c, d);
     size_t n = there - skip < d->len - d->done ? there - skip : d->len - d->done;
+    ctx->socks->n_again = 0;
     dest_fill(d, &c->rcv, stream_read(&c->rcv) + skip, n);
     if (!(flags & MSG_PEEK))
         tcp_consumed(&ctx->net.env, c, (uint32_t)n);

@@ -81,7 +81,8 @@ struct sock_table {
     struct sock *freed; /* ids that the next blocking call makes usable again */
     struct pool preps, epolls, items, pipes;
     struct list_node bound[SOCK_PORT_BUCKETS]; /* bound and not connected: struct prep */
-    unsigned n_again;                          /* calls that found nothing since the last turn */
+    struct list_node doomed; /* listeners closed in the middle of a turn: struct prep */
+    unsigned n_again;        /* calls in a row that found nothing since the last turn */
 };
 
 /* ---- the table (sock_table.c) ---------------------------------------------------------------- */

@@ -93,6 +93,9 @@ static inline struct sock *slots_at(const struct sock_slots *t, uint32_t slot)
 
 struct sock *sock_new(struct mtcp_ctx *ctx, enum socket_type type, int *err)
 {
+    *err = -EACCES;
+    if (unlikely(ctx->is_ending))
+        return NULL;
     struct sock *s = slots_take(&ctx->socks->own, ctx->mem, err);
     if (s)
         s->type = (uint8_t)type;
@@ -225,6 +228,7 @@ static void harvest(struct mtcp_ctx *ctx)
     struct net *n = &ctx->net;
     struct tcp_env *e = &n->env;
     ctx->socks->n_again = 0;
+    preps_reap(ctx);
     struct tcp_conn *c = e->ready_head;
     e->ready_head = NULL;
     e->ready_tail = &e->ready_head;
@@ -258,15 +262,8 @@ static void sock_table_destroy(struct mtcp_ctx *ctx)
     ctx->socks = NULL;
 }
 
-static void table_fini(struct mtcp_ctx *ctx)
-{
-    struct sock *s;
-    for (int i = -1; (s = sock_next(ctx, &i));)
-        sock_close(ctx, s);
-    sock_table_destroy(ctx);
-}
-
-static const struct ctx_sock_ops sock_ops = {harvest, mon_alloc, mon_free, mon_arg, table_fini};
+static const struct ctx_sock_ops sock_ops = {harvest, mon_alloc, mon_free, mon_arg,
+                                             sock_table_destroy};
 
 /* Where monitors' ids lie, and how many generations fit an int. */
 static void mon_layout(struct sock_table *t, uint32_t n_mons)
@@ -304,6 +301,7 @@ int sock_table_create(struct mtcp_ctx *ctx)
     pool_init(&t->pipes, ctx->mem, pipe_size(), 0);
     for (unsigned i = 0; i < SOCK_PORT_BUCKETS; i++)
         list_init(&t->bound[i]);
+    list_init(&t->doomed);
     ctx->socks = t;
     ctx->sock_ops = &sock_ops;
     return 0;

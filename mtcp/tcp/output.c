@@ -285,8 +285,8 @@ static inline bool has_new(const struct tcp_conn *c)
     return c->snd_nxt < written || (c->snd_nxt == written && (c->flags & TCF_SND_FIN));
 }
 
-static bool next_new(const struct tcp_env *e, const struct tcp_conn *c, uint32_t max_len,
-                     struct tcp_tx *tx)
+static inline bool next_new(const struct tcp_env *e, const struct tcp_conn *c, uint32_t max_len,
+                            struct tcp_tx *tx)
 {
     tcp_off_t avail = (tcp_off_t)stream_next(&c->snd) - c->snd_nxt;
     tcp_off_t wnd = c->snd_una + c->snd_wnd - c->snd_nxt;
@@ -342,7 +342,8 @@ static bool next_probe(const struct tcp_env *e, const struct tcp_conn *c, struct
     return true;
 }
 
-static bool next_ack(const struct tcp_env *e, const struct tcp_conn *c, struct tcp_tx *tx)
+static __attribute__((noinline)) bool next_ack(const struct tcp_env *e, const struct tcp_conn *c,
+                                               struct tcp_tx *tx)
 {
     fill_ack(e, c, acceptable_off(c), tx);
     if (unlikely(has_sack_news(c)))
@@ -351,8 +352,8 @@ static bool next_ack(const struct tcp_env *e, const struct tcp_conn *c, struct t
 }
 
 /* The same questions as below, when more than new data and ACKs may be due. */
-static bool next_rare(const struct tcp_env *e, const struct tcp_conn *c, uint32_t max_len,
-                      struct tcp_tx *tx)
+static __attribute__((noinline)) bool next_rare(const struct tcp_env *e, const struct tcp_conn *c,
+                                                uint32_t max_len, struct tcp_tx *tx)
 {
     if (c->flags & TCF_DEAD)
         return false;
@@ -369,15 +370,26 @@ static bool next_rare(const struct tcp_env *e, const struct tcp_conn *c, uint32_
     return (c->flags & TCF_ACK_NOW) && next_ack(e, c, tx);
 }
 
+static __attribute__((noinline)) bool next_new_or_ack(const struct tcp_env *e,
+                                                      const struct tcp_conn *c, uint32_t max_len,
+                                                      struct tcp_tx *tx)
+{
+    return next_new(e, c, max_len, tx) || ((c->flags & TCF_ACK_NOW) && next_ack(e, c, tx));
+}
+
+/* Asked twice or thrice per turn of a connection, to be told "nothing" all but once: that answer
+ * needs no stack frame. */
 bool tcp_output_next(const struct tcp_env *e, const struct tcp_conn *c, uint32_t max_len,
                      struct tcp_tx *tx)
 {
     const uint32_t rare = TCF_SEND_RST | TCF_NEEDS_SYN | TCF_DEAD | TCF_REXMIT | TCF_PROBE;
     if (unlikely((c->flags & rare) || c->state < TCPS_ESTABLISHED))
         return next_rare(e, c, max_len, tx);
-    if (has_new(c) && next_new(e, c, max_len, tx))
-        return true;
-    return (c->flags & TCF_ACK_NOW) && next_ack(e, c, tx);
+    if (has_new(c))
+        return next_new_or_ack(e, c, max_len, tx);
+    if (c->flags & TCF_ACK_NOW)
+        return next_ack(e, c, tx);
+    return false;
 }
 
 /* ---- commit ---- */

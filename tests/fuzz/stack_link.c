@@ -164,8 +164,12 @@ static void heard_data(struct slot *c, const struct seg *s)
 static void heard(const struct seg *s)
 {
     struct slot *c = slot_of(s);
-    if (!c || (s->flags & TCP_RST) || !(s->flags & TCP_SYN || s->tuple.remote_port == c->port))
+    if (!c || !(s->flags & TCP_SYN || s->tuple.remote_port == c->port))
         return; /* also not an older connection to the same port */
+    if (s->flags & TCP_RST) {
+        c->has_ack = false; /* what follows may be another connection's */
+        return;
+    }
     if (s->flags & TCP_SYN)
         heard_syn(c, s);
     if (s->flags & TCP_ACK)

@@ -123,7 +123,8 @@ static mctx_t create(const char *conf, const struct mtcp_env *env)
     clock_us = 1000000;
     wake_fd = -1;
     wake_ready = false;
-    n_begin = n_end = n_closed = n_rx = 0;
+    n_begin = n_end = n_closed = 0;
+    n_rx = 0;
     trace[0] = '\0';
     mctx_t m = mtcp_create_context_io(3, text, devs, 1, env);
     CU_ASSERT_PTR_NOT_NULL_FATAL(m);

@@ -181,6 +181,8 @@ static void every_arm_of_time_wait(void)
         {TCP_SYN, (uint32_t)-500, 0, 0, TCP_IN_ACK_DUE},
         {TCP_SYN, (uint32_t)-500, 0, 51, TCP_IN_NEW_SYN}, /* a newer timestamp (RFC 6191) */
         {TCP_SYN, (uint32_t)-500, 0, 50, TCP_IN_ACK_DUE},
+        {TCP_SYN, 900, 0, 50, TCP_IN_NEW_SYN},
+        {TCP_SYN, 900, 0, 49, TCP_IN_ACK_DUE}, /* from before the end of the old one */
         {TCP_SYN | TCP_ACK, 900, 0, 51, TCP_IN_ACK_DUE},
     };
     struct tcp_time_wait w = {.snd_nxt = {7}, .rcv_nxt = {3}, .has_ts = 1, .ts_recent = 50};

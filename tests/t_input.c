@@ -81,6 +81,50 @@ static void simultaneous_open(void)
     segt_free(t);
 }
 
+/* RFC 9293 3.10.4: the FIN waits until the connection is established. */
+static void a_close_in_syn_rcvd_waits_for_the_handshake(void)
+{
+    struct segt *t = segt_syn_sent();
+    seg_in(t, "S 0 mss=1000");
+    seg_expect(t, "SA 0 ack=1");
+    tcp_close(&t->env, &t->conn);
+    segt_flush(t);
+    expect_state(t, TCPS_SYN_RCVD);
+    segt_advance(t, 1100000);
+    seg_expect(t, "SA 0 ack=1"); /* lost, and sent again */
+    seg_in(t, "SA 0 ack=1 win=5000 mss=1000");
+    expect_state(t, TCPS_FIN_WAIT_1);
+    seg_expect(t, "FA 1 ack=1");
+    seg_in(t, "A 1 ack=2");
+    expect_state(t, TCPS_FIN_WAIT_2);
+    segt_free(t);
+}
+
+static void a_synack_that_was_not_sent_yet_is_replaced_by_an_ack(void)
+{
+    static const char *const both[] = {"S 0 mss=1000", "SA 0 ack=1 win=5000 mss=1000"};
+    struct segt *t = segt_syn_sent();
+    seg_in_burst(t, both, 2);
+    expect_state(t, TCPS_ESTABLISHED);
+    seg_expect(t, "A 1 ack=1");
+    seg_silence(t);
+    segt_free(t);
+}
+
+/* What comes with a SYN that crosses ours is sent again once both know each other. */
+static void a_fin_on_a_crossing_syn_waits_for_the_handshake(void)
+{
+    struct segt *t = segt_syn_sent();
+    seg_in(t, "SF 0+10 mss=1000");
+    expect_state(t, TCPS_SYN_RCVD);
+    seg_expect(t, "SA 0 ack=1");
+    seg_in(t, "SFA 0+10 ack=1 win=5000 mss=1000");
+    expect_state(t, TCPS_CLOSE_WAIT);
+    seg_expect(t, "A 1 ack=12");
+    EXPECT_EQ(tcp_readable(&t->conn), 10);
+    segt_free(t);
+}
+
 static void syn_rcvd_resends_its_synack_for_a_repeated_syn(void)
 {
     struct segt *t = segt_syn_sent();
@@ -593,7 +637,10 @@ TEST_SUITE(input, TEST_CASE(syn_sent_takes_the_synack), TEST_CASE(syn_sent_negot
            TEST_CASE(syn_sent_without_mss_option_uses_536),
            TEST_CASE(syn_sent_answers_a_wrong_ack_with_reset),
            TEST_CASE(syn_sent_is_refused_by_a_reset_that_acks_the_syn),
-           TEST_CASE(simultaneous_open), TEST_CASE(syn_rcvd_resends_its_synack_for_a_repeated_syn),
+           TEST_CASE(simultaneous_open), TEST_CASE(a_close_in_syn_rcvd_waits_for_the_handshake),
+           TEST_CASE(a_synack_that_was_not_sent_yet_is_replaced_by_an_ack),
+           TEST_CASE(a_fin_on_a_crossing_syn_waits_for_the_handshake),
+           TEST_CASE(syn_rcvd_resends_its_synack_for_a_repeated_syn),
            TEST_CASE(syn_rcvd_answers_a_wrong_ack_with_reset), TEST_CASE(data_on_the_synack_counts),
            TEST_CASE(data_in_order_is_delivered_and_acked),
            TEST_CASE(a_single_segment_is_acked_after_the_delay), TEST_CASE(a_burst_is_acked_once),

@@ -47,6 +47,36 @@ static void an_abort_by_the_application_keeps_what_was_not_read(void)
     segt_free(t);
 }
 
+/* LAST_ACK and CLOSING begin when the application closes, before the FIN has left: until then the
+ * peer waits for it, and must be told. */
+static void an_abort_before_the_fin_has_left_resets(void)
+{
+    struct segt *t = segt_established();
+    seg_in(t, "FA 1 ack=1 win=0");
+    seg_expect(t, "A 1 ack=2");
+    EXPECT_EQ(segt_write(t, 100), 100);
+    EXPECT_EQ(tcp_shutdown(&t->env, &t->conn, 1), 0);
+    segt_flush(t);
+    expect_state(t, TCPS_LAST_ACK);
+    tcp_abort(&t->env, &t->conn, HOOK_END_ABORT, 0);
+    segt_flush(t);
+    seg_expect(t, "RA 1 ack=2");
+    expect_state(t, TCPS_CLOSED);
+    segt_free(t);
+}
+
+static void an_abort_after_the_last_fin_is_silent(void)
+{
+    struct segt *t = segt_in_state(TCPS_LAST_ACK);
+    tcp_abort(&t->env, &t->conn, HOOK_END_ABORT, 0);
+    segt_flush(t);
+    seg_silence(t);
+    expect_state(t, TCPS_CLOSED);
+    segt_free(t);
+}
+
 TEST_SUITE(user, TEST_CASE(a_reset_by_a_monitor_discards_what_was_not_read),
            TEST_CASE(a_reset_inside_a_callback_discards_at_once),
-           TEST_CASE(an_abort_by_the_application_keeps_what_was_not_read));
+           TEST_CASE(an_abort_by_the_application_keeps_what_was_not_read),
+           TEST_CASE(an_abort_before_the_fin_has_left_resets),
+           TEST_CASE(an_abort_after_the_last_fin_is_silent));

@@ -262,6 +262,8 @@ static void in_establish(struct tcp_env *e, struct tcp_conn *c, const struct in 
     sample_handshake_rtt(e, c, in);
     tcp_handshake_done(e, c, c->backoff > 0);
     c->backoff = 0;
+    if (c->flags & TCF_NEEDS_SYN)
+        c->flags |= TCF_ACK_NOW; /* in the place of the SYN-ACK that has not gone yet */
     c->flags &= ~(uint32_t)TCF_NEEDS_SYN;
     timers_clear_rtx(c);
     if (c->snd_nxt < 0)
@@ -378,6 +380,7 @@ static unsigned in_syn_sent(struct tcp_env *e, struct tcp_conn *c, struct in *in
         c->flags |= TCF_NEEDS_SYN;
         conn_set_state(e, c, TCPS_SYN_RCVD);
         conn_mark_output(e, c);
+        return 0; /* data and FIN are not for before ESTABLISHED: they come again */
     }
     *in = in_decode(c, s);
     in->off = 0; /* the SYN is taken */

@@ -7,14 +7,14 @@
 
 #include <string.h>
 
-/* A SYN that can't belong to the old incarnation: a newer timestamp, or a sequence number beyond
- * everything the old one used (RFC 6191, 1122 4.2.2.13). */
+/* A SYN that can't belong to the old incarnation: a newer timestamp, or, when timestamps do not tell,
+ * a sequence number beyond everything the old one used (RFC 6191 section 2, 1122 4.2.2.13). */
 static bool syn_is_new(const struct tw_facts *w, const struct seg *s)
 {
     if ((s->flags & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_SYN)
         return false;
-    if (w->has_ts && s->opt.has_ts && (int32_t)(s->opt.ts_val - w->ts_recent) > 0)
-        return true;
+    if (w->has_ts && s->opt.has_ts && s->opt.ts_val != w->ts_recent)
+        return (int32_t)(s->opt.ts_val - w->ts_recent) > 0;
     return seq_lt(w->rcv_nxt, s->seq);
 }
 

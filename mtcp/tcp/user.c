@@ -81,14 +81,15 @@ void tcp_consumed(struct tcp_env *e, struct tcp_conn *c, uint32_t n)
     conn_mark_output(e, c);
 }
 
-/* Our side is done: FIN after what is queued (RFC 9293 3.10.4). */
+/* Our side is done: FIN after what is queued; in SYN_RCVD the state moves with the handshake's end
+ * (RFC 9293 3.10.4, in_establish()). */
 static void conn_finish_sending(struct tcp_env *e, struct tcp_conn *c)
 {
     if (c->flags & TCF_SND_FIN)
         return;
     c->flags |= TCF_SND_FIN;
     c->flags &= ~(uint32_t)(TCF_MORE | TCF_CORK);
-    if (c->state == TCPS_ESTABLISHED || c->state == TCPS_SYN_RCVD)
+    if (c->state == TCPS_ESTABLISHED)
         conn_set_state(e, c, TCPS_FIN_WAIT_1);
     else if (c->state == TCPS_CLOSE_WAIT)
         conn_set_state(e, c, TCPS_LAST_ACK);
@@ -141,9 +142,12 @@ void tcp_close(struct tcp_env *e, struct tcp_conn *c)
     conn_mark_output(e, c); /* a TIME_WAIT may become a compact record now */
 }
 
-/* States in which an abort is worth a RST (RFC 9293 3.10.5). */
+/* States in which an abort is worth a RST (RFC 9293 3.10.5). CLOSING and LAST_ACK begin when the
+ * application closes; in the RFC's sense they do when the FIN has left. */
 static bool abort_sends_rst(const struct tcp_conn *c)
 {
+    if (c->state == TCPS_CLOSING || c->state == TCPS_LAST_ACK)
+        return c->snd_nxt <= (tcp_off_t)stream_next(&c->snd);
     return (1u << c->state) & (1u << TCPS_SYN_RCVD | 1u << TCPS_ESTABLISHED | 1u << TCPS_FIN_WAIT_1 |
                                1u << TCPS_FIN_WAIT_2 | 1u << TCPS_CLOSE_WAIT);
 }

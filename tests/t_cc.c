@@ -78,7 +78,7 @@ static void one_ack_opens_the_window_by_a_bounded_amount(void)
     struct fixture f;
     setup(&f, &tcp_cc_cubic);
     acked(&f, 1000 * MSS);
-    EXPECT_EQ(f.conn.cwnd, (10 + CC_ABC_LIMIT) * MSS);
+    EXPECT_EQ(f.conn.cwnd, 10 * MSS + CC_ABC_LIMIT);
 }
 
 static void slow_start_ends_at_ssthresh(void)

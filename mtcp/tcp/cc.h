@@ -4,10 +4,10 @@
 
 #include "mtcp/tcp/conn.h"
 
-/* Appropriate byte counting (RFC 3465): at most so many segments' worth of growth per ACK in slow
- * start; 8 as RFC 9406 4.2 has it for senders that do not pace, since receivers that process bursts
- * acknowledge many segments at once. */
-#define CC_ABC_LIMIT 8u
+/* Appropriate byte counting (RFC 3465): what one ACK adds at most in slow start. The RFC's two
+ * segments are for receivers that acknowledge every second one; those that process bursts
+ * acknowledge up to 64 KB at once, and the window must still double. */
+#define CC_ABC_LIMIT 65536u
 
 /* No connection needs more (the window field and its scale allow 1 GB). */
 #define CC_CWND_MAX (1u << 30)
@@ -31,8 +31,7 @@ static inline void cc_cwnd_add(struct tcp_conn *c, uint32_t n)
 /* Slow start (RFC 5681 3.1): grows up to ssthresh. The bytes acknowledged beyond that. */
 static inline uint32_t cc_slow_start(struct tcp_conn *c, uint32_t acked)
 {
-    uint32_t most = CC_ABC_LIMIT * c->mss;
-    uint32_t n = acked < most ? acked : most;
+    uint32_t n = acked < CC_ABC_LIMIT ? acked : CC_ABC_LIMIT;
     uint32_t room = c->ssthresh - c->cwnd;
     cc_cwnd_add(c, n < room ? n : room);
     return n < room ? 0 : n - room;

@@ -4,6 +4,7 @@
  * milliseconds, W_max in bytes, NewReno's estimate in 1/65536 segments.
  */
 #include "mtcp/tcp/cc.h"
+#include "mtcp/tcp/hystart.h"
 
 /* RFC 9438 4.1: beta 0.7, C 0.4 segments per second cubed; 4.3: alpha = 3 (1 - beta) / (1 + beta).
  */
@@ -33,12 +34,24 @@ static uint32_t cube_root(uint64_t x)
     return (uint32_t)r;
 }
 
-static void cubic_init(struct tcp_conn *c)
+static void cubic_reset(struct tcp_conn *c)
 {
     c->cc.cubic.w_max = 0;
     c->cc.cubic.w_est = 0;
     c->cc.cubic.k_ms = 0;
     c->cc.cubic.epoch_ms = 0;
+}
+
+static void cubic_init(struct tcp_conn *c)
+{
+    cubic_reset(c);
+    hystart_init(c);
+}
+
+/* Before the first loss, and before slow start was found to have gone far enough. */
+static inline bool is_initial_slow_start(const struct tcp_conn *c)
+{
+    return c->ssthresh == UINT32_MAX;
 }
 
 /* Congestion avoidance begins: where is the inflection point (RFC 9438 4.2, equation 2)? */
@@ -107,8 +120,23 @@ static void avoid_congestion(struct tcp_conn *c, uint32_t acked, uint64_t now_us
         follow_curve(c, acked, t_ms);
 }
 
+static void initial_slow_start(struct tcp_conn *c, const struct tcp_cc_ack *a)
+{
+    if (!a->cwnd_limited)
+        return;
+    cc_cwnd_add(c, hystart_acked(c, a->acked_bytes, a->rtt_us));
+    if (hystart_is_over(c)) {
+        c->ssthresh = c->cwnd;
+        cubic_reset(c);
+    }
+}
+
 static void cubic_acked(struct tcp_conn *c, const struct tcp_cc_ack *a, uint64_t now_us)
 {
+    if (is_initial_slow_start(c)) {
+        initial_slow_start(c, a);
+        return;
+    }
     if (!a->cwnd_limited) {
         c->cc.cubic.epoch_ms = 0; /* time without use of the window does not count (RFC 9438 5.8) */
         return;
@@ -125,6 +153,8 @@ static void cubic_acked(struct tcp_conn *c, const struct tcp_cc_ack *a, uint64_t
 static uint32_t cubic_ssthresh(struct tcp_conn *c, uint64_t now_us)
 {
     (void)now_us;
+    if (is_initial_slow_start(c))
+        cubic_reset(c);
     uint32_t w = c->cwnd;
     if (w < c->cc.cubic.w_max)
         w = (uint32_t)((uint64_t)w * (10 + BETA_10) / 20);
@@ -143,7 +173,10 @@ static void cubic_idle(struct tcp_conn *c, uint64_t now_us, uint32_t idle_us)
 {
     (void)now_us;
     (void)idle_us;
-    c->cc.cubic.epoch_ms = 0;
+    if (is_initial_slow_start(c))
+        hystart_init(c);
+    else
+        c->cc.cubic.epoch_ms = 0;
 }
 
 const struct tcp_cc_ops tcp_cc_cubic = {

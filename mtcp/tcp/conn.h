@@ -198,6 +198,12 @@ struct tcp_conn {
             uint32_t k_ms;     /* from the epoch to w_max */
             uint32_t epoch_ms; /* 0: none yet */
         } cubic;
+        struct { /* cubic's initial slow start, while ssthresh is UINT32_MAX (hystart.c) */
+            uint32_t round_end;   /* low half of an offset */
+            uint32_t last_min_us; /* of the last round; in CSS: of the round that led there */
+            uint32_t min_us;      /* of this round */
+            uint8_t n_samples, n_css; /* n_css: rounds of conservative slow start left, 0: not in it */
+        } hystart;
         struct {
             uint32_t acked;
         } newreno;

@@ -50,5 +50,6 @@ void undo_apply(struct tcp_env *e, struct tcp_conn *c)
     f->phase = PHASE_DISORDER;
     flight_unmark_lost(f);
     rack_reset(c);
+    c->cc_ops->idle(c, e->now_us, 0); /* what it made of the loss is void */
     e->stats.undone++;
 }

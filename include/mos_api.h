@@ -329,6 +329,7 @@ int mtcp_unregister_callback(mctx_t mctx, int sock, event_t event, int hook_poin
 /*
  * Define an event that fires when `base` fires and `filter` is true. For the whole process and its
  * lifetime; equal (base, filter, bytes of arg) give the same event. Any thread. Does not block.
+ * Not there yet: declared only.
  *
  *   base     a built-in or user-defined event
  *   arg      handed to the filter and the callbacks; its bytes are copied. NULL: none
@@ -341,6 +342,7 @@ event_t mtcp_define_event(event_t base, filter_t filter, struct filter_arg *arg)
 /*
  * Create an event that fires only when the filter of `parent` calls mtcp_raise_event for it. For
  * the whole process and its lifetime. Any thread. Does not block.
+ * Not there yet: declared only.
  *
  *   parent   an event of mtcp_define_event
  *   returns  the event, or 0
@@ -352,6 +354,7 @@ event_t mtcp_alloc_event(event_t parent);
 /*
  * Let a child event fire, for the packet, hook point and side whose filter is running. Does not
  * block.
+ * Not there yet: declared only.
  *
  *   child    an event of mtcp_alloc_event whose parent's filter is running
  *   returns  0 or -1
@@ -480,6 +483,7 @@ int mtcp_setlastpkt(mctx_t mctx, int sock, int side, off_t offset, byte *data, u
 /*
  * Send a packet as built: ports, numbers, flags, options and payload untouched, checksums filled.
  * Copied; leaves at the end of the turn, at most once. Does not block. Active, raw.
+ * Not there yet: declared only.
  *
  *   pkt      iph, tcph and payload with payloadlen (and ethh or NULL) are used
  *   returns  0 or -1
@@ -506,6 +510,7 @@ int mtcp_reset_conn(mctx_t mctx, int sock);
 /*
  * Call `cb` once after `timeout`, on the owning thread; the event is MOS_ON_TIMEOUT, `sock` is
  * `id`. Replaces a timer of that id that runs. Does not block.
+ * Not there yet: declared only.
  *
  *   id       any number; usually a socket's id
  *   timeout  seconds and microseconds from now, monotonic
@@ -517,6 +522,7 @@ int mtcp_settimer(mctx_t mctx, int id, struct timeval *timeout, callback_t cb);
 
 /*
  * Cancel the timer of an id. Does not block.
+ * Not there yet: declared only.
  *
  *   returns  0 or -1
  *   errors   EACCES; EPERM; ENOENT none runs

@@ -500,7 +500,7 @@ int mtcp_getsockopt(mctx_t mctx, int sockid, int level, int optname, void *optva
  *   returns  0 or -1 with nothing changed
  *   errors   EACCES; EPERM also a get-only option; EBADF; ENOSYS unknown level or name; ENOTSOCK;
  *            EFAULT; EINVAL length or value; ENOMEM; EISCONN an option for before the connection;
- *            ENOENT no such TCP_CONGESTION algorithm; EADDRINUSE
+ *            ENOENT no such TCP_CONGESTION algorithm
  *   source   POSIX, mOS
  */
 int mtcp_setsockopt(mctx_t mctx, int sockid, int level, int optname, const void *optval,

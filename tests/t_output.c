@@ -13,6 +13,7 @@
 
 /* ---- data ---- */
 
+/* RFC 9293 MUST-60 */
 static void what_is_written_goes_with_psh(void)
 {
     struct segt *t = segt_established();
@@ -40,7 +41,7 @@ static void asking_changes_nothing(void)
     segt_free(t);
 }
 
-/* RFC 9293 3.7.4: a partial segment waits while anything is unacknowledged. */
+/* RFC 9293 3.7.4: a partial segment waits while anything is unacknowledged. (RFC 9293 SHLD-7) */
 static void nagle_holds_the_tail(void)
 {
     struct segt *t = segt_established();
@@ -57,6 +58,7 @@ static void nagle_holds_the_tail(void)
     segt_free(t);
 }
 
+/* RFC 9293 MUST-17 */
 static void nodelay_does_not(void)
 {
     struct segt *t = segt_established();
@@ -141,6 +143,7 @@ static void large_segments_for_a_device_that_cuts(void)
 
 /* ---- the peer's window ---- */
 
+/* RFC 9293 MUST-38 */
 static void the_peers_window_is_the_limit(void)
 {
     struct segt *t = segt_established();
@@ -186,6 +189,7 @@ static void a_silly_window_is_used_when_nothing_else_happens(void)
     segt_free(t);
 }
 
+/* RFC 9293 MUST-35, MUST-36, SHLD-29, SHLD-30 */
 static void a_shut_window_is_probed(void)
 {
     struct segt *t = segt_established();
@@ -227,6 +231,7 @@ static void the_fin_needs_room_in_the_window_too(void)
     segt_free(t);
 }
 
+/* RFC 9293 SHLD-15 */
 static void a_shrunk_window_stops_new_data(void)
 {
     struct segt *t = segt_established();
@@ -354,6 +359,7 @@ static void an_abort_is_a_reset(void)
 
 /* ---- acknowledgements ---- */
 
+/* RFC 9293 MUST-58 */
 static void an_ack_rides_on_data(void)
 {
     struct segt *t = segt_established();
@@ -366,6 +372,7 @@ static void an_ack_rides_on_data(void)
     segt_free(t);
 }
 
+/* RFC 9293 MUST-40, SHLD-18 */
 static void a_delayed_ack(void)
 {
     struct segt *t = segt_established();
@@ -379,6 +386,7 @@ static void a_delayed_ack(void)
     segt_free(t);
 }
 
+/* RFC 9293 MUST-67 */
 static void every_segment_has_timestamps_once_agreed(void)
 {
     struct segt *t = segt_established_with("ts=500,0");
@@ -475,7 +483,7 @@ static void the_window_is_what_the_buffer_takes(void)
     segt_free(t);
 }
 
-/* RFC 9293 3.8.6: shrinking the buffer does not shrink what was promised. */
+/* RFC 9293 3.8.6: shrinking the buffer does not shrink what was promised. (RFC 9293 SHLD-14) */
 static void the_right_edge_never_moves_left(void)
 {
     struct segt *t = segt_established();
@@ -489,7 +497,8 @@ static void the_right_edge_never_moves_left(void)
     segt_free(t);
 }
 
-/* RFC 9293 3.8.6.2.2: the edge moves by a segment or half the buffer, or not at all. */
+/* RFC 9293 3.8.6.2.2: the edge moves by a segment or half the buffer, or not at all. (RFC 9293
+ * MUST-39) */
 static void the_right_edge_moves_by_worthwhile_steps(void)
 {
     struct segt *t = segt_established();
@@ -588,6 +597,5 @@ TEST_SUITE(
     TEST_CASE(the_window_is_what_the_buffer_takes), TEST_CASE(the_right_edge_never_moves_left),
     TEST_CASE(the_right_edge_moves_by_worthwhile_steps),
     TEST_CASE(a_scaled_window_is_rounded_in_the_peers_favour),
-    TEST_CASE(a_lost_try_still_arms_the_timer),
-           TEST_CASE(what_did_not_pass_leaves_no_hole),
+    TEST_CASE(a_lost_try_still_arms_the_timer), TEST_CASE(what_did_not_pass_leaves_no_hole),
     TEST_CASE(a_smaller_mtu_resends_what_was_too_large));

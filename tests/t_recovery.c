@@ -114,7 +114,7 @@ static void a_segment_sent_once_is_timed(void)
     segt_free(t);
 }
 
-/* Karn: which transmission an ACK answers is not known. */
+/* Karn: which transmission an ACK answers is not known. (RFC 9293 MUST-18) */
 static void a_segment_sent_twice_is_not(void)
 {
     struct segt *t = ready("");
@@ -516,6 +516,7 @@ static void a_probe_that_was_not_needed_costs_nothing(void)
 
 /* ---- timeouts ---- */
 
+/* RFC 9293 MUST-19 */
 static void a_timeout_resends_everything_in_slow_start(void)
 {
     struct segt *t = ten_in_flight("");

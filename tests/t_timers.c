@@ -86,7 +86,7 @@ static void what_is_not_acknowledged_is_sent_again(void)
     segt_free(t);
 }
 
-/* RFC 6298 5.5: the interval doubles. */
+/* RFC 6298 5.5: the interval doubles. (RFC 9293 MUST-19) */
 static void backing_off(void)
 {
     struct segt *t = segt_established();
@@ -104,6 +104,7 @@ static void backing_off(void)
     segt_free(t);
 }
 
+/* RFC 9293 MUST-20, SHLD-10 */
 static void a_silent_peer_is_given_up(void)
 {
     struct segt *t = segt_established();
@@ -145,7 +146,7 @@ static void an_orphan_has_fewer_tries(void)
     segt_free(t);
 }
 
-/* RFC 5482. */
+/* RFC 5482. (RFC 9293 MUST-21) */
 static void the_user_timeout_replaces_the_number_of_tries(void)
 {
     struct segt *t = segt_established();
@@ -181,6 +182,7 @@ static void the_user_timeout_gives_a_probe_time(void)
 
 /* ---- SYN ---- */
 
+/* RFC 9293 MUST-22 */
 static void a_syn_is_repeated_six_times(void)
 {
     struct segt *t = segt_syn_sent();
@@ -224,6 +226,7 @@ static struct segt *with_a_shut_window(void)
     return t;
 }
 
+/* RFC 9293 MUST-37 */
 static void a_window_may_stay_shut_for_ever(void)
 {
     struct segt *t = with_a_shut_window();
@@ -270,7 +273,8 @@ static void an_orphan_does_not_wait_for_ever(void)
     segt_free(t);
 }
 
-/* RFC 9293 3.8.6: what was sent before the window shrank is not resent beyond it. */
+/* RFC 9293 3.8.6: what was sent before the window shrank is not resent beyond it. (RFC 9293
+ * MUST-34, SHLD-16, SHLD-17) */
 static void a_window_shut_over_data_in_flight(void)
 {
     struct segt *t = segt_established();
@@ -312,6 +316,7 @@ static struct segt *kept_alive(void)
     return t;
 }
 
+/* RFC 9293 MUST-24, MUST-26, MUST-27, SHLD-12 */
 static void keepalive_asks_a_silent_peer(void)
 {
     struct segt *t = kept_alive();
@@ -328,6 +333,7 @@ static void keepalive_asks_a_silent_peer(void)
     segt_free(t);
 }
 
+/* RFC 9293 MUST-29 */
 static void and_gives_up_one_that_is_gone(void)
 {
     struct segt *t = kept_alive();
@@ -360,6 +366,7 @@ static void activity_puts_keepalive_off(void)
     segt_free(t);
 }
 
+/* RFC 9293 MUST-25 */
 static void an_idle_connection_lives_unless_told_otherwise(void)
 {
     struct segt *t = segt_established();

@@ -139,12 +139,19 @@ serve() {
     conf "$tmp/svr.conf" 0 "${mos:-}"
     "$B/epserver" -f "$tmp/svr.conf" "$@" >"$tmp/svr.out" 2>"$tmp/svr.err" &
     server=$!
-    if wait_for grep -q '^epserver: ' "$tmp/svr.out" && link_up 0; then
+    local i
+    for i in $(seq 600); do
+        grep -q '^epserver: ' "$tmp/svr.out" && break
+        kill -0 $server 2>/dev/null || break
+        sleep 0.05
+    done
+    if grep -q '^epserver: ' "$tmp/svr.out" && wait_for link_up 0; then
         ok
         return 0
     fi
     fail "epserver $* does not start"
-    cat "$tmp/svr.err"
+    cat "$tmp/svr.out" "$tmp/svr.err"
+    ip -br addr
     kill -KILL $server 2>/dev/null
     wait $server 2>/dev/null
     return 1
@@ -364,6 +371,24 @@ test_many() {
     fi
     check "$n connections at once" "$B/many" $svr 80 /64 $n 3
     check "and again" "$B/many" $svr 80 /1m 50 2
+    serve_end
+}
+
+# More clients than ids: nobody is refused, and who sends nothing gives way.
+test_few_ids() {
+    local i pids=
+    mos="max_concurrency = 24" serve -p "$tmp/www" || return
+    ab -q -n 2000 -c 50 "http://$svr/64" >"$tmp/ab" 2>&1
+    contains "50 clients, 24 ids" "$tmp/ab" '^Complete requests: +2000$'
+    contains "50 clients, 24 ids" "$tmp/ab" '^Failed requests: +0$'
+    for i in $(seq 30); do
+        sleep 30 | nc $svr 80 >/dev/null &
+        pids="$pids $!"
+    done
+    sleep 1
+    expect "behind 30 silent connections" "$(status /)" 200
+    kill $pids 2>/dev/null
+    wait $pids 2>/dev/null
     serve_end
 }
 

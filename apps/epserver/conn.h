@@ -37,6 +37,7 @@ struct conn {
     int sock;
     bool waits_for_room; /* in the epoll for MOS_EPOLLOUT, else for MOS_EPOLLIN */
     bool peer_ended;     /* read gave 0 */
+    bool has_answered;   /* HTTP: a request of it has had its response */
     struct bytes *rest;  /* received, to be handled when there is room again; or NULL */
     union {
         struct {

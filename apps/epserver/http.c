@@ -9,7 +9,8 @@
 
 #define READ_BYTES        16384 /* at a time: what waits behind a blocked response is at most this */
 #define REQUESTS_KEPT_MAX 64
-#define CHUNKS_PER_TURN   8 /* of one response, so that the others get their turn */
+#define FIRST_REQUEST_MS  2000 /* whoever connects and sends nothing for so long is idle */
+#define CHUNKS_PER_TURN   8    /* of one response, so that the others get their turn */
 
 enum sent { SENT_ALL, SENT_SOME, SENT_FAILED };
 
@@ -235,6 +236,7 @@ static bool answer_send(struct worker *w, struct conn *c, struct sending *s, boo
     enum sent sent = send_some(w, c, s);
     bool kept = sent == SENT_SOME && sending_keep(c, s);
 
+    c->has_answered = true;
     if (!kept && s->file != NULL)
         files_put(&w->files, s->file);
     if (kept)
@@ -359,6 +361,13 @@ void http_ready(struct worker *w, struct conn *c)
         writable(w, c);
     else
         readable(w, c);
+}
+
+bool http_is_idle(const struct worker *w, const struct conn *c)
+{
+    bool is_waiting = c->http.request == NULL && c->http.out == NULL;
+
+    return is_waiting && (c->has_answered || w->now_ms - c->since_ms >= FIRST_REQUEST_MS);
 }
 
 void http_timeout(struct worker *w, struct conn *c)

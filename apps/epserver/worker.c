@@ -12,6 +12,7 @@
 
 #define EVENTS_MAX    1024
 #define ACCEPTS_MAX   256 /* at a time, so that the connections there are get their turn */
+#define IDLE_SEARCH   64  /* connections that are looked at for one that may be closed */
 #define LINGER_MS     2000
 #define TICK_MS       500 /* how often timeouts are looked at, while there is a connection */
 #define DATA_LISTENER UINT64_MAX
@@ -129,15 +130,27 @@ static void list_expire(struct worker *w, struct conn_list *list, uint64_t timeo
     }
 }
 
-/* Every id is in use: the oldest idle connection makes room, else nobody is accepted for now. */
+/* Every id is in use: one of the oldest connections makes room if it is between two requests, else
+ * nobody is accepted for now. */
 static void ids_exhausted(struct worker *w)
 {
     struct conn *c = w->alive.oldest;
 
-    if (w->args->mode == MODE_HTTP && c != NULL && c->http.request == NULL && c->http.out == NULL)
-        conn_close(w, c);
-    else
-        listener_watch(w, false);
+    for (int i = 0; w->args->mode == MODE_HTTP && c != NULL && i < IDLE_SEARCH; i++, c = c->next)
+        if (http_is_idle(w, c)) {
+            conn_close(w, c);
+            return;
+        }
+    listener_watch(w, false);
+    w->n_conns_full = w->n_conns;
+    w->full_ms = w->now_ms;
+}
+
+/* Accept again when a connection has gone, or after a while, when others may have become idle. */
+static void listener_resume(struct worker *w)
+{
+    if (!w->is_listening && (w->n_conns < w->n_conns_full || w->now_ms - w->full_ms >= TICK_MS))
+        listener_watch(w, true);
 }
 
 static void accept_all(struct worker *w)
@@ -174,7 +187,8 @@ static void worker_loop(struct worker *w)
     int n;
 
     do {
-        int timeout = w->n_conns > 0 || !w->is_listening ? TICK_MS : -1;
+        listener_resume(w);
+        int timeout = w->n_conns > 0 ? TICK_MS : -1;
         n = mtcp_epoll_wait(w->mctx, w->epid, events, EVENTS_MAX, timeout);
         if (n < 0 && errno != EINTR) {
             complain(w, "epoll");
@@ -183,8 +197,6 @@ static void worker_loop(struct worker *w)
         clock_read(w);
         list_expire(w, &w->alive, w->args->timeout_s * UINT64_C(1000));
         list_expire(w, &w->lingering, LINGER_MS);
-        if (!w->is_listening && w->n_conns < w->max_conns)
-            listener_watch(w, true);
     } while (events_handle(w, events, n));
 }
 

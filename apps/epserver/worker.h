@@ -31,6 +31,8 @@ struct worker {
     bool is_listening;   /* the listener is in the epoll: false while every id is in use */
     struct conn **conns; /* by socket id */
     int max_conns, n_conns;
+    int n_conns_full; /* while !is_listening: how many there were, and since when */
+    uint64_t full_ms;
     struct conn_list alive;     /* by the time something last moved; closed after args.timeout_s */
     struct conn_list lingering; /* response sent, waiting for the peer's end of the stream */
     uint64_t turn, now_ms;

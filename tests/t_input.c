@@ -535,6 +535,17 @@ static void a_repeated_fin_restarts_time_wait(void)
     segt_free(t);
 }
 
+static void time_wait_does_not_answer_every_bare_ack(void)
+{
+    struct segt *t = segt_in_state(TCPS_TIME_WAIT);
+    seg_in(t, "A 900 ack=2");
+    seg_expect(t, "A 2 ack=2");
+    seg_in(t, "A 900 ack=2");
+    seg_in(t, "A 900 ack=2");
+    seg_silence(t);
+    segt_free(t);
+}
+
 static void a_reset_does_not_assassinate_time_wait(void)
 {
     struct segt *t = segt_in_state(TCPS_TIME_WAIT);
@@ -665,6 +676,7 @@ TEST_SUITE(input, TEST_CASE(syn_sent_takes_the_synack), TEST_CASE(syn_sent_negot
            TEST_CASE(data_beyond_a_fin_is_ignored), TEST_CASE(an_active_close_ends_in_time_wait),
            TEST_CASE(a_fin_that_acks_our_fin_goes_straight_to_time_wait),
            TEST_CASE(simultaneous_close), TEST_CASE(a_repeated_fin_restarts_time_wait),
+           TEST_CASE(time_wait_does_not_answer_every_bare_ack),
            TEST_CASE(a_reset_does_not_assassinate_time_wait),
            TEST_CASE(time_wait_lets_a_newer_syn_in), TEST_CASE(data_after_close_is_reset),
            TEST_CASE(close_with_unread_data_resets), TEST_CASE(fin_wait_2_of_a_closed_socket_ends),

@@ -78,8 +78,9 @@ static enum check check_rst(const struct tcp_conn *c, const struct in *in)
 /* The SYN-ACK that answers our SYN-ACK in a simultaneous open (RFC 9293 figure 7). */
 static bool completes_simultaneous_open(const struct tcp_conn *c, const struct in *in)
 {
-    return c->state == TCPS_SYN_RCVD && (in->seg->flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK) &&
-           in->off == -1 && in->ack == 0;
+    uint8_t flags = in->seg->flags & (TCP_SYN | TCP_ACK | TCP_RST);
+    return c->state == TCPS_SYN_RCVD && flags == (TCP_SYN | TCP_ACK) && in->off == -1 &&
+           in->ack == 0;
 }
 
 static enum check check_ack(const struct tcp_conn *c, const struct in *in)
@@ -395,11 +396,12 @@ static unsigned in_time_wait(struct tcp_env *e, struct tcp_conn *c, const struct
                              .has_ts = c->flags & TCF_TS,
                              .ts_recent = c->ts_recent};
     unsigned v = tw_judge(&facts, in->seg);
-    if (v & TCP_IN_ACK_DUE) {
+    if ((v & TCP_IN_ACK_DUE) && in->fin) { /* our last ACK was lost: the wait begins anew */
         c->flags |= TCF_ACK_NOW;
         conn_mark_output(e, c);
-        if (in->fin)
-            timers_set_aux(e, c, e->now_us + e->params.tw_us);
+        timers_set_aux(e, c, e->now_us + e->params.tw_us);
+    } else if (v & TCP_IN_ACK_DUE) {
+        in_answer(e, c, in);
     }
     return (v & ~TCP_IN_ACK_DUE) | TCP_IN_DROPPED;
 }

@@ -225,7 +225,9 @@ int io_eal_start(const struct eal_conf *conf, char *err, size_t err_len)
         return 0;
     }
     io_eal_last_words(why, sizeof(why));
-    snprintf(err, err_len, "DPDK does not start: %s (%s)", why, strerror(-rc));
+    bool is_told = why[0] != '\0'; /* early in its start DPDK writes to stderr by itself */
+    snprintf(err, err_len, "DPDK does not start: %s%s%s%s", why, is_told ? " (" : "",
+             strerror(-rc), is_told ? ")" : "");
     log_mute();
     own_dir_remove();
     return rc;

@@ -611,6 +611,18 @@ static void shut_rd_counts_arriving_bytes_as_read(void)
     segt_free(t);
 }
 
+static void shut_rd_leaves_what_was_queued_before(void)
+{
+    struct segt *t = segt_established();
+    seg_in(t, "A 1+100 ack=1");
+    EXPECT_EQ(tcp_shutdown(&t->env, &t->conn, 0), 0);
+    seg_in(t, "A 101+100 ack=1");
+    EXPECT_EQ(segt_read(t, 1000), 200);
+    seg_in(t, "A 201+100 ack=1");
+    EXPECT_EQ(tcp_readable(&t->conn), 0);
+    segt_free(t);
+}
+
 /* ---- running out ---- */
 
 static void no_memory_drops_the_segment_unacknowledged(void)
@@ -681,5 +693,6 @@ TEST_SUITE(input, TEST_CASE(syn_sent_takes_the_synack), TEST_CASE(syn_sent_negot
            TEST_CASE(time_wait_lets_a_newer_syn_in), TEST_CASE(data_after_close_is_reset),
            TEST_CASE(close_with_unread_data_resets), TEST_CASE(fin_wait_2_of_a_closed_socket_ends),
            TEST_CASE(shut_rd_counts_arriving_bytes_as_read),
+           TEST_CASE(shut_rd_leaves_what_was_queued_before),
            TEST_CASE(no_memory_drops_the_segment_unacknowledged),
            TEST_CASE(a_window_of_descending_bytes_costs_little));

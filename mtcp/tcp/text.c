@@ -74,8 +74,8 @@ static void text_stored(struct tcp_env *e, struct tcp_conn *c, const struct in *
         ack_now(e, c); /* a duplicate ACK tells the sender of the hole (RFC 5681 4.2) */
         return;
     }
-    if (c->flags & TCF_SHUT_RD)
-        stream_consume(&c->rcv, tcp_readable(c));
+    if ((c->flags & TCF_SHUT_RD) && tcp_readable(c) == n_new) /* else behind what is not read yet */
+        stream_consume(&c->rcv, n_new);
     else
         conn_mark_ready(e, c, TCP_READY_IN);
     if (c->rcv.ooo != NULL || n_new > in->seg->len)

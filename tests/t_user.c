@@ -75,7 +75,43 @@ static void an_abort_after_the_last_fin_is_silent(void)
     segt_free(t);
 }
 
-TEST_SUITE(user, TEST_CASE(a_reset_by_a_monitor_discards_what_was_not_read),
+/* ---- writing ---- */
+
+static struct segt *under_test;
+
+/* A monitor that resets the connection when it learns that bytes go before it has seen them. */
+static void reset_on_error(void *mon, void *handle, enum hook_error kind, bool is_rcv,
+                           uint64_t from, uint64_t to)
+{
+    (void)mon, (void)handle, (void)kind, (void)is_rcv, (void)from, (void)to;
+    struct segt *t = under_test;
+    t->env.user_depth++;
+    tcp_abort(&t->env, &t->conn, HOOK_END_RESET_BY_MONITOR, ECONNRESET);
+    t->env.user_depth--;
+}
+
+static void nothing_is_taken_from_a_write_in_which_a_monitor_resets(void)
+{
+    static const struct tcp_hooks hooks = {.error = reset_on_error};
+    struct segt *t = segt_established();
+    under_test = t;
+    EXPECT_EQ(segt_write(t, 4000), 4000);
+    segt_flush(t);
+    seg_in(t, "A 1 ack=2001"); /* room is made where these bytes are */
+    t->env.hooks = &hooks;
+    t->conn.mon = t;
+    EXPECT_EQ(segt_write(t, 2000), -EPIPE);
+    EXPECT_EQ(stream_next(&t->conn.snd), 4000);
+    t->env.hooks = NULL;
+    t->conn.mon = NULL;
+    tcp_run_queued(&t->env, &t->conn);
+    segt_flush(t);
+    expect_state(t, TCPS_CLOSED);
+    segt_free(t);
+}
+
+TEST_SUITE(user, TEST_CASE(nothing_is_taken_from_a_write_in_which_a_monitor_resets),
+           TEST_CASE(a_reset_by_a_monitor_discards_what_was_not_read),
            TEST_CASE(a_reset_inside_a_callback_discards_at_once),
            TEST_CASE(an_abort_by_the_application_keeps_what_was_not_read),
            TEST_CASE(an_abort_before_the_fin_has_left_resets),

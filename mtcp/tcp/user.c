@@ -32,19 +32,27 @@ static void warn_overrun(struct tcp_env *e, struct tcp_conn *c, uint32_t len)
         e->hooks->error(e->mon, c->mon, HOOK_OVERRUN, false, head, after);
 }
 
+static bool may_send(const struct tcp_conn *c)
+{
+    return (c->state == TCPS_ESTABLISHED || c->state == TCPS_CLOSE_WAIT) &&
+           !(c->flags & (TCF_SND_FIN | TCF_SEND_RST | TCF_RST_QUEUED | TCF_CLOSE_QUEUED));
+}
+
 int64_t tcp_send(struct tcp_env *e, struct tcp_conn *c, const void *data, uint32_t len)
 {
     if (c->state == TCPS_SYN_SENT || c->state == TCPS_SYN_RCVD)
         return -ENOTCONN;
-    if ((c->state != TCPS_ESTABLISHED && c->state != TCPS_CLOSE_WAIT) ||
-        (c->flags & (TCF_SND_FIN | TCF_SEND_RST | TCF_RST_QUEUED | TCF_CLOSE_QUEUED)))
+    if (!may_send(c))
         return -EPIPE;
     uint32_t room = tcp_writable(c);
     if (room == 0)
         return -EAGAIN;
     uint32_t n = len < room ? len : room;
-    if (unlikely(c->mon != NULL))
+    if (unlikely(c->mon != NULL)) {
         warn_overrun(e, c, n);
+        if (!may_send(c))
+            return -EPIPE; /* a monitor's code ended it */
+    }
     int64_t taken = stream_append(&c->snd, e->mem, data, n);
     if (taken > 0)
         conn_mark_output(e, c);

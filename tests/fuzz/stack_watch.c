@@ -492,7 +492,7 @@ void watch_act(const struct step *s)
     if (wm.n_passive < 3)
         return;
     if (s->wnd & 1)
-        sock = wm.passive[s->wnd >> 1 & 3]; /* a passive one, where it should not be */
+        sock = wm.passive[wm.n_passive - 1]; /* a passive one, where it should not be */
     act(sock, s->arg2 & 3, s);
 }
 
@@ -506,6 +506,7 @@ void watch_arm(const struct step *s)
 struct life *watch_life_of(int app, unsigned slot)
 {
     struct life *ended = NULL;
+    unsigned n_ended = 0;
     for (unsigned i = 0; i < w.n_lives; i++) {
         struct life *l = &w.life[i];
         if (l->slot != slot || l->has_app)
@@ -514,12 +515,15 @@ struct life *watch_life_of(int app, unsigned slot)
             l->has_app = true;
             return l;
         }
-        if (l->n_end && l->was_established)
-            ended = ended ? NULL : l; /* over before it was accepted; more than one: unknown */
+        if (l->n_end && l->was_established) { /* over before it was accepted */
+            ended = l;
+            n_ended++;
+        }
     }
-    if (ended && !slot_is_active(slot))
-        ended->has_app = true;
-    return slot_is_active(slot) ? NULL : ended;
+    if (n_ended != 1 || slot_is_active(slot))
+        return NULL; /* which one is not known */
+    ended->has_app = true;
+    return ended;
 }
 
 static int monitor_new(void)

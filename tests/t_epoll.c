@@ -93,6 +93,27 @@ static void each_state_has_its_bits(void)
     duo_close(&d);
 }
 
+/* Also when nothing comes from the peer any more. */
+static void a_shutdown_wakes_who_asks_for_nothing_else(void)
+{
+    static const char buf[20000];
+    open_pair();
+    int only_hup = mtcp_epoll_create1(d.srv, 0);
+    ADD(ep, s, OUT);
+    ADD(only_hup, s, MOS_EPOLLNONE);
+    mtcp_shutdown(d.cli, c, SHUT_WR);
+    duo_run(&d, 1000);
+    d.cut_cli = true;
+    EXPECT_EQ(mtcp_write(d.srv, s, buf, 20000), 16384);
+    EXPECT_EQ(asked(ep, s), 0);
+    EXPECT_EQ(asked(only_hup, s), 0);
+    EXPECT_EQ(mtcp_shutdown(d.srv, s, SHUT_WR), 0);
+    EXPECT_EQ(asked(ep, s), OUT | HUP); /* a write would not block, but fail */
+    EXPECT_EQ(asked(only_hup, s), HUP);
+    d.cut_cli = false;
+    duo_close(&d);
+}
+
 static void an_error_stays_until_it_is_taken(void)
 {
     int v;
@@ -523,7 +544,9 @@ static void nothing_ready_is_forgotten(void)
     duo_close(&d);
 }
 
-TEST_SUITE(epoll, TEST_CASE(each_state_has_its_bits), TEST_CASE(an_error_stays_until_it_is_taken),
+TEST_SUITE(epoll, TEST_CASE(each_state_has_its_bits),
+           TEST_CASE(a_shutdown_wakes_who_asks_for_nothing_else),
+           TEST_CASE(an_error_stays_until_it_is_taken),
            TEST_CASE(connecting_becomes_writable), TEST_CASE(listeners_are_readable),
            TEST_CASE(level_reports_again), TEST_CASE(edges_report_once),
            TEST_CASE(an_edge_comes_when_a_full_buffer_has_room),

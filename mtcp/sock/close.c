@@ -98,12 +98,16 @@ int mtcp_abort(mctx_t mctx, int sockid)
     return 0;
 }
 
-/* As Linux: a connection that is over, or not yet there, is ENOTCONN. */
+/* A connection that is over, or not yet there, is ENOTCONN. Who polls is woken: what the socket is
+ * ready for has changed, and the peer may never be heard again. */
 static int shutdown_stream(struct mtcp_ctx *ctx, struct sock *s, int how)
 {
     if (!sock_has_conn(s) || conn_is_over(s->conn))
         return -ENOTCONN;
-    return tcp_shutdown(&ctx->net.env, s->conn, how);
+    int err = tcp_shutdown(&ctx->net.env, s->conn, how);
+    if (err == 0)
+        conn_mark_ready(&ctx->net.env, s->conn, TCP_READY_OUT | TCP_READY_FIN);
+    return err;
 }
 
 int mtcp_shutdown(mctx_t mctx, int sockid, int how)

@@ -66,7 +66,8 @@ struct tcp_flight {
     uint32_t round_end;                /* snd_max when cwnd was last found to be the limit */
     uint32_t tlp_end;                  /* snd_max when a tail loss probe was sent */
     uint32_t undo_cwnd, undo_ssthresh; /* undo.c: before the reduction */
-    struct rexmit *rexmits;            /* ring of rexmit_cap; NULL: none */
+    uint32_t tlp_armed_us;  /* when the timer was last set behind a burst of new segments */
+    struct rexmit *rexmits; /* ring of rexmit_cap; NULL: none */
     uint16_t rexmit_first, rexmit_n;
     uint16_t rexmit_cap;
     uint16_t n_dup_acks;

@@ -65,7 +65,8 @@ bool recovery_in_recovery(const struct tcp_conn *c)
 }
 
 /* What cwnd is after an idle time: data has not been sent for longer than a timeout, so what was
- * known of the path is void (RFC 5681 4.1). Asked when nothing is in flight. */
+ * known of the path is void (RFC 5681 4.1). Asked when nothing is in flight. (The clock's low half
+ * comes round after 71 minutes; within a timeout of that, an idle time goes unnoticed.) */
 static inline bool restart_is_due(const struct tcp_env *e, const struct tcp_conn *c)
 {
     if (likely(c->cwnd <= (uint32_t)c->mss * e->params.init_cwnd))
@@ -148,12 +149,14 @@ static void arm(struct tcp_env *e, struct tcp_conn *c, uint32_t in_flight)
 static inline void arm_behind(struct tcp_env *e, struct tcp_conn *c, uint32_t in_flight)
 {
     struct tcp_flight *f = c->flight;
-    if (!tlp_is_possible(c, f))
-        return;
+    if (!tlp_is_possible(c, f) || f->tlp_armed_us == now32(e))
+        return; /* not, or for this burst */
     uint64_t at = e->now_us + tlp_wait_us(c, in_flight);
     if (f->timer != FLIGHT_TIMER_TLP && at >= timers_rtx_at(e, c))
         return;
     f->timer = FLIGHT_TIMER_TLP;
+    if (in_flight > c->mss)
+        f->tlp_armed_us = now32(e);
     timers_set_rtx(e, c, at);
 }
 

@@ -12,8 +12,8 @@ enum {
     CLASS_MIN = 6,  /* log2 of the smallest block that is cached */
     CLASS_MAX = 18, /* and of the largest */
     N_CLASSES = CLASS_MAX - CLASS_MIN + 1,
-    CLASS_BLOCKS = 128,        /* a class keeps at most so many blocks: a burst of connections */
-    CLASS_BYTES = 256u * 1024, /* and at most so many bytes */
+    CLASS_BLOCKS = 512,         /* a class keeps at most so many blocks: a burst of connections */
+    CLASS_BYTES = 1024u * 1024, /* and at most so many bytes */
 };
 
 /* A freed block in the cache; the rest of it is free. */

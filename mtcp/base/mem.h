@@ -39,7 +39,7 @@ size_t mem_in_use(const struct mem *m);
  */
 void mem_set_limit(struct mem *m, size_t limit_bytes);
 
-/* The cache of freed blocks: bytes in it (at most 2.5 MB), and how to empty it. */
+/* The cache of freed blocks: bytes in it (at most 9 MB), and how to empty it. */
 size_t mem_cached(const struct mem *m);
 void mem_trim(struct mem *m);
 

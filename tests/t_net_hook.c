@@ -584,6 +584,24 @@ static void monitored_time_waits_are_bounded(void)
     world_down(&w);
 }
 
+/* The context ends: what was closed on both sides has not been aborted. */
+static void the_end_of_all_says_how_each_ended(void)
+{
+    struct world w;
+    struct tape t;
+    struct net_listener l;
+    tape_up(&t, &w, NULL);
+    world_listen(&w, &l, 10);
+    into_time_wait(&w, &l, 4000);
+    world_handshake(&w, 4001);
+    net_accept(&w.net, &l)->sock = 1;
+    t.len = 0;
+    t.text[0] = 0;
+    world_down(&w);
+    CU_ASSERT_PTR_NOT_NULL(strstr(t.text, "10>0; dying 1; "));
+    CU_ASSERT_PTR_NOT_NULL(strstr(t.text, "4>0; dying 5; "));
+}
+
 static void a_new_syn_ends_the_old_connection_first(void)
 {
     struct world w;
@@ -614,4 +632,5 @@ TEST_SUITE(net_hook, TEST_CASE(a_passive_handshake), TEST_CASE(an_active_handsha
            TEST_CASE(after_detach_nothing_is_told), TEST_CASE(the_listener_may_go_at_any_time),
            TEST_CASE(a_monitored_time_wait_stays_a_connection),
            TEST_CASE(monitored_time_waits_are_bounded),
+           TEST_CASE(the_end_of_all_says_how_each_ended),
            TEST_CASE(a_new_syn_ends_the_old_connection_first));

@@ -58,7 +58,8 @@ static bool flow_end(void *arg, struct flow *f)
     if (f->kind == FLOW_HALF_OPEN) {
         half_open_end(n, (struct tcp_half_open *)(void *)f, HOOK_END_ABORT);
     } else if (f->kind == FLOW_CONN) {
-        conn_die(&n->env, c, HOOK_END_ABORT, ECONNABORTED);
+        bool is_closed = c->state == TCPS_TIME_WAIT;
+        conn_die(&n->env, c, is_closed ? HOOK_END_FIN : HOOK_END_ABORT, ECONNABORTED);
         conn_forget(n, c);
         c->sock = -1;
     } else {

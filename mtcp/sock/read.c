@@ -20,8 +20,8 @@ static void dest_fill(struct dest *d, const struct stream *s, uint64_t off, size
 {
     for (size_t left = n; left > 0;) {
         const struct iovec *v = &d->iov[d->at];
-        /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): n <= what d has room
-         * for */
+        /* n is never more than d has room for, so v is one of its pieces. */
+        /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
         size_t part = v->iov_len - d->in_at < left ? v->iov_len - d->in_at : left;
         uint32_t got = stream_copy(s, off, (char *)v->iov_base + d->in_at, (uint32_t)part);
         BUG_ON(got != part);

@@ -25,6 +25,7 @@
 #define WAITS_MAX    20000u /* of the loop in one step: more is not waiting */
 #define END_US       (4 * 3600 * UINT64_C(1000000)) /* by then every connection has ended */
 #define TIME_WAIT_US 61000000u
+#define JUMP_MAX_US  (24 * 3600 * UINT64_C(1000000))
 #define START_US     1000000u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -160,7 +161,8 @@ static void step_run(const struct step *s)
         world_run(((uint64_t)s->len + 1) << (s->arg & 15));
         break;
     case OP_JUMP:
-        w.now_us += ((uint64_t)s->len + 1) << (s->arg & 31);
+        w.now_us += (((uint64_t)s->len + 1) << (s->arg & 31)) % JUMP_MAX_US;
+        world_turn(); /* the loop runs now and then: deadlines have 32 bits */
         break;
     case OP_APP:
         app_call(s);

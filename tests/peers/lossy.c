@@ -7,7 +7,7 @@
  * One end is the interface IFACE (by a packet socket; it should have no address, and ARP off), the
  * other the TAP device of that name, which is made here and goes with this program. LOSS and
  * REORDER are frames in 1000 of each direction (default 20 and 20), DELAY_MS holds for each
- * direction (default 10); a reordered frame takes up to as long again. The seed decides which
+ * direction (default 20); a reordered frame takes up to as long again. The seed decides which
  * frames they are. Says "lossy: ready", and at SIGTERM or SIGINT what it did.
  */
 #include <arpa/inet.h>
@@ -250,7 +250,7 @@ int main(int argc, char **argv)
     l.rng = strtoull(argv[3], NULL, 0) * 2 + 1; /* never 0 */
     l.loss = argc > 4 ? (unsigned)atoi(argv[4]) : 20;
     l.reorder = argc > 5 ? (unsigned)atoi(argv[5]) : 20;
-    l.delay_us = (argc > 6 ? atoi(argv[6]) : 10) * INT64_C(1000);
+    l.delay_us = (argc > 6 ? atoi(argv[6]) : 20) * INT64_C(1000);
     if (!link_open(&l, argv[1], argv[2]))
         return 1;
     printf("lossy: ready\n");

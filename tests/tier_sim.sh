@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The simulation: 2,000 seeds (10,000 with MTCP_TEST_LONG=1) in the release build, a tenth of them
-# again under ASan and UBSan. SIM_FIRST chooses another range of seeds.
-set -u
+# again under ASan and UBSan; and 100 MB each way over one bad link. SIM_FIRST chooses another range of seeds.
+set -u -o pipefail
 cd "$(dirname "$0")/.."
 first=${SIM_FIRST:-1}
 count=2000
@@ -30,5 +30,6 @@ sims() {
 
 rc=0
 sims release "$first" "$count" sim || rc=1
+build/release/sim bulk 100 | sed 's/^sim:/sim-bulk:/' || rc=1
 sims asan "$first" $((count / 10)) sim-asan || rc=1
 exit $rc

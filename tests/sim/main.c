@@ -2,6 +2,7 @@
  * Runs the simulation over many seeds.
  *
  *   sim [-v] FIRST [COUNT]     each seed is a run; -v prints a line per run
+ *   sim bulk MB                MB megabytes each way over one bad link
  *
  * Exit status 0 when every check of every run held and, over at least 200 runs, everything that the
  * simulation is for was seen at least once.
@@ -35,15 +36,20 @@ static unsigned check_seen(const struct sim_seen *s)
 
 int main(int argc, char **argv)
 {
+    struct sim_seen seen = {0};
+    if (argc == 3 && strcmp(argv[1], "bulk") == 0) {
+        bool ok = sim_run_bulk(strtoull(argv[2], NULL, 0) * 1000000, &seen);
+        printf("sim: %d passed, %d failed\n", ok, !ok);
+        return !ok;
+    }
     bool verbose = argc > 1 && strcmp(argv[1], "-v") == 0;
     int at = verbose ? 2 : 1;
     if (argc <= at) {
-        fprintf(stderr, "usage: sim [-v] FIRST [COUNT]\n");
+        fprintf(stderr, "usage: sim [-v] FIRST [COUNT], or sim bulk MB\n");
         return 2;
     }
     uint64_t first = strtoull(argv[at], NULL, 0);
     uint64_t count = argc > at + 1 ? strtoull(argv[at + 1], NULL, 0) : 1;
-    struct sim_seen seen = {0};
     uint64_t failed = 0;
     for (uint64_t i = 0; i < count; i++)
         if (!sim_run(first + i, verbose, &seen))

@@ -55,6 +55,14 @@ static void sim_wait(void *arg, uint64_t until_us)
 static void link_plan(struct sim *s, struct link_conf *c)
 {
     struct rng *r = &s->rng;
+    if (s->bulk) {
+        *c = (struct link_conf){.mtu = 1500,
+                                .delay_us = 20000,
+                                .loss_ppm = 20000,
+                                .reorder_ppm = 20000,
+                                .jitter_us = 5000};
+        return;
+    }
     *c = (struct link_conf){.mtu = 1500, .queue_bytes = 30000 + rng_below(r, 300000)};
     c->delay_us = rng_below(r, 3) ? rng_below(r, 30000) : 0;
     c->bytes_per_sec = rng_below(r, 4) ? 200000ull << rng_below(r, 10) : 0;
@@ -270,37 +278,58 @@ static void sim_finish(struct sim *s)
     s->seen.drops += l->lost + l->queue_drops;
 }
 
+static void sim_init(struct sim *s, uint64_t seed)
+{
+    memset(s, 0, sizeof(*s));
+    s->seed = seed;
+    s->now_us = 1000000;
+    rng_init(&s->rng, seed);
+    s->evasive = rng_below(&s->rng, 5) == 0;
+    s->isn_wrap = rng_below(&s->rng, 4) == 0;
+}
+
+static bool sim_go(struct sim *s, struct sim_seen *seen)
+{
+    struct link_conf lc;
+    isn_near_wrap = s->isn_wrap;
+    link_plan(s, &lc);
+    s->link = link_create(s, &lc);
+    if (!s->link || !host_start(s, 0) || !host_start(s, 1))
+        return false;
+    server_listen(s);
+    watch_attach(s, 0);
+    watch_attach(s, 1);
+    for (unsigned i = 0; i < 2; i++)
+        s->host[i].mem_start = mem_in_use(ctx(s, i)->mem);
+    traffic_plan(s);
+    sim_loop(s);
+    drain_time_wait(s);
+    host_end(s, 0);
+    host_end(s, 1);
+    watch_check_end(s);
+    sim_finish(s);
+    if (s->verbose)
+        sim_report(s);
+    sim_add_seen(s, seen);
+    link_destroy(s->link);
+    return s->n_failures == 0;
+}
+
 bool sim_run(uint64_t seed, bool verbose, struct sim_seen *seen)
 {
     static struct sim s;
-    struct link_conf lc;
-    memset(&s, 0, sizeof(s));
-    s.seed = seed;
+    sim_init(&s, seed);
     s.verbose = verbose;
-    s.now_us = 1000000;
-    rng_init(&s.rng, seed);
-    s.evasive = rng_below(&s.rng, 5) == 0;
-    s.isn_wrap = rng_below(&s.rng, 4) == 0;
-    isn_near_wrap = s.isn_wrap;
-    link_plan(&s, &lc);
-    s.link = link_create(&s, &lc);
-    if (!s.link || !host_start(&s, 0) || !host_start(&s, 1))
-        return false;
-    server_listen(&s);
-    watch_attach(&s, 0);
-    watch_attach(&s, 1);
-    for (unsigned i = 0; i < 2; i++)
-        s.host[i].mem_start = mem_in_use(ctx(&s, i)->mem);
-    traffic_plan(&s);
-    sim_loop(&s);
-    drain_time_wait(&s);
-    host_end(&s, 0);
-    host_end(&s, 1);
-    watch_check_end(&s);
-    sim_finish(&s);
-    if (verbose)
-        sim_report(&s);
-    sim_add_seen(&s, seen);
-    link_destroy(s.link);
-    return s.n_failures == 0;
+    return sim_go(&s, seen);
+}
+
+bool sim_run_bulk(uint64_t bytes, struct sim_seen *seen)
+{
+    static struct sim s;
+    sim_init(&s, 1);
+    s.evasive = false;
+    s.isn_wrap = true;
+    s.verbose = true;
+    s.bulk = bytes;
+    return sim_go(&s, seen);
 }

@@ -113,6 +113,7 @@ struct sim {
     uint64_t seed, now_us;
     struct rng rng;
     bool evasive, isn_wrap, verbose;
+    uint64_t bulk; /* bytes each way over one connection and a fixed bad link; 0: a random run */
     unsigned n_conns;
     struct sim_conn conn[SIM_CONNS_MAX];
     struct host host[2]; /* 0 client, 1 server */
@@ -126,6 +127,9 @@ void sim_fail(struct sim *s, const char *fmt, ...) __attribute__((format(printf,
 
 /* One run; false when a check failed. Adds to *seen. */
 bool sim_run(uint64_t seed, bool verbose, struct sim_seen *seen);
+
+/* The bulk run: `bytes` each way over a link with 2 % loss, reordering and 20 ms delay. */
+bool sim_run_bulk(uint64_t bytes, struct sim_seen *seen);
 
 static inline bool sim_chance(struct rng *r, uint32_t ppm)
 {

@@ -87,7 +87,7 @@ static void peek_all(mctx_t m, int sock, struct watched *w, int side)
     ssize_t n;
     while ((n = mtcp_peek(m, sock, side, buf, sizeof(buf))) > 0) {
         check_bytes(w, side, w->seen[side], buf, (size_t)n);
-        if (side == (int)w->host && !watched_record(w, buf, (size_t)n, w->seen[side]))
+        if (!w->sim->bulk && side == (int)w->host && !watched_record(w, buf, (size_t)n, w->seen[side]))
             sim_fail(w->sim, "no memory to record");
         w->seen[side] += (uint64_t)n;
     }

@@ -52,8 +52,13 @@ static void wait_until(void *arg, uint64_t until_us)
 
 static void context_try(const char *text)
 {
-    struct mtcp_io io = {.rx_burst = no_rx, .tx_burst = no_rx, .alloc = no_alloc, .free = no_free,
-                         .mtu = 1500, .name = "fuzz0", .mac = {2, 0, 0, 0, 0, 1}};
+    struct mtcp_io io = {.rx_burst = no_rx,
+                         .tx_burst = no_rx,
+                         .alloc = no_alloc,
+                         .free = no_free,
+                         .mtu = 1500,
+                         .name = "fuzz0",
+                         .mac = {2, 0, 0, 0, 0, 1}};
     struct mtcp_io *ios[] = {&io};
     struct mtcp_env env = {.now_us = now_us, .wait = wait_until, .seed = 1};
     clock_us = 1000000;

@@ -3,8 +3,8 @@
  * monitors that do what a program says (stack_prog.h), in a world of its own (stack.h).
  *
  * Checked: nothing crashes, leaks or hangs; every segment that goes out is well formed and carries
- * the right bytes, and what was acknowledged or promised is never taken back; the monitor's bytes are
- * the application's, at the right offsets, and what a lazy one missed is told to the byte (the
+ * the right bytes, and what was acknowledged or promised is never taken back; the monitor's bytes
+ * are the application's, at the right offsets, and what a lazy one missed is told to the byte (the
  * promise of the monitor); edges, fragments and FIONREAD agree; states move as they may; every
  * connection ends, and is told to have.
  *
@@ -258,7 +258,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     return 0;
 }
 
-/* ---- mutations: whole steps, and numbers that matter ------------------------------------------- */
+/* ---- mutations: whole steps, and numbers that matter -------------------------------------------
+ */
 
 static uint32_t mutate_state;
 
@@ -270,12 +271,13 @@ static uint32_t dice(uint32_t n)
 
 static struct step step_random(void)
 {
-    static const uint8_t ops[] = {OP_SEG, OP_SEG, OP_SEG, OP_SEG, OP_SEG,  OP_SEG, OP_SEG_OPTS,
-                                  OP_SEG_PATCH, OP_AGAIN, OP_OPEN, OP_ICMP, OP_ARP, OP_TIME,
-                                  OP_TIME, OP_JUMP, OP_APP, OP_APP, OP_APP, OP_APP, OP_MON, OP_ARM,
-                                  OP_ARM, OP_STARVE, OP_RAW};
-    static const uint8_t flags[] = {TCP_ACK, TCP_ACK, TCP_ACK | TCP_PSH, TCP_ACK | TCP_FIN, TCP_SYN,
-                                    TCP_SYN | TCP_ACK, TCP_RST, TCP_RST | TCP_ACK, TCP_FIN};
+    static const uint8_t ops[] = {OP_SEG,      OP_SEG,       OP_SEG,   OP_SEG,  OP_SEG,    OP_SEG,
+                                  OP_SEG_OPTS, OP_SEG_PATCH, OP_AGAIN, OP_OPEN, OP_ICMP,   OP_ARP,
+                                  OP_TIME,     OP_TIME,      OP_JUMP,  OP_APP,  OP_APP,    OP_APP,
+                                  OP_APP,      OP_MON,       OP_ARM,   OP_ARM,  OP_STARVE, OP_RAW};
+    static const uint8_t flags[] = {TCP_ACK,           TCP_ACK,           TCP_ACK | TCP_PSH,
+                                    TCP_ACK | TCP_FIN, TCP_SYN,           TCP_SYN | TCP_ACK,
+                                    TCP_RST,           TCP_RST | TCP_ACK, TCP_FIN};
     static const uint16_t windows[] = {0, 1, 100, 1000, 16384, 65535};
     static const uint16_t lens[] = {0, 0, 1, 2, 100, 500, 536, 1000, 1448, 1460};
     struct step s = {.op = ops[dice(sizeof(ops))]};
@@ -375,7 +377,8 @@ size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_size, const uint8_t 
     mutate_state = seed;
     if (a_size < sizeof(w.head) || b_size < sizeof(w.head) || max < sizeof(w.head))
         return 0;
-    size_t n_a = (a_size - sizeof(w.head)) / STEP_BYTES, n_b = (b_size - sizeof(w.head)) / STEP_BYTES;
+    size_t n_a = (a_size - sizeof(w.head)) / STEP_BYTES,
+           n_b = (b_size - sizeof(w.head)) / STEP_BYTES;
     size_t n_max = (max - sizeof(w.head)) / STEP_BYTES;
     size_t take_a = dice((uint32_t)n_a + 1), skip_b = dice((uint32_t)n_b + 1);
     if (take_a > n_max)

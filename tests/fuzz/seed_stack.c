@@ -166,18 +166,18 @@ static void starve(uint8_t what, uint8_t n, uint16_t len)
 static void seed_options(void)
 {
     static const uint8_t odd[][20] = {
-        {3, 0, 0, 0},                    /* length 0 */
-        {2, 1, 5, 180},                  /* length 1 */
-        {8, 40, 1, 1, 1, 1, 1, 1},       /* beyond the header */
-        {2, 3, 5, 1},                    /* MSS, short */
-        {3, 4, 7, 1},                    /* window scale, long */
-        {3, 3, 200, 0},                  /* too large a scale */
+        {3, 0, 0, 0},              /* length 0 */
+        {2, 1, 5, 180},            /* length 1 */
+        {8, 40, 1, 1, 1, 1, 1, 1}, /* beyond the header */
+        {2, 3, 5, 1},              /* MSS, short */
+        {3, 4, 7, 1},              /* window scale, long */
+        {3, 3, 200, 0},            /* too large a scale */
         {8, 9, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1},
-        {5, 9, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1}, /* half a SACK block */
-        {5, 2, 1, 1},                    /* none */
-        {1, 1, 1, 1, 1, 1, 1, 0, 2, 4, 5, 180}, /* the end, and then more */
+        {5, 9, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1},    /* half a SACK block */
+        {5, 2, 1, 1},                            /* none */
+        {1, 1, 1, 1, 1, 1, 1, 0, 2, 4, 5, 180},  /* the end, and then more */
         {99, 6, 1, 2, 3, 4, 2, 4, 5, 180, 0, 2}, /* unknown */
-        {1, 1, 1, 2},                    /* a kind without a length */
+        {1, 1, 1, 2},                            /* a kind without a length */
         {8, 10, 0, 0, 0, 1, 0, 0, 0, 0, 8, 10, 0, 0, 0, 9, 0, 0, 0, 0}, /* twice */
     };
     char name[64];
@@ -196,9 +196,10 @@ static void seed_options(void)
 static void seed_headers(void)
 {
     static const uint8_t lies[][2] = {
-        {0, 0x44}, {0, 0x4f}, {0, 0x65}, {2, 0xff}, {3, 19}, {3, 39}, {3, 41}, {6, 0x20}, {6, 0x3f},
-        {8, 0},    {9, 17},   {9, 1},    {12, 0},   {12, 224}, {12, 127}, {15, 1}, {16, 224},
-        {19, 255}, {20, 0},   {22, 0},   {32, 0},   {32, 0x40}, {32, 0xf0}, {33, 0}, {33, 0xff},
+        {0, 0x44},  {0, 0x4f},  {0, 0x65}, {2, 0xff},  {3, 19}, {3, 39}, {3, 41},
+        {6, 0x20},  {6, 0x3f},  {8, 0},    {9, 17},    {9, 1},  {12, 0}, {12, 224},
+        {12, 127},  {15, 1},    {16, 224}, {19, 255},  {20, 0}, {22, 0}, {32, 0},
+        {32, 0x40}, {32, 0xf0}, {33, 0},   {33, 0xff},
     };
     for (unsigned i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
         if (i % 5 == 0)
@@ -776,11 +777,17 @@ static void seed_acts(void)
             open_slot(i % 3);
             data_at(200, 100)->slot = i % 3;
             data_at(0, 300)->slot = i % 3;
-            prog[n_steps] = (struct step){.op = OP_APP, .slot = i % 3, .flags = APP_WRITE, .len = 900};
+            prog[n_steps] =
+                (struct step){.op = OP_APP, .slot = i % 3, .flags = APP_WRITE, .len = 900};
             n_steps++;
             data_at(-100, 200)->slot = i % 3;
-            *mon(what) = (struct step){.op = OP_MON, .slot = i % 3, .flags = what, .arg = i,
-                                       .arg2 = i, .len = i, .wnd = (i == 6 ? 5 : 0)};
+            *mon(what) = (struct step){.op = OP_MON,
+                                       .slot = i % 3,
+                                       .flags = what,
+                                       .arg = i,
+                                       .arg2 = i,
+                                       .len = i,
+                                       .wnd = (i == 6 ? 5 : 0)};
             if (i % 2)
                 seg(A | TCP_FIN, 0)->slot = i % 3;
             prog[n_steps] = (struct step){.op = OP_APP, .slot = i % 3, .flags = APP_CLOSE};

@@ -1,6 +1,6 @@
 /*
- * The world of fuzz_stack: one context, a device that is the peer (stack_link.c hears what the stack
- * says and checks it, stack_peer.c speaks), an application (stack_app.c) and monitors
+ * The world of fuzz_stack: one context, a device that is the peer (stack_link.c hears what the
+ * stack says and checks it, stack_peer.c speaks), an application (stack_app.c) and monitors
  * (stack_watch.c), which check each other: the monitor's bytes are the application's bytes.
  *
  * Every byte of a stream tells where it belongs: the peer's by its sequence number (five bits; the
@@ -20,8 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SEEN_MAX  65536u /* bytes of a stream that are compared */
-#define LIVES_MAX 12u
+#define SEEN_MAX     65536u /* bytes of a stream that are compared */
+#define LIVES_MAX    12u
 #define PORT_PASSIVE 40000u
 #define PORT_ACTIVE  7000u
 #define LISTEN_PORT  80u
@@ -100,7 +100,7 @@ void world_run(uint64_t us);
 
 /* stack_link.c: the device. */
 void link_open(struct mtcp_io *io);
-void link_close(void); /* checks that every packet came back */
+void link_close(void);             /* checks that every packet came back */
 struct mtcp_pkt *link_frame(void); /* a new one on its way in; NULL: too many */
 void link_again(unsigned which);   /* one of the last ones once more */
 void link_reflect(void);           /* what the stack sent last comes back to it */
@@ -120,7 +120,7 @@ void peer_arp(const struct step *s);
 void app_start(void);
 void app_call(const struct step *s);
 void app_accept(void);
-void app_end(void); /* closes everything */
+void app_end(void);          /* closes everything */
 int app_sock(unsigned slot); /* -1: none */
 
 /* stack_watch.c: the monitors. */

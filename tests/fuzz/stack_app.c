@@ -90,7 +90,8 @@ void app_accept(void)
 
 static void app_connect(unsigned slot)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)(PORT_ACTIVE + slot))};
+    struct sockaddr_in a = {.sin_family = AF_INET,
+                            .sin_port = htons((uint16_t)(PORT_ACTIVE + slot))};
     int id = mtcp_socket(w.m, AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     if (id < 0)
         return;
@@ -175,14 +176,11 @@ static void app_shut(struct app *a, unsigned how)
 static const struct {
     int level, name;
 } options[] = {
-    {SOL_SOCKET, SO_RCVBUF},           {SOL_SOCKET, SO_SNDBUF},
-    {SOL_SOCKET, SO_KEEPALIVE},        {SOL_SOCKET, SO_LINGER},
-    {IPPROTO_TCP, TCP_NODELAY},        {IPPROTO_TCP, TCP_CORK},
-    {IPPROTO_TCP, TCP_QUICKACK},       {IPPROTO_TCP, TCP_MAXSEG},
-    {IPPROTO_TCP, TCP_KEEPIDLE},       {IPPROTO_TCP, TCP_KEEPINTVL},
-    {IPPROTO_TCP, TCP_KEEPCNT},        {IPPROTO_TCP, TCP_USER_TIMEOUT},
-    {IPPROTO_TCP, TCP_NOTSENT_LOWAT},  {IPPROTO_TCP, TCP_SYNCNT},
-    {IPPROTO_TCP, TCP_CONGESTION},
+    {SOL_SOCKET, SO_RCVBUF},          {SOL_SOCKET, SO_SNDBUF},    {SOL_SOCKET, SO_KEEPALIVE},
+    {SOL_SOCKET, SO_LINGER},          {IPPROTO_TCP, TCP_NODELAY}, {IPPROTO_TCP, TCP_CORK},
+    {IPPROTO_TCP, TCP_QUICKACK},      {IPPROTO_TCP, TCP_MAXSEG},  {IPPROTO_TCP, TCP_KEEPIDLE},
+    {IPPROTO_TCP, TCP_KEEPINTVL},     {IPPROTO_TCP, TCP_KEEPCNT}, {IPPROTO_TCP, TCP_USER_TIMEOUT},
+    {IPPROTO_TCP, TCP_NOTSENT_LOWAT}, {IPPROTO_TCP, TCP_SYNCNT},  {IPPROTO_TCP, TCP_CONGESTION},
 };
 
 static void app_option(int id, const struct step *s)

@@ -34,8 +34,8 @@ void peer_reset(void)
 static tcp_seq_t seq_of(const struct slot *c, const struct step *s)
 {
     const tcp_seq_t base[SEQ_BASE_N] = {
-        [SEQ_NEXT] = c->nxt,   [SEQ_ISN] = c->isn,   [SEQ_AFTER] = c->after,
-        [SEQ_EDGE] = c->edge,  [SEQ_LAST] = c->last, [SEQ_FIRST] = seq_add(c->isn, 1),
+        [SEQ_NEXT] = c->nxt,  [SEQ_ISN] = c->isn,   [SEQ_AFTER] = c->after,
+        [SEQ_EDGE] = c->edge, [SEQ_LAST] = c->last, [SEQ_FIRST] = seq_add(c->isn, 1),
         [SEQ_ZERO] = {0},
     };
     uint32_t delta = (uint32_t)(int32_t)s->seq << ((s->scale & 15) * 2 % 20);
@@ -46,10 +46,8 @@ static tcp_seq_t ack_of(const struct slot *c, const struct step *s)
 {
     uint32_t flight = c->sent.v - c->una.v;
     const tcp_seq_t base[ACK_BASE_N] = {
-        [ACK_ALL] = c->sent,
-        [ACK_UNA] = c->una,
-        [ACK_ISS] = c->iss,
-        [ACK_HALF] = seq_add(c->una, flight / 2),
+        [ACK_ALL] = c->sent, [ACK_UNA] = c->una,
+        [ACK_ISS] = c->iss,  [ACK_HALF] = seq_add(c->una, flight / 2),
         [ACK_ZERO] = {0},
     };
     uint32_t delta = (uint32_t)(int32_t)s->ack << ((s->scale >> 4) * 2 % 20);
@@ -87,7 +85,8 @@ static void options_of(struct slot *c, const struct step *s, struct tcp_opts *o)
     static const uint16_t unit[8] = {1, 100, 500, 1000, 1448, 2896, 5000, 60000};
     if (s->opts & OPT_TS) {
         o->has_ts = true;
-        o->ts_val = (uint32_t)(w.now_us / 1000) + ((s->opts & OPT_TS_OLD) ? 0u - s->arg2 * 997u : 0);
+        o->ts_val =
+            (uint32_t)(w.now_us / 1000) + ((s->opts & OPT_TS_OLD) ? 0u - s->arg2 * 997u : 0);
         o->ts_ecr = (s->opts & OPT_TS_ECR) ? (uint32_t)s->wnd * 0x10001u : c->ts_val;
     }
     if (s->opts & OPT_SACK) {
@@ -277,8 +276,8 @@ void peer_icmp(const struct step *st)
     if (!p)
         return;
     struct seg s = segment_of(c, st), quoted = s;
-    quoted.tuple = (struct flow_tuple){s.tuple.remote, s.tuple.local, s.tuple.remote_port,
-                                       s.tuple.local_port};
+    quoted.tuple =
+        (struct flow_tuple){s.tuple.remote, s.tuple.local, s.tuple.remote_port, s.tuple.local_port};
     quoted.seq = ack_of(c, st);
     quoted.len = 0;
     data[2] = (uint8_t)(st->wnd >> 8); /* of the next hop: its MTU */
@@ -288,7 +287,9 @@ void peer_icmp(const struct step *st)
         .l2 = {.src = link_peer_mac, .dst = link_our_mac},
         .src = ip_addr_v4(be32_make((st->arg & 1) ? 0x0a000003 : peer_ip)),
         .dst = ip_addr_v4(be32_make(our_ip)),
-        .type = (st->arg & 2) ? st->flags : (st->arg & 4) ? 8 : 3,
+        .type = (st->arg & 2)   ? st->flags
+                : (st->arg & 4) ? 8
+                                : 3,
         .code = st->opts % 20,
         .ttl = 64,
         .data = data,

@@ -1,6 +1,6 @@
 /*
- * The programs that fuzz_stack runs: a head, then steps of one size, so that a mutation, a splice or
- * a person can take whole steps. Numbers are little endian. Every value of every byte means
+ * The programs that fuzz_stack runs: a head, then steps of one size, so that a mutation, a splice
+ * or a person can take whole steps. Numbers are little endian. Every value of every byte means
  * something; what a step does not need it ignores. seed_stack.c writes programs, fuzz_stack.c runs
  * and mutates them.
  */
@@ -32,8 +32,8 @@ enum prog_conf {
     CONF_NO_TS = 1 << 0,
     CONF_NO_SACK = 1 << 1,
     CONF_NO_WSCALE = 1 << 2,
-    CONF_TINY = 1 << 3,    /* buffers of 4 KB */
-    CONF_LARGE = 1 << 4,   /* of 1 MB: a window that needs scaling */
+    CONF_TINY = 1 << 3,  /* buffers of 4 KB */
+    CONF_LARGE = 1 << 4, /* of 1 MB: a window that needs scaling */
     CONF_NEWRENO = 1 << 5,
     CONF_NO_MONITOR_FIRST = 1 << 6, /* the monitors come after the listener */
     CONF_BACKLOG_1 = 1 << 7,
@@ -54,24 +54,55 @@ enum prog_op {
     OP_RAW,       /* a frame: `len` bytes in the next steps' place */
     OP_ICMP,      /* an ICMP message that quotes what the stack sent */
     OP_ARP,
-    OP_TIME,      /* the loop runs for so long */
-    OP_JUMP,      /* time passes at once */
-    OP_APP,       /* a call of the application: enum prog_app */
-    OP_MON,       /* a call of a monitor, outside callbacks: enum prog_act */
-    OP_ARM,       /* the same in its next callback of the kind that `wnd` says */
-    OP_STARVE,    /* packets, the device or memory are short: enum prog_starve */
+    OP_TIME,   /* the loop runs for so long */
+    OP_JUMP,   /* time passes at once */
+    OP_APP,    /* a call of the application: enum prog_app */
+    OP_MON,    /* a call of a monitor, outside callbacks: enum prog_act */
+    OP_ARM,    /* the same in its next callback of the kind that `wnd` says */
+    OP_STARVE, /* packets, the device or memory are short: enum prog_starve */
     OP_N
 };
 
 enum prog_app {
-    APP_READ, APP_READ_ALL, APP_WRITE, APP_WRITE_MUCH, APP_PEEK, APP_SHUT, APP_CLOSE, APP_ABORT,
-    APP_OPTION, APP_CONNECT, APP_PAUSE_ACCEPT, APP_RELISTEN, APP_INFO, APP_READV, APP_N
+    APP_READ,
+    APP_READ_ALL,
+    APP_WRITE,
+    APP_WRITE_MUCH,
+    APP_PEEK,
+    APP_SHUT,
+    APP_CLOSE,
+    APP_ABORT,
+    APP_OPTION,
+    APP_CONNECT,
+    APP_PAUSE_ACCEPT,
+    APP_RELISTEN,
+    APP_INFO,
+    APP_READV,
+    APP_N
 };
 
 enum prog_act {
-    ACT_DROP, ACT_RESET, ACT_STOP_SIDE, ACT_STOP, ACT_CALLBACK, ACT_POLICY, ACT_HISTORY, ACT_READ,
-    ACT_WRITE, ACT_CLOSE, ACT_ABORT, ACT_SHUT, ACT_END, ACT_BEGIN, ACT_LOOP, ACT_LASTPKT, ACT_PPEEK,
-    ACT_SETPKT, ACT_ADDRS, ACT_IOV, ACT_N
+    ACT_DROP,
+    ACT_RESET,
+    ACT_STOP_SIDE,
+    ACT_STOP,
+    ACT_CALLBACK,
+    ACT_POLICY,
+    ACT_HISTORY,
+    ACT_READ,
+    ACT_WRITE,
+    ACT_CLOSE,
+    ACT_ABORT,
+    ACT_SHUT,
+    ACT_END,
+    ACT_BEGIN,
+    ACT_LOOP,
+    ACT_LASTPKT,
+    ACT_PPEEK,
+    ACT_SETPKT,
+    ACT_ADDRS,
+    ACT_IOV,
+    ACT_N
 };
 
 enum prog_starve { STARVE_PKTS, STARVE_TX, STARVE_MEM, STARVE_END, STARVE_N };
@@ -85,8 +116,8 @@ enum prog_starve { STARVE_PKTS, STARVE_TX, STARVE_MEM, STARVE_END, STARVE_N };
 /* step.opts */
 enum prog_opt {
     OPT_TS = 1 << 0,
-    OPT_SACK = 1 << 1, /* arg2: & 3 blocks - 1, >> 2 & 7 enum prog_sack, >> 5 unit */
-    OPT_MSS = 1 << 2,  /* arg & 15: which */
+    OPT_SACK = 1 << 1,   /* arg2: & 3 blocks - 1, >> 2 & 7 enum prog_sack, >> 5 unit */
+    OPT_MSS = 1 << 2,    /* arg & 15: which */
     OPT_WSCALE = 1 << 3, /* arg >> 4 */
     OPT_SACK_OK = 1 << 4,
     OPT_TS_OLD = 1 << 5, /* a timestamp from before */
@@ -95,13 +126,19 @@ enum prog_opt {
 };
 
 enum prog_sack {
-    SACK_HOLES, SACK_BELOW, SACK_ABOVE, SACK_INVERTED, SACK_WRAPPED, SACK_OVERLAP, SACK_EMPTY,
+    SACK_HOLES,
+    SACK_BELOW,
+    SACK_ABOVE,
+    SACK_INVERTED,
+    SACK_WRAPPED,
+    SACK_OVERLAP,
+    SACK_EMPTY,
     SACK_DSACK
 };
 
 /* step.base: low nibble of the sequence number, high nibble of the acknowledgement */
 enum prog_seq_base {
-    SEQ_NEXT,  /* what the stack expects */
+    SEQ_NEXT, /* what the stack expects */
     SEQ_ISN,
     SEQ_AFTER, /* behind the peer's last segment */
     SEQ_EDGE,  /* of the stack's window */
@@ -111,8 +148,8 @@ enum prog_seq_base {
     SEQ_BASE_N
 };
 enum prog_ack_base {
-    ACK_ALL,   /* everything that the stack sent */
-    ACK_UNA,   /* what was acknowledged last */
+    ACK_ALL, /* everything that the stack sent */
+    ACK_UNA, /* what was acknowledged last */
     ACK_ISS,
     ACK_HALF,
     ACK_ZERO,
@@ -120,7 +157,7 @@ enum prog_ack_base {
 };
 
 struct step {
-    uint8_t op;    /* enum prog_op */
+    uint8_t op; /* enum prog_op */
     uint8_t slot;
     uint8_t flags; /* of TCP; or which call, which type */
     uint8_t opts;  /* enum prog_opt */

@@ -78,7 +78,8 @@ static void check_bytes(bool is_real, uint32_t init_seq, uint64_t off, const cha
 {
     for (size_t i = 0; i < n; i++) {
         if (is_real)
-            HOLDS(w.has_lied || (uint8_t)b[i] >> 3 == peer_byte(init_seq + (uint32_t)(off + i), 0) >> 3);
+            HOLDS(w.has_lied ||
+                  (uint8_t)b[i] >> 3 == peer_byte(init_seq + (uint32_t)(off + i), 0) >> 3);
         else
             HOLDS((uint8_t)b[i] == app_byte(off + i));
     }
@@ -123,7 +124,8 @@ static void check_runs(const struct life *l, int side, const struct tcp_buf_info
         HOLDS(i == 0 || frag[i].offset > frag[i - 1].offset + frag[i - 1].len);
         HOLDS((int32_t)(b->tcpbi_init_seq + (uint32_t)(frag[i].offset + frag[i].len) -
                         b->tcpbi_last_byte_received) <= 0);
-        uint64_t at = frag[i].offset + (frag[i].len > PPEEK ? wm.n_events % (frag[i].len - PPEEK) : 0);
+        uint64_t at =
+            frag[i].offset + (frag[i].len > PPEEK ? wm.n_events % (frag[i].len - PPEEK) : 0);
         ssize_t got = mtcp_ppeek(w.m, l->sock, side, buf, PPEEK, at);
         HOLDS(got == (ssize_t)(frag[i].len < PPEEK ? frag[i].len : PPEEK));
         check_bytes(side == l->real, b->tcpbi_init_seq, at, buf, (size_t)got);
@@ -283,7 +285,8 @@ static void lazy_peek(struct lazy *z, int sock, int side, size_t len)
         n = mtcp_peek(w.m, sock, side, buf, len < CHUNK ? len : CHUNK);
     if (n <= 0)
         return;
-    check_bytes(side == z->real, z->init_seq, z->n_peeked[side] + z->n_missed[side], buf, (size_t)n);
+    check_bytes(side == z->real, z->init_seq, z->n_peeked[side] + z->n_missed[side], buf,
+                (size_t)n);
     z->n_peeked[side] += (uint64_t)n;
 }
 
@@ -310,9 +313,9 @@ static void on_lazy(mctx_t m, int sock, int side, event_t event, filter_arg_t *a
 
 static void on_act(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg);
 
-static const event_t act_events[] = {MOS_ON_PKT_IN,    MOS_ON_CONN_START, MOS_ON_TCP_STATE_CHANGE,
-                                     MOS_ON_REXMIT,    MOS_ON_CONN_END,   MOS_ON_CONN_NEW_DATA,
-                                     MOS_ON_ERROR,     MOS_ON_ORPHAN};
+static const event_t act_events[] = {MOS_ON_PKT_IN, MOS_ON_CONN_START, MOS_ON_TCP_STATE_CHANGE,
+                                     MOS_ON_REXMIT, MOS_ON_CONN_END,   MOS_ON_CONN_NEW_DATA,
+                                     MOS_ON_ERROR,  MOS_ON_ORPHAN};
 static const int hooks[] = {MOS_HK_SND, MOS_HK_RCV, MOS_NULL};
 
 static void act_begin(void)
@@ -425,7 +428,8 @@ static void act(int sock, int side, const struct step *s)
         act_callback(sock, s);
         break;
     case ACT_POLICY:
-        act_option(sock, (s->arg & 1) ? MOS_SVROVERLAP : MOS_CLIOVERLAP, s->arg >> 1 & 1, s->arg & 4);
+        act_option(sock, (s->arg & 1) ? MOS_SVROVERLAP : MOS_CLIOVERLAP, s->arg >> 1 & 1,
+                   s->arg & 4);
         break;
     case ACT_HISTORY:
         act_option(sock, (s->arg & 1) ? MOS_SVRBUF : MOS_CLIBUF, s->len, s->arg & 4);

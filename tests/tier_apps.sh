@@ -137,6 +137,7 @@ link_keep() {
 # Starts epserver on t0: serve [options]. With $mos further lines of configuration.
 serve() {
     conf "$tmp/svr.conf" 0 "${mos:-}"
+    : >"$tmp/svr.out" # the last server's line is not this one's
     "$B/epserver" -f "$tmp/svr.conf" "$@" >"$tmp/svr.out" 2>"$tmp/svr.err" &
     server=$!
     local i
@@ -392,9 +393,11 @@ test_few_ids() {
     serve_end
 }
 
-# The last line of the statistics: connections and KB of memory, and the resident KB.
+# The last line of the statistics: connections, KB of memory, packet buffers that are free; and the
+# resident KB.
 usage() {
-    echo "$(sed -nE 's/^\[cpu 0\] conns ([0-9]+) .* mem ([0-9]+) KB$/\1 \2/p' "$tmp/svr.err" | tail -n 1)" \
+    echo "$(sed -nE 's,^\[cpu 0\] conns ([0-9]+) .* mem ([0-9]+) KB pkts ([0-9]+)/.*,\1 \2 \3,p' \
+        "$tmp/svr.err" | tail -n 1)" \
         "$(sed -nE 's/^VmRSS:[^0-9]*([0-9]+) kB$/\1/p' "/proc/$server/status")"
 }
 one_percent_more() { # before, after: at most
@@ -403,8 +406,10 @@ one_percent_more() { # before, after: at most
 
 # After a load everything is given back: what one load leaves, a second one does not add to.
 test_leaks() {
-    local round before after
+    local round before after start
     mos="stat_print = 1 tcp_tw_interval = 1" serve -p "$tmp/www" || return
+    wait_for grep -q '^.cpu 0. conns' "$tmp/svr.err"
+    start=$(usage)
     for round in 1 2; do
         "$B/many" $svr 80 /1m 100 2 >/dev/null 2>&1
         "$B/many" $svr 80 /64 1000 2 >/dev/null 2>&1
@@ -413,10 +418,12 @@ test_leaks() {
         before=${after:-}
         after=$(usage)
     done
-    set -- $before $after
-    expect "connections after the load" "${1:-} ${4:-}" "0 0"
-    check "memory after the load: $before, again $after" one_percent_more "${2:-0}" "${5:-1000000}"
-    check "resident after the load: $before, again $after" one_percent_more "${3:-0}" "${6:-1000000}"
+    set -- $start $before $after
+    expect "connections: $start, after the load $before, again $after" "${5:-}${9:-}" "00"
+    expect "packet buffers: $start, after the load $before, again $after" "${7:-}" "${3:-none}"
+    expect "packet buffers: $start, after the load $before, again $after" "${11:-}" "${3:-none}"
+    check "memory: $before, again $after" one_percent_more "${6:-0}" "${10:-1000000}"
+    check "resident: $before, again $after" one_percent_more "${8:-0}" "${12:-1000000}"
     kill -INT $server
     wait $server
     expect "exit status" $? 0

@@ -8,6 +8,8 @@
 set -u
 cd "$(dirname "$0")/.."
 seconds=${FUZZ_SECONDS:-$([ "${MTCP_TEST_LONG:-0}" = 1 ] && echo 600 || echo 60)}
+# The short run tries the same inputs every time; the long one goes on from the clock.
+same=$([ "${MTCP_TEST_LONG:-0}" = 1 ] || echo "-seed=1 -runs=20000")
 is_built=${B:+1}
 B=${B:-build/fuzz}
 
@@ -44,7 +46,7 @@ fuzz_one() {
     if [ -n "$corpus" ]; then
         run "$name" "$out" -runs=0 "$corpus" || return 1
     fi
-    run "$name" "$out" -max_total_time="$seconds" "$out/new" $corpus
+    run "$name" "$out" -max_total_time="$seconds" $same "$out/new" $corpus
 }
 
 report() { # NAME: what went wrong

@@ -8,9 +8,9 @@
 set -u
 cd "$(dirname "$0")/.."
 seconds=${FUZZ_SECONDS:-$([ "${MTCP_TEST_LONG:-0}" = 1 ] && echo 600 || echo 60)}
-# The short run tries the same inputs every time, as many as are known to be handled; the long one
-# goes on from the clock, and finds more.
-same=$([ "${MTCP_TEST_LONG:-0}" = 1 ] || echo "-seed=1 -runs=6000")
+# The short run tries the same programs on the stack every time, as many as are known to be handled;
+# the long one goes on from the clock, and finds more.
+stack_runs=$([ "${MTCP_TEST_LONG:-0}" = 1 ] || echo "-seed=1 -runs=6000")
 is_built=${B:+1}
 B=${B:-build/fuzz}
 
@@ -47,7 +47,9 @@ fuzz_one() {
     if [ -n "$corpus" ]; then
         run "$name" "$out" -runs=0 "$corpus" || return 1
     fi
-    run "$name" "$out" -max_total_time="$seconds" $same "$out/new" $corpus
+    local runs=
+    [ "$name" = stack ] && runs=$stack_runs
+    run "$name" "$out" -max_total_time="$seconds" $runs "$out/new" $corpus
 }
 
 report() { # NAME: what went wrong

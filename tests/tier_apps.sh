@@ -53,7 +53,7 @@ outside() {
 
 tmp=$APPS_TMP
 passed=0 failed=0 skipped=0
-server= keeper=
+server=
 export no_proxy='*'
 
 trap 'exit 143' TERM
@@ -125,15 +125,6 @@ monitor() { # plugin, args
 link_up() {
     ip addr replace "10.77.$1.1/24" dev "t$1" 2>/dev/null && ip link set "t$1" up 2>/dev/null
 }
-# The device of a program that does not say when it has it; it is there for a moment before, too,
-# when the program tries whether it may make it.
-link_keep() {
-    while :; do
-        link_up "$1"
-        sleep 0.05
-    done
-}
-
 # Starts epserver on t0: serve [options]. With $mos further lines of configuration.
 serve() {
     conf "$tmp/svr.conf" 0 "${mos:-}"
@@ -437,24 +428,23 @@ test_echo() {
     serve_end
 }
 
+# t1 is there before epclient, which does not say when it could be set up.
+client_link() {
+    conf "$tmp/cli.conf" 1
+    if ! echo 1 >/proc/sys/net/ipv4/ip_forward; then
+        skip "ip_forward can't be set here"
+        return 1
+    fi
+    ip link show t1 >/dev/null 2>&1 || ip tuntap add dev t1 mode tap multi_queue
+    link_up 1
+}
+
 client() { # arguments: epclient on t1
-    "$B/epclient" -f "$tmp/cli.conf" "$@" >"$tmp/cli.out" 2>"$tmp/cli.err" &
-    local pid=$! rc
-    link_keep 1 &
-    keeper=$!
-    wait $pid
-    rc=$?
-    kill $keeper
-    wait $keeper 2>/dev/null
-    return $rc
+    "$B/epclient" -f "$tmp/cli.conf" "$@" >"$tmp/cli.out" 2>"$tmp/cli.err"
 }
 
 test_epclient() {
-    conf "$tmp/cli.conf" 1
-    echo 1 >/proc/sys/net/ipv4/ip_forward || {
-        skip "ip_forward can't be set here"
-        return
-    }
+    client_link || return
     serve -p "$tmp/www" || return
     client "http://$svr/64" 2000 -c 32 -k
     expect "epclient -k" $? 0
@@ -476,26 +466,18 @@ test_epclient() {
     contains "nobody there" "$tmp/cli.out" '1 (host unreachable|timed out)'
     "$B/epclient" -f "$tmp/cli.conf" "http://$svr/64" 100000000 -c 8 -k >"$tmp/cli.out" 2>&1 &
     local pid=$!
-    link_keep 1 &
-    keeper=$!
     sleep 2
     kill -INT $pid
     wait $pid
     expect "interrupted" $? 1
-    kill $keeper
-    wait $keeper 2>/dev/null
     contains "interrupted" "$tmp/cli.out" '^requests [1-9][0-9]* of 100000000 in .*, interrupted'
     contains "interrupted" "$tmp/cli.out" '^errors +0$'
     serve_end
 }
 
 test_rpc() {
-    conf "$tmp/cli.conf" 1
-    echo 1 >/proc/sys/net/ipv4/ip_forward || {
-        skip "ip_forward can't be set here"
-        return
-    }
     local sizes
+    client_link || return
     for sizes in 1:1 64:1000 100000:300000; do
         serve --rpc $sizes -P 9000 || return
         client --rpc $sizes $svr:9000 1000 -c 16

@@ -31,7 +31,7 @@ static const struct {
 
 struct parsed {
     struct seg seg; /* seq and ack relative */
-    bool has_ack, has_win, has_mss, has_ws, has_sackok, has_ts, has_sack, has_no_opts;
+    bool has_ack, has_win, has_mss, has_ws, has_sackok, has_ts, has_sack, has_no_opts, has_tos;
 };
 
 static uint8_t parse_flags(const char **at)
@@ -100,6 +100,16 @@ static void parse_word(struct parsed *p, const char **at)
         p->seg.urg = (uint16_t)number(at);
     } else if (word(at, "noopt")) {
         p->has_no_opts = true;
+    } else if (word(at, "ecn")) {
+        p->seg.flags |= TCP_ECE | TCP_CWR;
+    } else if (word(at, "notect")) {
+        p->has_tos = true;
+    } else if (word(at, "ect0")) {
+        p->seg.tos = 2;
+        p->has_tos = true;
+    } else if (word(at, "ce")) {
+        p->seg.tos = 3;
+        p->has_tos = true;
     } else {
         fprintf(stderr, "segment test: what is '%s'?\n", *at);
         exit(2);
@@ -294,7 +304,7 @@ static bool tx_matches(const struct segt *t, const struct parsed *p, const struc
         return false;
     if (p->has_ack && s->ack.v != p->seg.ack.v + t->peer_isn)
         return false;
-    if (p->has_win && s->wnd != p->seg.wnd)
+    if ((p->has_win && s->wnd != p->seg.wnd) || (p->has_tos && s->tos != p->seg.tos))
         return false;
     return opts_match(t, p, &s->opt);
 }

@@ -195,6 +195,7 @@ static const struct config_key mos_keys[] = {
     BOOL("tcp_timestamps", struct config, tcp.timestamps),
     BOOL("tcp_sack", struct config, tcp.sack),
     BOOL("tcp_window_scaling", struct config, tcp.wscale),
+    NUM("tcp_ecn", struct config, tcp.ecn, 0, 2, 1),
     /* NOLINTNEXTLINE(bugprone-sizeof-expression): the member is a pointer */
     OWN("tcp_congestion", struct config, tcp.cc, parse_congestion, "\"cubic\" or \"newreno\""),
     BYTES("mem_limit", struct config, mem_limit_bytes, 0, UINT64_MAX >> 1),

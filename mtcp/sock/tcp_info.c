@@ -38,6 +38,10 @@ static uint8_t linux_options(const struct tcp_conn *c)
         o |= TCPI_OPT_SACK;
     if (c->flags & TCF_WSCALE)
         o |= TCPI_OPT_WSCALE;
+    if (c->flags & TCF_ECN)
+        o |= TCPI_OPT_ECN;
+    if (c->ecn & ECN_SEEN)
+        o |= TCPI_OPT_ECN_SEEN;
     return (uint8_t)o;
 }
 

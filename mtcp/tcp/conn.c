@@ -32,6 +32,7 @@ void tcp_params_default(struct tcp_params *p)
         .timestamps = true,
         .sack = true,
         .wscale = true,
+        .ecn = 2,
         .cc = &tcp_cc_cubic,
     };
 }

@@ -73,6 +73,7 @@ struct tcp_params {
     uint8_t syn_retries, synack_retries, data_retries, orphan_retries;
     uint8_t init_cwnd; /* segments */
     bool timestamps, sack, wscale;
+    uint8_t ecn; /* as Linux's tcp_ecn: 0 never, 1 ask for it and agree to it, 2 agree only */
     uint64_t idle_timeout_us; /* 0: idle connections live for ever */
     const struct tcp_cc_ops *cc;
 };
@@ -83,6 +84,7 @@ struct tcp_stats {
     uint64_t rexmit_segs, rexmit_fast, rto, undone, dup_acks_in, ooo_in, dup_bytes_in, out_of_window_in;
     uint64_t paws_drops, challenge_acks, zero_window_probes, nomem_drops, ranges_full;
     uint64_t overruns, inconsistent, ring_resizes;
+    uint64_t ecn_marks_in, ecn_reductions;
 };
 
 struct tcp_env {
@@ -133,6 +135,14 @@ enum tcp_conn_flag {
     TCF_REXMIT      = 1 << 26, /* something is due to be sent again (recovery.c) */
     TCF_NEEDS_SYN   = 1 << 27, /* SYN or SYN-ACK (re)transmission is due */
     TCF_IRS         = 1 << 28, /* the peer's SYN was seen: irs is valid */
+    TCF_ECN         = 1 << 29, /* ECN negotiated; in SYN_SENT: asked for */
+};
+
+/* conn.ecn, while TCF_ECN (ecn.h, recovery.c) */
+enum tcp_ecn {
+    ECN_ECHO = 1 << 0, /* CE came: ECE in every ACK until the peer says CWR */
+    ECN_CWR  = 1 << 1, /* cwnd was reduced: CWR goes with the next new data */
+    ECN_SEEN = 1 << 2, /* the peer's data carries ECT */
 };
 
 /* conn.ready: news for the socket, cleared by whoever harvests. */
@@ -234,6 +244,7 @@ struct tcp_conn {
     uint8_t challenge_slot; /* half second of the last challenge ACK (input.c, RFC 5961 section 7) */
     uint8_t soft_err;   /* errno of a soft network error, reported by a timeout */
     uint8_t tos, ttl;
+    uint8_t ecn; /* enum tcp_ecn */
 };
 
 _Static_assert(sizeof(struct tcp_conn) <= 416, "an idle connection must stay small (PERFORMANCE.md W5)");

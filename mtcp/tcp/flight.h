@@ -65,6 +65,7 @@ struct tcp_flight {
     uint32_t prr_delivered, prr_out, recover_fs; /* RFC 6937 */
     uint32_t round_end;                /* snd_max when cwnd was last found to be the limit */
     uint32_t tlp_end;                  /* snd_max when a tail loss probe was sent */
+    uint32_t cwr_end;                  /* snd_max when an ECN echo last reduced cwnd */
     uint32_t undo_cwnd, undo_ssthresh; /* undo.c: before the reduction */
     uint32_t tlp_armed_us;  /* when the timer was last set behind a burst of new segments */
     struct rexmit *rexmits; /* ring of rexmit_cap; NULL: none */

@@ -2,6 +2,7 @@
  * Half-open records: what a listener keeps of a SYN until the handshake's ACK makes it a connection
  * (RFC 9293 3.10.7.2 and SYN-RECEIVED in 3.10.7.4, RFC 5961, RFC 7323). Pure but for init.
  */
+#include "mtcp/tcp/ecn.h"
 #include "mtcp/tcp/handshake.h"
 #include "mtcp/tcp/rtt.h"
 #include "mtcp/tcp/state.h"
@@ -21,6 +22,7 @@ void tcp_half_open_init(struct tcp_env *e, struct tcp_half_open *h, const struct
     h->ts_offset = tcp_ts_offset(e, &syn->tuple);
     h->ts_recent = syn->opt.ts_val;
     h->opts = (uint8_t)tcp_opts_agreed(&e->params, &syn->opt);
+    h->has_ecn = ecn_agrees(&e->params, syn);
     h->mtu = mtu;
     h->mss_peer = tcp_mss_offered(&syn->tuple.local, &syn->opt);
     h->wnd_peer = syn->wnd;
@@ -49,7 +51,7 @@ void tcp_half_open_synack(const struct tcp_env *e, const struct tcp_half_open *h
     half_open_tx(e, h, tx);
     tx->off = -1;
     tx->rexmit = h->n_sent > 0;
-    tx->seg.flags = TCP_SYN | TCP_ACK;
+    tx->seg.flags = (uint8_t)(TCP_SYN | TCP_ACK | (h->has_ecn ? TCP_ECE : 0));
     tx->seg.seq = h->iss;
     tx->seg.wnd = (uint16_t)h->rcv_wnd;
     tx->seg.opt.has_mss = true;
@@ -99,7 +101,7 @@ void tcp_half_open_promote(struct tcp_env *e, struct tcp_conn *c, const struct t
 {
     c->iss = h->iss;
     c->irs = h->irs;
-    c->flags |= TCF_IRS | h->opts;
+    c->flags |= TCF_IRS | h->opts | (h->has_ecn ? (uint32_t)TCF_ECN : 0);
     c->ts_offset = h->ts_offset;
     c->ts_recent = h->ts_recent;
     c->ts_recent_ms = (uint32_t)(h->born_us / 1000);

@@ -6,6 +6,7 @@
  */
 #include "mtcp/tcp/input.h"
 
+#include "mtcp/tcp/ecn.h"
 #include "mtcp/tcp/handshake.h"
 #include "mtcp/tcp/recovery.h"
 #include "mtcp/tcp/rtt.h"
@@ -310,6 +311,8 @@ static unsigned step_ack(struct tcp_env *e, struct tcp_conn *c, const struct in 
                             .seg = in->seg,
                             .has_data = seg_seq_len(in->seg) != 0,
                             .window_changed = step_window(c, in)};
+        if (unlikely(c->flags & TCF_ECN) && (in->seg->flags & TCP_ECE))
+            recovery_ecn_echo(e, c, in->ack);
         if (in->ack >= c->snd_una)
             recovery_ack(e, c, &a);
         if (a.window_changed)
@@ -370,6 +373,8 @@ static unsigned in_syn_sent(struct tcp_env *e, struct tcp_conn *c, struct in *in
     uint32_t agreed = tcp_opts_agreed(&e->params, &s->opt);
     c->irs = s->seq;
     c->flags = (c->flags & ~(uint32_t)(TCF_TS | TCF_SACK | TCF_WSCALE)) | agreed | TCF_IRS;
+    if (c->flags & TCF_ECN)
+        ecn_take_answer(c, s);
     c->mss_peer = tcp_mss_offered(&c->tuple.local, &s->opt);
     c->snd_wscale = (agreed & TCF_WSCALE) ? s->opt.wscale : 0;
     c->ts_recent = s->opt.ts_val;

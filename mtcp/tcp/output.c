@@ -8,6 +8,7 @@
  */
 #include "mtcp/tcp/output.h"
 
+#include "mtcp/tcp/ecn.h"
 #include "mtcp/tcp/handshake.h"
 #include "mtcp/tcp/recovery.h"
 #include "mtcp/tcp/rtt.h"
@@ -128,6 +129,8 @@ static void fill_ack(const struct tcp_env *e, const struct tcp_conn *c, tcp_off_
     tx->seg.seq = seq_of_off(c->iss, off);
     tx->seg.ack = seq_of_off(c->irs, rcv_nxt(c));
     tx->seg.flags = TCP_ACK;
+    if (unlikely(c->flags & TCF_ECN))
+        tx->seg.flags |= ecn_echo(c);
     tx->seg.wnd = output_window(c);
 }
 
@@ -173,6 +176,14 @@ static void fill_syn_opts(const struct tcp_env *e, const struct tcp_conn *c, str
     o->ts_ecr = c->state == TCPS_SYN_SENT ? 0 : c->ts_recent;
 }
 
+/* A SYN asks for ECN once: the next one might be lost for the same reason (RFC 3168 6.1.1.1). */
+static uint8_t syn_ecn_flags(const struct tcp_conn *c)
+{
+    if (c->state != TCPS_SYN_SENT)
+        return TCP_ECE;
+    return c->backoff == 0 ? TCP_ECE | TCP_CWR : 0;
+}
+
 /* SYN, or SYN-ACK when both sides have sent a SYN (RFC 9293 figure 7). */
 static bool next_syn(const struct tcp_env *e, const struct tcp_conn *c, struct tcp_tx *tx)
 {
@@ -182,6 +193,8 @@ static bool next_syn(const struct tcp_env *e, const struct tcp_conn *c, struct t
     tx->seg.seq = c->iss;
     tx->seg.ack = c->state == TCPS_SYN_SENT ? seq_make(0) : seq_of_off(c->irs, 0);
     tx->seg.flags = c->state == TCPS_SYN_SENT ? TCP_SYN : TCP_SYN | TCP_ACK;
+    if (c->flags & TCF_ECN)
+        tx->seg.flags |= syn_ecn_flags(c);
     tx->seg.wnd = c->rcv.limit < UINT16_MAX ? (uint16_t)c->rcv.limit : UINT16_MAX; /* unscaled */
     fill_syn_opts(e, c, &tx->seg.opt);
     return true;
@@ -292,6 +305,8 @@ static inline bool next_new(const struct tcp_env *e, const struct tcp_conn *c, u
     tcp_off_t wnd = c->snd_una + c->snd_wnd - c->snd_nxt;
     if (unlikely(wnd <= 0))
         return false;
+    if (unlikely(c->flags & TCF_ECN))
+        max_len = ecn_max_len(c, max_len);
     struct room r = room_of(c->mss - sack_space(c), max_len);
     uint32_t len = 0;
     if (likely(avail > 0)) {
@@ -305,6 +320,8 @@ static inline bool next_new(const struct tcp_env *e, const struct tcp_conn *c, u
     bool fin = (c->flags & TCF_SND_FIN) && len == avail && wnd > (tcp_off_t)len;
     fill_data(e, c, c->snd_nxt, len + fin, tx);
     tx->mss = (uint16_t)r.mss;
+    if (unlikely(c->flags & TCF_ECN) && tx->seg.len > 0)
+        ecn_mark_data(c, &tx->seg);
     if (unlikely(has_sack_news(c)))
         fill_sack(c, tx);
     return true;
@@ -427,6 +444,8 @@ static void sent_data(struct tcp_env *e, struct tcp_conn *c, const struct tcp_tx
         return;
     }
     e->stats.bytes_out += tx->seg.len;
+    if (unlikely(tx->seg.flags & TCP_CWR))
+        c->ecn &= (uint8_t)~ECN_CWR;
     c->snd_nxt = end;
 }
 

@@ -112,6 +112,19 @@ static void note_rexmit(struct tcp_conn *c)
         c->flags &= ~(uint32_t)TCF_REXMIT;
 }
 
+/* cwnd was reduced on the peer's ECN echo, and what was in flight then is not acknowledged yet. */
+static inline bool is_reducing(const struct tcp_conn *c)
+{
+    return c->flight != NULL && off_lt((uint32_t)c->snd_una, c->flight->cwr_end);
+}
+
+/* The new ssthresh for a loss, or what counts as one. The peer hears of it (RFC 3168 6.1.2). */
+static void ssthresh_lower(struct tcp_env *e, struct tcp_conn *c)
+{
+    c->ssthresh = c->cc_ops->ssthresh(c, e->now_us);
+    c->ecn |= ECN_CWR;
+}
+
 /* ---- timers ---- */
 
 static inline bool tlp_is_possible(const struct tcp_conn *c, const struct tcp_flight *f)
@@ -187,7 +200,7 @@ static bool flight_open(struct tcp_env *e, struct tcp_conn *c)
         e->stats.nomem_drops++;
         return false;
     }
-    c->flight->round_end = (uint32_t)c->snd_una;
+    c->flight->round_end = c->flight->cwr_end = (uint32_t)c->snd_una;
     if (c->snd_una < c->snd_max)
         flight_push(&c->flight, e->mem, (uint32_t)c->snd_una, (uint32_t)c->snd_max, c->snd_at_us);
     return true;
@@ -378,7 +391,8 @@ static void cc_acked(struct tcp_env *e, struct tcp_conn *c, const struct deliver
                            .flight_bytes = d->prior_pipe,
                            .rtt_us = d->rtt_us,
                            .cwnd_limited = true};
-    c->cc_ops->acked(c, &a, e->now_us);
+    if (likely(!is_reducing(c)))
+        c->cc_ops->acked(c, &a, e->now_us);
     if (c->flight == NULL || !off_lt((uint32_t)c->snd_una, c->flight->round_end))
         limited_round_ends(e, c);
 }
@@ -574,7 +588,8 @@ static void recovery_enter(struct tcp_env *e, struct tcp_conn *c)
     f->tlp_is_pending = f->tlp_is_due = false;
     f->dsack_noted = false;
     undo_begin(c);
-    c->ssthresh = c->cc_ops->ssthresh(c, e->now_us);
+    if (!is_reducing(c)) /* else this window has been answered for */
+        ssthresh_lower(e, c);
     e->stats.rexmit_fast++;
 }
 
@@ -643,7 +658,7 @@ static void tlp_take_ack(struct tcp_env *e, struct tcp_conn *c, const struct del
         f->tlp_is_pending = f->tlp_is_due = false;
     } else if (off_lt(f->tlp_end, (uint32_t)c->snd_una)) {
         f->tlp_is_pending = false;
-        c->ssthresh = c->cc_ops->ssthresh(c, e->now_us);
+        ssthresh_lower(e, c);
         c->cwnd = min32(c->cwnd, c->ssthresh);
     } else if (d->is_dup && !d->has_sack) {
         f->tlp_is_pending = false;
@@ -821,6 +836,23 @@ void recovery_ack(struct tcp_env *e, struct tcp_conn *c, const struct tcp_ack *a
         window_reopened(e, c);
 }
 
+/* Of one segment in flight alone there is no scoreboard, and no window that lasts: its ACK ends it. */
+void recovery_ecn_echo(struct tcp_env *e, struct tcp_conn *c, tcp_off_t ack)
+{
+    struct tcp_flight *f = c->flight;
+    if (c->snd_una == c->snd_max || (f != NULL && f->phase >= PHASE_RECOVERY))
+        return;
+    if (!off_lt(f != NULL ? f->cwr_end : (uint32_t)c->snd_una, (uint32_t)ack))
+        return;
+    ssthresh_lower(e, c);
+    c->cwnd = min32(c->cwnd, c->ssthresh);
+    e->stats.ecn_reductions++;
+    if (f == NULL)
+        return;
+    f->cwr_end = (uint32_t)c->snd_max;
+    f->undo_is_possible = false;
+}
+
 /* ---- timeouts ---- */
 
 /* The peer may drop what it has SACKed; it has, when what it waits for is SACKed (RFC 2018 section
@@ -842,7 +874,7 @@ void recovery_timeout(struct tcp_env *e, struct tcp_conn *c)
     if (f->phase < PHASE_RECOVERY)
         undo_begin(c);
     if (f->phase != PHASE_LOSS || c->backoff == 0)
-        c->ssthresh = c->cc_ops->ssthresh(c, e->now_us); /* RFC 5681 equation 4, once per loss */
+        ssthresh_lower(e, c); /* RFC 5681 equation 4, once per loss */
     survive_reneging(e, c);
     flight_mark_all_lost(f);
     f->rack_from = (uint32_t)c->snd_max;

@@ -27,6 +27,10 @@ struct tcp_ack {
  * loss detection and congestion control, manages the retransmission timer. */
 void recovery_ack(struct tcp_env *e, struct tcp_conn *c, const struct tcp_ack *a);
 
+/* An acceptable ACK carries ECE: cwnd is reduced, once per window of data (RFC 3168 6.1.2). Before
+ * recovery_ack(). */
+void recovery_ecn_echo(struct tcp_env *e, struct tcp_conn *c, tcp_off_t ack);
+
 /* The next range to retransmit, if one is due and cwnd (or PRR) lets it go: [*from, *to). */
 bool recovery_next(const struct tcp_env *e, const struct tcp_conn *c, tcp_off_t *from,
                    tcp_off_t *to);

@@ -143,6 +143,7 @@ struct tcp_half_open {
     uint8_t snd_wscale, rcv_wscale;
     uint8_t opts;        /* TCF_TS | TCF_SACK | TCF_WSCALE: all below 1 << 8 */
     uint8_t n_sent;      /* SYN-ACKs */
+    bool has_ecn;
     struct timer timer;  /* next retransmission */
     uint64_t born_us;    /* when the SYN came and the first SYN-ACK went */
     void *listener;      /* net/ */

@@ -4,6 +4,7 @@
  */
 #include "mtcp/tcp/input.h"
 
+#include "mtcp/tcp/ecn.h"
 #include "mtcp/tcp/tcp.h"
 #include "mtcp/tcp/timers.h"
 
@@ -132,6 +133,8 @@ void tcp_in_text(struct tcp_env *e, struct tcp_conn *c, const struct in *in)
     tcp_off_t edge = (tcp_off_t)stream_edge(&c->rcv);
     tcp_off_t off = in->off > 0 ? in->off : 0;
     tcp_off_t end = in->end;
+    if (unlikely(c->flags & TCF_ECN) && in->seg->len > 0)
+        ecn_data_in(e, c, in->seg);
     if ((c->flags & TCF_FIN_OOO) && end > c->fin_off)
         end = c->fin_off; /* nothing lies beyond a FIN */
     if (end > edge) {

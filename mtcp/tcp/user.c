@@ -18,6 +18,8 @@ void tcp_connect(struct tcp_env *e, struct tcp_conn *c)
     c->flags |= TCF_NEEDS_SYN;
     if (e->params.wscale)
         c->flags |= TCF_WSCALE;
+    if (e->params.ecn == 1)
+        c->flags |= TCF_ECN;
     e->stats.conns_opened++;
     conn_set_state(e, c, TCPS_SYN_SENT);
     conn_mark_output(e, c);

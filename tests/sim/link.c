@@ -2,6 +2,7 @@
 #include "tests/sim/sim.h"
 
 #include "mtcp/wire/build.h"
+#include "mtcp/wire/csum.h"
 #include "mtcp/wire/parse.h"
 
 #include <stdlib.h>
@@ -141,6 +142,19 @@ static void frame_corrupt(struct link *l, struct frame *f)
     l->stats.corrupted++;
 }
 
+/* A router's mark instead of a loss, on what says that it may be marked (RFC 3168 5). */
+static void frame_mark(struct link *l, struct frame *f)
+{
+    uint8_t *ip = f->pkt.data + ETH_HDR_LEN;
+    if (f->pkt.len < ETH_HDR_LEN + IPV4_HDR_LEN || ip[0] != 0x45 || !(ip[1] & 3))
+        return;
+    ip[1] |= 3;
+    ip[10] = ip[11] = 0;
+    uint16_t sum = csum_fold(csum_add(0, ip, IPV4_HDR_LEN));
+    memcpy(ip + 10, &sum, sizeof(sum));
+    l->stats.marked++;
+}
+
 /* Sends one frame through every impairment towards `to`. Takes the frame. */
 static void link_send(struct link *l, struct end *to, struct frame *f)
 {
@@ -163,6 +177,8 @@ static void link_send(struct link *l, struct end *to, struct frame *f)
         due += rng_below(r, (uint32_t)c->jitter_us);
         l->stats.reordered++;
     }
+    if (sim_chance(r, c->ce_ppm))
+        frame_mark(l, f);
     if (sim_chance(r, c->evade_ppm)) {
         struct frame *e = frame_evasion(l, f);
         if (e) {

@@ -24,6 +24,7 @@ static unsigned check_seen(const struct sim_seen *s)
         {"timeouts", s->rtos},       {"zero-window probes", s->zero_windows},
         {"resets", s->resets},       {"fast retransmits", s->fast_rexmits},
         {"events", s->events},       {"inconsistent overlaps", s->inconsistent},
+        {"ECN reductions", s->ecn_reductions},
     };
     unsigned missing = 0;
     for (size_t i = 0; i < sizeof(must) / sizeof(must[0]); i++) {

@@ -82,6 +82,8 @@ static void link_plan(struct sim *s, struct link_conf *c)
         c->corrupt_ppm = 1000 + rng_below(r, 20000);
     if (rng_below(r, 8) == 0)
         c->mtu = (uint16_t)(576 + rng_below(r, 900));
+    if (rng_below(r, 4) == 0)
+        c->ce_ppm = 1000 + rng_below(r, 50000);
     if (s->evasive)
         c->evade_ppm = 100000;
 }
@@ -92,10 +94,10 @@ static void host_config(struct sim *s, unsigned i, char *text, size_t len)
     snprintf(text, len,
              "mos {\n netdev \"sim0\" { address = {\"10.0.0.%u/24\"} }\n max_concurrency = 100\n"
              " rmem_size = %u\n wmem_size = %u\n tcp_tw_interval = 1\n tcp_timestamps = %s\n"
-             " tcp_sack = %s\n tcp_window_scaling = %s\n tcp_congestion = \"%s\"\n}\n",
+             " tcp_sack = %s\n tcp_window_scaling = %s\n tcp_congestion = \"%s\"\n tcp_ecn = %u\n}\n",
              2 - 1 + i, 16384u << rng_below(r, 5), 16384u << rng_below(r, 5),
              rng_below(r, 4) ? "true" : "false", rng_below(r, 4) ? "true" : "false",
-             rng_below(r, 4) ? "true" : "false", rng_below(r, 2) ? "cubic" : "newreno");
+             rng_below(r, 4) ? "true" : "false", rng_below(r, 2) ? "cubic" : "newreno", rng_below(r, 3));
 }
 
 static bool host_start(struct sim *s, unsigned i)
@@ -224,6 +226,7 @@ static void host_collect(struct sim *s, unsigned i)
     s->seen.zero_windows += t->zero_window_probes;
     s->seen.fast_rexmits += t->rexmit_fast;
     s->seen.resizes += t->ring_resizes;
+    s->seen.ecn_reductions += t->ecn_reductions;
 }
 
 /* TIME_WAIT records end too; then the memory of a context is what it was. */

@@ -32,12 +32,13 @@ struct link_conf {
     uint32_t loss_ppm, burst_ppm; /* random loss; start of a burst of losses */
     uint32_t burst_len;
     uint32_t dup_ppm, corrupt_ppm, reorder_ppm;
+    uint32_t ce_ppm; /* packets that may be marked are */
     uint32_t evade_ppm; /* a copy of a data segment with other bytes, shifted or cut, before it */
     uint16_t mtu;
 };
 
 struct link_stats {
-    uint64_t sent, delivered, lost, duplicated, corrupted, reordered, evasions, queue_drops;
+    uint64_t sent, delivered, lost, duplicated, corrupted, reordered, evasions, queue_drops, marked;
 };
 
 struct link;
@@ -106,7 +107,7 @@ struct host {
 /* What a set of runs must have seen at least once (TESTING.md). */
 struct sim_seen {
     uint64_t drops, ooo, overlaps, resizes, rtos, zero_windows, resets, fast_rexmits, events, conns,
-        bytes, inconsistent;
+        bytes, inconsistent, ecn_reductions;
 };
 
 struct sim {

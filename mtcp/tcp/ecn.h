@@ -1,0 +1,53 @@
+/*
+ * Explicit congestion notification (RFC 3168): who may use it is settled by the SYNs (handshake),
+ * routers then mark data instead of dropping it, the receiver echoes the mark until the sender says
+ * that it has slowed down. What the echo costs is recovery.c's (recovery_ecn_echo).
+ *
+ * TCF_ECN is the one flag that the data path asks for; everything here is for connections that have
+ * it. As Linux: no ECT on SYNs, retransmissions, probes and segments without data (RFC 3168 6.1.4,
+ * 6.1.5, 6.1.6), and a SYN that is sent again does not ask any more (6.1.1.1).
+ */
+#ifndef MTCP_TCP_ECN_H
+#define MTCP_TCP_ECN_H
+
+#include "mtcp/tcp/conn.h"
+
+/* The IP header's two bits. */
+enum { IP_ECN_MASK = 3, IP_ECT_0 = 2, IP_CE = 3 };
+
+/* Does a SYN ask for ECN, and do we agree (tcp_ecn)? One that is itself marked ECT comes from a
+ * path or a host that gets it wrong. */
+static inline bool ecn_agrees(const struct tcp_params *p, const struct seg *syn)
+{
+    return p->ecn && (syn->flags & (TCP_ECE | TCP_CWR)) == (TCP_ECE | TCP_CWR) &&
+           !(syn->tos & IP_ECN_MASK);
+}
+
+/* What the answer to our SYN says: a SYN-ACK with ECE alone; in a simultaneous open the peer's SYN
+ * with both. An answer that mirrors both flags is from a host that mirrors all (RFC 3168 6.1.1). */
+void ecn_take_answer(struct tcp_conn *c, const struct seg *s);
+
+/* A data segment was accepted: its mark, and the peer's word that it has slowed down. */
+void ecn_data_in(struct tcp_env *e, struct tcp_conn *c, const struct seg *s);
+
+/* ECE for a segment that carries an acknowledgement. */
+static inline uint8_t ecn_echo(const struct tcp_conn *c)
+{
+    return (c->ecn & ECN_ECHO) ? TCP_ECE : 0;
+}
+
+/* New data goes out: ECT, and CWR when the window was reduced since the last. */
+static inline void ecn_mark_data(const struct tcp_conn *c, struct seg *s)
+{
+    s->tos |= IP_ECT_0;
+    if (c->ecn & ECN_CWR)
+        s->flags |= TCP_CWR;
+}
+
+/* How long a segment of new data may be: a device that cuts frames would repeat CWR in each. */
+static inline uint32_t ecn_max_len(const struct tcp_conn *c, uint32_t max_len)
+{
+    return (c->ecn & ECN_CWR) ? 0 : max_len;
+}
+
+#endif

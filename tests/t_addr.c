@@ -53,6 +53,44 @@ static void mapped_addresses_are_v4(void)
     CU_ASSERT_FALSE(ip_addr_is_v4(&v6));
 }
 
+static void a_zone_is_ours_alone(void)
+{
+    struct ip_addr a, plain;
+    char buf[IP_ADDR_STRLEN];
+    EXPECT_EQ(ip_addr_parse("fe80::1:2:3:4", &a), 0);
+    plain = a;
+    EXPECT_EQ(ip_addr_zone(&a), 0);
+    ip_addr_set_zone(&a, 513);
+    EXPECT_EQ(ip_addr_zone(&a), 513);
+    CU_ASSERT_FALSE(ip_addr_eq(&a, &plain));
+    CU_ASSERT(ip_addr_is_link_local(&a));
+    CU_ASSERT_STRING_EQUAL(ip_addr_str(&a, buf), "fe80::1:2:3:4");
+    EXPECT_EQ(ip_addr_parse("fe80:1::1", &a), -EINVAL);
+    EXPECT_EQ(ip_addr_parse("fec0:1::1", &a), 0); /* not link-local: nothing is set */
+    plain = a;
+    ip_addr_set_zone(&a, 7);
+    CU_ASSERT(ip_addr_eq(&a, &plain));
+    a = ip_addr_v4(be32_make(0xfe800001));
+    CU_ASSERT_FALSE(ip_addr_is_link_local(&a));
+}
+
+static void groups_of_an_address(void)
+{
+    struct ip_addr a, want;
+    static const uint8_t mac[] = {0x33, 0x33, 0xff, 0x12, 0x34, 0x56};
+    EXPECT_EQ(ip_addr_parse("2001:db8::ab12:3456", &a), 0);
+    EXPECT_EQ(ip_addr_parse("ff02::1:ff12:3456", &want), 0);
+    struct ip_addr group = ip_addr_solicited_node(&a);
+    CU_ASSERT(ip_addr_eq(&group, &want));
+    CU_ASSERT(ip_addr_is_multicast(&group) && !ip_addr_is_multicast(&a));
+    struct mac_addr m = mac_of_multicast6(&group);
+    CU_ASSERT(memcmp(m.b, mac, 6) == 0);
+    a = ip_addr_v4(be32_make(0xe0000001));
+    CU_ASSERT(ip_addr_is_multicast(&a));
+    a = ip_addr_v4(be32_make(0xdfffffff));
+    CU_ASSERT_FALSE(ip_addr_is_multicast(&a));
+}
+
 static void any_is_any_in_both_families(void)
 {
     struct ip_addr a = ip_addr_v4(be32_make(0));
@@ -87,5 +125,6 @@ static void flows_differ_in_each_field(void)
 }
 
 TEST_SUITE(addr, TEST_CASE(text_goes_round), TEST_CASE(bad_text_is_refused_and_leaves_out_alone),
-           TEST_CASE(mapped_addresses_are_v4), TEST_CASE(any_is_any_in_both_families),
+           TEST_CASE(mapped_addresses_are_v4), TEST_CASE(a_zone_is_ours_alone),
+           TEST_CASE(groups_of_an_address), TEST_CASE(any_is_any_in_both_families),
            TEST_CASE(flows_differ_in_each_field));

@@ -336,8 +336,11 @@ static void what_is_not_spoken_is_other(void)
         if (proto == IP_PROTO_TCP)
             continue;
         f6.b[ETH_HDR_LEN + 6] = (uint8_t)proto;
-        EXPECT_EQ(parse_good(&p, &f6), 0);
-        EXPECT_EQ(p.kind, PACKET_OTHER);
+        bool is_chained = proto == 0 || proto == 43 || proto == 44 || proto == 60;
+        if (!is_chained && proto != IP_PROTO_ICMPV6) { /* t_ext_hdr.c, t_icmp6.c */
+            EXPECT_EQ(parse_good(&p, &f6), 0);
+            EXPECT_EQ(p.kind, PACKET_OTHER);
+        }
         if (proto == IP_PROTO_ICMP)
             continue;
         ipv4_of(&f4)->proto = (uint8_t)proto;
@@ -645,6 +648,54 @@ static void other_icmp_is_other(void)
     }
 }
 
+/* ---- IPv6 ----------------------------------------------------------------------------------- */
+
+/* The segment behind a destination options header is the same segment. */
+static void a_segment_behind_a_chain_is_a_segment(void)
+{
+    static const uint8_t options[8] = {IP_PROTO_TCP, 0, 1, 4};
+    struct seg s = seg_known(true);
+    struct frame plain = frame_known(true), f;
+    struct model_ip6 m = {s.tuple.local, s.tuple.remote, 60, 64};
+    uint8_t payload[MODEL_FRAME_MAX];
+    struct packet p;
+    uint32_t l4_len = plain.len - ETH_HDR_LEN - IPV6_HDR_LEN;
+    memcpy(payload, options, 8);
+    memcpy(payload + 8, plain.b + ETH_HDR_LEN + IPV6_HDR_LEN, l4_len);
+    f.len = model_ip6_frame(f.b, &model_l2, &m, payload, 8 + l4_len);
+    EXPECT_EQ(packet_parse(&p, f.b, f.len, PACKET_CSUM_UNKNOWN), 0);
+    CU_ASSERT(p.kind == PACKET_TCP && model_seg_arrived(&s, &p.seg));
+    EXPECT_EQ(p.l4_off, ETH_HDR_LEN + IPV6_HDR_LEN + 8);
+    f.b[ETH_HDR_LEN + IPV6_HDR_LEN + 8 + 20] ^= 1;
+    EXPECT_EQ(parse_exact(&p, f.b, f.len, PACKET_CSUM_UNKNOWN), -EILSEQ);
+    f.b[ETH_HDR_LEN + IPV6_HDR_LEN + 2] = 0x81; /* an option that must be told of */
+    EXPECT_EQ(parse_good(&p, &f), 0);
+    EXPECT_EQ(p.kind, PACKET_PROBLEM);
+    EXPECT_EQ(p.problem.code, 2);
+    EXPECT_EQ(p.problem.pointer, IPV6_HDR_LEN + 2);
+    f.b[ETH_HDR_LEN + 6] = 44;
+    f.b[ETH_HDR_LEN + IPV6_HDR_LEN + 3] = 1;
+    EXPECT_EQ(parse_good(&p, &f), 0);
+    EXPECT_EQ(p.kind, PACKET_FRAGMENT);
+    EXPECT_EQ(p.l4_off, ETH_HDR_LEN + IPV6_HDR_LEN + 8);
+}
+
+/* Nobody sends as a group, and where zones are kept in here there is nothing on the wire. */
+static void strange_ipv6_addresses_are_refused(void)
+{
+    struct packet p;
+    for (unsigned at = 8; at <= 24; at += 16) {
+        struct frame f = frame_known(true);
+        f.b[ETH_HDR_LEN + at] = 0xff;
+        EXPECT_EQ(parse_good(&p, &f), at == 8 ? -EBADMSG : 0);
+        f.b[ETH_HDR_LEN + at] = 0xfe;
+        f.b[ETH_HDR_LEN + at + 1] = 0x80; /* fe80:db8::1 */
+        EXPECT_EQ(parse_good(&p, &f), -EBADMSG);
+        f.b[ETH_HDR_LEN + at + 2] = f.b[ETH_HDR_LEN + at + 3] = 0;
+        EXPECT_EQ(parse_good(&p, &f), 0);
+    }
+}
+
 /* ---- junk ----------------------------------------------------------------------------------- */
 
 /* Frames that start well and go wrong anywhere: parsed or refused, nothing read outside, and what
@@ -689,4 +740,5 @@ TEST_SUITE(parse, TEST_CASE(random_segments_go_round), TEST_CASE(raw_ip_goes_rou
            TEST_CASE(arp_goes_round), TEST_CASE(strange_arp_is_other), TEST_CASE(echo_goes_round),
            TEST_CASE(errors_quote_the_segment), TEST_CASE(only_fragmentation_needed_has_an_mtu),
            TEST_CASE(bad_quotes_have_no_segment), TEST_CASE(other_icmp_is_other),
-           TEST_CASE(mutated_frames_are_survived));
+           TEST_CASE(a_segment_behind_a_chain_is_a_segment),
+           TEST_CASE(strange_ipv6_addresses_are_refused), TEST_CASE(mutated_frames_are_survived));

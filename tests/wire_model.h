@@ -7,6 +7,8 @@
 
 #include "mtcp/base/rng.h"
 #include "mtcp/wire/build.h"
+#include "mtcp/wire/csum.h"
+#include "mtcp/wire/hdr.h"
 #include "mtcp/wire/parse.h"
 
 #include <stdbool.h>
@@ -60,6 +62,8 @@ static inline void model_seg(struct rng *r, struct seg *s, uint8_t payload[MODEL
     } else {
         model_bytes(r, s->tuple.local.b, 16);
         model_bytes(r, s->tuple.remote.b, 16);
+        s->tuple.local.b[0] &= 0x7f; /* nobody sends as a group, and zones are not on the wire */
+        ip_addr_set_zone(&s->tuple.remote, 0);
     }
     s->tuple.local_port = (uint16_t)rng_u32(r);
     s->tuple.remote_port = (uint16_t)rng_u32(r);
@@ -88,6 +92,47 @@ static inline uint32_t model_frame(uint8_t *frame, const struct build_l2 *l2, co
         memcpy(frame + hdr_len, s->payload, s->len);
     build_tcp_csum(frame, lens, s->len, (struct build_offload){0});
     return hdr_len + s->len;
+}
+
+/* An IPv6 packet as somebody else may send it: `payload` (extension headers and all) behind the
+ * header. Returns the frame's length. */
+struct model_ip6 {
+    struct ip_addr src, dst;
+    uint8_t next_hdr, hop_limit;
+};
+
+static inline uint32_t model_ip6_frame(uint8_t *frame, const struct build_l2 *l2,
+                                       const struct model_ip6 *m, const uint8_t *payload,
+                                       uint32_t len)
+{
+    struct ipv6_hdr *h = (void *)(frame + ETH_HDR_LEN);
+    struct eth_hdr *eth = (void *)frame;
+    *eth = (struct eth_hdr){l2->dst, l2->src, be16_make(ETH_TYPE_IPV6)};
+    *h = (struct ipv6_hdr){.ver_class_flow = be32_make(6u << 28),
+                           .payload_len = be16_make((uint16_t)len),
+                           .next_hdr = m->next_hdr,
+                           .hop_limit = m->hop_limit};
+    memcpy(h->src, m->src.b, 16);
+    memcpy(h->dst, m->dst.b, 16);
+    if (len > 0)
+        memcpy(frame + ETH_HDR_LEN + IPV6_HDR_LEN, payload, len);
+    return ETH_HDR_LEN + IPV6_HDR_LEN + len;
+}
+
+/* The same for an ICMPv6 message, whose checksum is filled in. */
+static inline uint32_t model_icmp6_frame(uint8_t *frame, const struct build_l2 *l2,
+                                         const struct model_ip6 *m, const uint8_t *msg,
+                                         uint32_t len)
+{
+    struct model_ip6 to = *m;
+    to.next_hdr = IP_PROTO_ICMPV6;
+    uint32_t frame_len = model_ip6_frame(frame, l2, &to, msg, len);
+    uint8_t *icmp = frame + ETH_HDR_LEN + IPV6_HDR_LEN;
+    icmp[2] = icmp[3] = 0;
+    uint16_t csum =
+        csum_fold(csum_add(csum_pseudo(&m->src, &m->dst, IP_PROTO_ICMPV6, len), icmp, len));
+    memcpy(icmp + 2, &csum, sizeof(csum));
+    return frame_len;
 }
 
 static inline bool model_opts_eq(const struct tcp_opts *a, const struct tcp_opts *b)

@@ -1,7 +1,7 @@
 /*
- * ICMP. An error is believed only when it quotes a segment that its connection may have in flight
- * (RFC 5927 4.1), and never ends an established connection (RFC 1122 4.2.3.9, RFC 5927 5.2). All of
- * it is rate limited, answers and errors alike.
+ * ICMP of both families. An error is believed only when it quotes a segment that its connection may
+ * have in flight (RFC 5927 4.1), and never ends an established connection (RFC 1122 4.2.3.9, RFC
+ * 5927 5.2). All of it is rate limited, answers and errors alike.
  */
 #include "mtcp/net/icmp.h"
 
@@ -18,40 +18,49 @@ enum icmp_type {
     ICMP_ECHO = 8,
     ICMP_TIME_EXCEEDED = 11,
     ICMP_PARAMETER_PROBLEM = 12,
-};
+}; /* those of IPv6: enum icmp6_type */
 
 #define CODE_FRAG_NEEDED 4
-#define PMTU_MIN         552u /* as Linux's min_pmtu: less is an attack or a mistake */
-#define PMTU_UNSAID      576u /* routers older than RFC 1191 name none: what every path takes */
-#define ICMP_HDRS        (IPV4_HDR_LEN + 4u) /* IP header, type, code, checksum */
+#define PMTU_MIN         552u  /* as Linux's min_pmtu: less is an attack or a mistake */
+#define PMTU_UNSAID      576u  /* routers older than RFC 1191 name none: what every path takes */
+#define PMTU6_MIN        1280u /* less is no link for IPv6 (RFC 8200 5, RFC 8201 4) */
+#define ICMP_HDR         4u    /* type, code, checksum */
 #define TTL              64
 
 /* ---- echo ----------------------------------------------------------------------------------- */
 
-static void echo_reply(struct net *n, const struct rx *x)
+/* Sends *i, whose l2 is filled in here, when it fits: the device, and the packet. */
+static void icmp_send(struct net *n, struct build_icmp *i)
 {
-    const struct net_hop *hop = route_hop(n, &x->p.src);
-    if (!hop || ICMP_HDRS + x->p.icmp.len > n->ifs[hop->netif].mtu)
+    const struct net_hop *hop = route_hop(n, &i->dst);
+    uint32_t len = (ip_addr_is_v4(&i->src) ? IPV4_HDR_LEN : IPV6_HDR_LEN) + ICMP_HDR + i->len;
+    if (!hop || len > n->ifs[hop->netif].mtu)
         return;
     struct net_if *nif = &n->ifs[hop->netif];
     struct mtcp_pkt *pkt = netif_alloc(nif);
     if (!pkt)
         return;
-    if (pkt->room < ETH_HDR_LEN + ICMP_HDRS + x->p.icmp.len) {
+    if (pkt->room < ETH_HDR_LEN + len) {
         nif->io->free(nif->io, pkt);
         return;
     }
-    struct build_icmp reply = {.l2 = {.src = nif->mac},
-                               .src = x->p.dst,
+    i->l2.src = nif->mac;
+    pkt->len = build_icmp(pkt->data, i);
+    n->stats.icmp_out++;
+    netif_send_to(n, hop, pkt);
+}
+
+static void echo_reply(struct net *n, const struct rx *x)
+{
+    bool is_v4 = ip_addr_is_v4(&x->p.src);
+    struct build_icmp reply = {.src = x->p.dst,
                                .dst = x->p.src,
-                               .type = ICMP_ECHO_REPLY,
+                               .type = is_v4 ? ICMP_ECHO_REPLY : ICMP6_ECHO_REPLY,
                                .ttl = TTL,
                                .ip_id = n->ip_id++,
                                .data = x->p.icmp.data,
                                .len = x->p.icmp.len};
-    pkt->len = build_icmp(pkt->data, &reply);
-    n->stats.icmp_out++;
-    netif_send_to(n, hop, pkt);
+    icmp_send(n, &reply);
 }
 
 /* ---- errors --------------------------------------------------------------------------------- */
@@ -73,6 +82,31 @@ static struct icmp_error unreachable_error(uint8_t code)
         [13] = {EHOSTUNREACH, true}, [14] = {EHOSTUNREACH, false}, [15] = {EHOSTUNREACH, false},
     };
     return code < sizeof(errors) / sizeof(errors[0]) ? errors[code] : (struct icmp_error){0, false};
+}
+
+/* RFC 4443 3.1; which of them are hard is as Linux has it. */
+static struct icmp_error unreachable6_error(uint8_t code)
+{
+    static const struct icmp_error errors[] = {
+        [0] = {ENETUNREACH, false},  [1] = {EACCES, true},       [2] = {EHOSTUNREACH, false},
+        [3] = {EHOSTUNREACH, false}, [4] = {ECONNREFUSED, true}, [5] = {EACCES, true},
+        [6] = {EACCES, true},
+    };
+    return code < sizeof(errors) / sizeof(errors[0]) ? errors[code] : (struct icmp_error){0, false};
+}
+
+static struct icmp_error error6_of(uint8_t type, uint8_t code)
+{
+    switch (type) {
+    case ICMP6_UNREACHABLE:
+        return unreachable6_error(code);
+    case ICMP6_TIME_EXCEEDED:
+        return (struct icmp_error){EHOSTUNREACH, false};
+    case ICMP6_PARAMETER_PROBLEM:
+        return (struct icmp_error){EPROTO, false};
+    default:
+        return (struct icmp_error){0, false};
+    }
 }
 
 static struct icmp_error error_of(uint8_t type, uint8_t code)
@@ -97,22 +131,32 @@ static bool conn_has_sent(const struct tcp_conn *c, tcp_seq_t seq)
 }
 
 /* The path takes less than we thought, but not less than any sane path. */
-static uint16_t believable_mtu(uint16_t mtu)
+static uint16_t believable_mtu(uint16_t mtu, bool is_v4)
 {
+    if (!is_v4)
+        return mtu < PMTU6_MIN ? (uint16_t)PMTU6_MIN : mtu;
     if (mtu == 0)
         return PMTU_UNSAID;
     return mtu < PMTU_MIN ? (uint16_t)PMTU_MIN : mtu;
 }
 
+static bool is_too_big(const struct packet *p, bool is_v4)
+{
+    return is_v4 ? p->icmp.type == ICMP_UNREACHABLE && p->icmp.code == CODE_FRAG_NEEDED
+                 : p->icmp.type == ICMP6_PACKET_TOO_BIG;
+}
+
 static void error_to_conn(struct net *n, struct tcp_conn *c, const struct packet *p)
 {
+    bool is_v4 = ip_addr_is_v4(&c->tuple.local);
     if (!conn_has_sent(c, p->icmp.seq) || (c->flags & TCF_DEAD))
         return;
-    if (p->icmp.type == ICMP_UNREACHABLE && p->icmp.code == CODE_FRAG_NEEDED) {
-        tcp_mtu_changed(&n->env, c, believable_mtu(p->icmp.mtu));
+    if (is_too_big(p, is_v4)) {
+        tcp_mtu_changed(&n->env, c, believable_mtu(p->icmp.mtu, is_v4));
         return;
     }
-    struct icmp_error e = error_of(p->icmp.type, p->icmp.code);
+    struct icmp_error e =
+        is_v4 ? error_of(p->icmp.type, p->icmp.code) : error6_of(p->icmp.type, p->icmp.code);
     if (e.err)
         tcp_net_error(&n->env, c, e.err, e.is_hard);
 }
@@ -135,7 +179,8 @@ void icmp_in(struct net *n, const struct rx *x)
     n->stats.icmp_in++;
     if (!netif_owns(n, &x->p.dst))
         return;
-    if (x->p.kind == PACKET_ICMP_ECHO && x->p.icmp.type != ICMP_ECHO)
+    if (x->p.kind == PACKET_ICMP_ECHO &&
+        x->p.icmp.type != (ip_addr_is_v4(&x->p.src) ? ICMP_ECHO : ICMP6_ECHO))
         return;
     if (!rate_limit_take(&n->icmp_limit, n->env.now_us))
         return;
@@ -143,4 +188,28 @@ void icmp_in(struct net *n, const struct rx *x)
         echo_reply(n, x);
     else
         icmp_error_in(n, x);
+}
+
+/* Says which header or option of the packet nobody here can do anything with (RFC 4443 3.4), and
+ * quotes as much of it as fits the smallest link. Not to who can't be answered (RFC 4443 2.4). */
+void icmp_problem(struct net *n, const struct rx *x)
+{
+    uint8_t data[PMTU6_MIN - IPV6_HDR_LEN - ICMP_HDR];
+    if (!netif_owns(n, &x->p.dst) || !netif_addr_is_host(&x->p.src) ||
+        !rate_limit_take(&n->icmp_limit, n->env.now_us))
+        return;
+    be32_t pointer = be32_make(x->p.problem.pointer);
+    uint32_t quoted = x->p.frame_len - x->p.l3_off;
+    if (quoted > sizeof(data) - sizeof(pointer))
+        quoted = sizeof(data) - sizeof(pointer);
+    memcpy(data, &pointer, sizeof(pointer));
+    memcpy(data + sizeof(pointer), x->pkt->data + x->p.l3_off, quoted);
+    struct build_icmp i = {.src = x->p.dst,
+                           .dst = x->p.src,
+                           .type = ICMP6_PARAMETER_PROBLEM,
+                           .code = x->p.problem.code,
+                           .ttl = TTL,
+                           .data = data,
+                           .len = (uint32_t)sizeof(pointer) + quoted};
+    icmp_send(n, &i);
 }

@@ -7,4 +7,7 @@
 
 void icmp_in(struct net *n, const struct rx *x);
 
+/* Tells the sender of an IPv6 packet (PACKET_PROBLEM) why it was discarded. */
+void icmp_problem(struct net *n, const struct rx *x);
+
 #endif

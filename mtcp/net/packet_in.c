@@ -187,6 +187,11 @@ static void packet_in(struct net *n, const struct rx *x)
         rx_orphan(n, x);
         icmp_in(n, x);
         return;
+    case PACKET_PROBLEM:
+        rx_orphan(n, x);
+        icmp_problem(n, x);
+        return;
+    case PACKET_NDP:
     case PACKET_FRAGMENT:
         n->stats.fragments_dropped++;
         rx_orphan(n, x);

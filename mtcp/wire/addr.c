@@ -7,8 +7,10 @@
 
 const char *ip_addr_str(const struct ip_addr *a, char buf[IP_ADDR_STRLEN])
 {
+    struct ip_addr v6 = *a;
+    ip_addr_set_zone(&v6, 0);
     const char *s = ip_addr_is_v4(a) ? inet_ntop(AF_INET, &a->w[3], buf, IP_ADDR_STRLEN)
-                                     : inet_ntop(AF_INET6, a->b, buf, IP_ADDR_STRLEN);
+                                     : inet_ntop(AF_INET6, v6.b, buf, IP_ADDR_STRLEN);
     if (!s)
         buf[0] = '\0';
     return buf;
@@ -24,6 +26,8 @@ int ip_addr_parse(const char *text, struct ip_addr *out)
     struct ip_addr v6;
     if (inet_pton(AF_INET6, text, v6.b) != 1)
         return -EINVAL;
+    if (ip_addr_is_link_local(&v6) && ip_addr_zone(&v6) != 0)
+        return -EINVAL; /* these bits are zero (RFC 4291 2.5.6), and in here a zone */
     *out = v6;
     return 0;
 }

@@ -1,12 +1,13 @@
 /*
- * Checked structs to frames (RFC 894, 826, 791, 792, 8200, 9293). Headers are written whole, each
- * field once; what the caller asks for beyond the protocol's limits is a bug of the caller.
- * Not here: the payload, fragments, IPv6 extension headers.
+ * Checked structs to frames (RFC 894, 826, 791, 792, 8200, 4443, 4861, 9293). Headers are written
+ * whole, each field once; what the caller asks for beyond the protocol's limits is a bug of the
+ * caller. Not here: the payload, fragments, IPv6 extension headers.
  */
 #include "mtcp/wire/build.h"
 
 #include "mtcp/base/bug.h"
 #include "mtcp/wire/csum.h"
+#include "mtcp/wire/icmp6.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -117,15 +118,29 @@ static inline void put_ipv4(uint8_t *at, struct ipv4_fields f, uint32_t total_le
     h->dst = f.dst;
 }
 
-static inline void put_ipv6(uint8_t *at, const struct seg *s, uint32_t l4_len)
+/* What differs between the IPv6 packets of this stack. */
+struct ipv6_fields {
+    uint8_t tos, hop_limit, proto;
+    const struct ip_addr *src, *dst;
+};
+
+/* Without the zone of a link-local address, which is nobody else's business (RFC 4007). */
+static inline void put_addr6(uint8_t *at, const struct ip_addr *a)
+{
+    struct ip_addr plain = *a;
+    ip_addr_set_zone(&plain, 0);
+    memcpy(at, plain.b, sizeof(plain.b));
+}
+
+static inline void put_ipv6(uint8_t *at, struct ipv6_fields f, uint32_t payload_len)
 {
     struct ipv6_hdr *h = (void *)at;
-    h->ver_class_flow = be32_make(6u << 28 | (uint32_t)s->tos << 20);
-    h->payload_len = be16_make((uint16_t)l4_len);
-    h->next_hdr = IP_PROTO_TCP;
-    h->hop_limit = s->ttl;
-    memcpy(h->src, s->tuple.local.b, sizeof(h->src));
-    memcpy(h->dst, s->tuple.remote.b, sizeof(h->dst));
+    h->ver_class_flow = be32_make(6u << 28 | (uint32_t)f.tos << 20);
+    h->payload_len = be16_make((uint16_t)payload_len);
+    h->next_hdr = f.proto;
+    h->hop_limit = f.hop_limit;
+    put_addr6(h->src, f.src);
+    put_addr6(h->dst, f.dst);
 }
 
 /* Header and options, the checksum left zero; returns their length. */
@@ -171,7 +186,13 @@ struct build_lens build_tcp(uint8_t *at, const struct build_l2 *l2, const struct
                                       .dst = t->remote.w[3]},
                  IPV4_HDR_LEN + l4_len);
     else
-        put_ipv6(ip, s, l4_len);
+        put_ipv6(ip,
+                 (struct ipv6_fields){.tos = s->tos,
+                                      .hop_limit = s->ttl,
+                                      .proto = IP_PROTO_TCP,
+                                      .src = &t->local,
+                                      .dst = &t->remote},
+                 l4_len);
     return lens;
 }
 
@@ -190,9 +211,10 @@ static void ipv4_csum(uint8_t *ip)
 }
 
 /* The pseudo header of a frame of ours: both addresses lie side by side in either family. */
-static uint64_t frame_pseudo(const uint8_t *ip, uint16_t l3_len, uint32_t l4_len)
+static inline uint64_t frame_pseudo(const uint8_t *ip, uint16_t l3_len, uint8_t proto,
+                                    uint32_t l4_len)
 {
-    uint64_t sum = (uint64_t)be32_make(l4_len).raw + be32_make(IP_PROTO_TCP).raw;
+    uint64_t sum = (uint64_t)be32_make(l4_len).raw + be32_make(proto).raw;
     return l3_len == IPV4_HDR_LEN
                ? csum_add(sum, ip + offsetof(struct ipv4_hdr, src), 2 * sizeof(be32_t))
                : csum_add(sum, ip + offsetof(struct ipv6_hdr, src), 2 * sizeof(struct ip_addr));
@@ -211,7 +233,7 @@ void build_tcp_csum(uint8_t *at, struct build_lens lens, uint32_t payload_len,
         else
             ipv4_csum(ip);
     }
-    uint64_t sum = frame_pseudo(ip, lens.l3, l4_len);
+    uint64_t sum = frame_pseudo(ip, lens.l3, IP_PROTO_TCP, l4_len);
     if (off.tcp_csum) {
         put_csum(field, (uint16_t)~csum_fold(sum));
         return;
@@ -220,7 +242,8 @@ void build_tcp_csum(uint8_t *at, struct build_lens lens, uint32_t payload_len,
     put_csum(field, csum_fold(csum_add(sum, tcp, l4_len)));
 }
 
-/* ---- ARP and ICMP --------------------------------------------------------------------------- */
+/* ---- ARP, ICMP, neighbour discovery
+ * --------------------------------------------------------------------------- */
 
 uint32_t build_arp(uint8_t *at, const struct build_arp *a)
 {
@@ -242,15 +265,16 @@ uint32_t build_arp(uint8_t *at, const struct build_arp *a)
     return ETH_HDR_LEN + (uint32_t)sizeof(*h);
 }
 
-uint32_t build_icmp(uint8_t *at, const struct build_icmp *i)
+/* The IP header; returns the sum that the ICMP checksum starts with. */
+static uint64_t put_icmp_ip(uint8_t *ip, const struct build_icmp *i, uint32_t icmp_len)
 {
-    uint8_t *ip = at + ETH_HDR_LEN;
-    uint8_t *icmp = ip + IPV4_HDR_LEN;
-    uint32_t icmp_len = (uint32_t)offsetof(struct icmp_hdr, id) + i->len;
-    /* First the data, which may lie in the frame that is being answered. */
-    if (i->len > 0)
-        memmove(icmp + offsetof(struct icmp_hdr, id), i->data, i->len);
-    put_eth(at, &i->l2, ETH_TYPE_IPV4);
+    if (!ip_addr_is_v4(&i->src)) {
+        put_ipv6(ip,
+                 (struct ipv6_fields){
+                     .hop_limit = i->ttl, .proto = IP_PROTO_ICMPV6, .src = &i->src, .dst = &i->dst},
+                 icmp_len);
+        return frame_pseudo(ip, IPV6_HDR_LEN, IP_PROTO_ICMPV6, icmp_len);
+    }
     put_ipv4(ip,
              (struct ipv4_fields){.ttl = i->ttl,
                                   .proto = IP_PROTO_ICMP,
@@ -259,9 +283,49 @@ uint32_t build_icmp(uint8_t *at, const struct build_icmp *i)
                                   .dst = i->dst.w[3]},
              IPV4_HDR_LEN + icmp_len);
     ipv4_csum(ip);
+    return 0;
+}
+
+uint32_t build_icmp(uint8_t *at, const struct build_icmp *i)
+{
+    bool is_v4 = ip_addr_is_v4(&i->src);
+    uint8_t *ip = at + ETH_HDR_LEN;
+    uint8_t *icmp = ip + (is_v4 ? IPV4_HDR_LEN : IPV6_HDR_LEN);
+    uint32_t icmp_len = (uint32_t)offsetof(struct icmp_hdr, id) + i->len;
+    /* First the data, which may lie in the frame that is being answered. */
+    if (i->len > 0)
+        memmove(icmp + offsetof(struct icmp_hdr, id), i->data, i->len);
+    put_eth(at, &i->l2, is_v4 ? ETH_TYPE_IPV4 : ETH_TYPE_IPV6);
+    uint64_t sum = put_icmp_ip(ip, i, icmp_len);
     icmp[offsetof(struct icmp_hdr, type)] = i->type;
     icmp[offsetof(struct icmp_hdr, code)] = i->code;
     put_csum(icmp + offsetof(struct icmp_hdr, csum), 0);
-    put_csum(icmp + offsetof(struct icmp_hdr, csum), csum_fold(csum_add(0, icmp, icmp_len)));
-    return ETH_HDR_LEN + IPV4_HDR_LEN + icmp_len;
+    put_csum(icmp + offsetof(struct icmp_hdr, csum), csum_fold(csum_add(sum, icmp, icmp_len)));
+    return (uint32_t)(icmp - at) + icmp_len;
+}
+
+uint32_t build_ndp(uint8_t *at, const struct build_ndp *b)
+{
+    enum { SOLICITED = 0x40, OVERRIDE = 0x20, SOURCE_LLADDR = 1, TARGET_LLADDR = 2 };
+    uint8_t data[4 + sizeof(struct ip_addr) + 8] = {0};
+    uint32_t len = 4;
+    data[0] = (uint8_t)((b->is_solicited ? SOLICITED : 0) | (b->is_override ? OVERRIDE : 0));
+    if (b->type != NDP_ROUTER_SOLICIT) {
+        put_addr6(data + len, &b->target);
+        len += (uint32_t)sizeof(b->target);
+    }
+    if (b->has_lladdr) {
+        data[len] = b->type == NDP_ADVERT ? TARGET_LLADDR : SOURCE_LLADDR;
+        data[len + 1] = 1; /* times 8 bytes */
+        memcpy(data + len + 2, b->l2.src.b, sizeof(b->l2.src.b));
+        len += 8;
+    }
+    struct build_icmp i = {.l2 = b->l2,
+                           .src = b->src,
+                           .dst = b->dst,
+                           .type = b->type,
+                           .ttl = NDP_HOP_LIMIT,
+                           .data = data,
+                           .len = len};
+    return build_icmp(at, &i);
 }

@@ -54,18 +54,31 @@ struct build_arp {
 };
 uint32_t build_arp(uint8_t *at, const struct build_arp *a);
 
-/* A whole IPv4 ICMP frame: `data` is everything behind the ICMP type, code and checksum (for echo:
- * id, sequence, data; for errors: 4 bytes unused/MTU, then the quoted packet). Returns its length;
- * the caller has room for ETH + IPv4 + 4 + len bytes. `data` may lie in the frame at `at` (an echo
- * answered in place). */
+/* A whole ICMP frame of the addresses' family: `data` is everything behind the ICMP type, code and
+ * checksum (for echo: id, sequence, data; for errors: 4 bytes unused/MTU, then the quoted packet).
+ * Returns its length; the caller has room for ETH + IP header + 4 + len bytes. `data` may lie in
+ * the frame at `at` (an echo answered in place). */
 struct build_icmp {
     struct build_l2 l2;
     struct ip_addr src, dst;
     uint8_t type, code, ttl;
-    uint16_t ip_id;
+    uint16_t ip_id; /* IPv4 */
     const uint8_t *data;
     uint32_t len;
 };
 uint32_t build_icmp(uint8_t *at, const struct build_icmp *i);
+
+/* A whole frame of neighbour discovery: a router or neighbour solicitation, or a neighbour
+ * advertisement (enum icmp6_type). Returns its length, at most BUILD_NDP_MAX. */
+struct build_ndp {
+    struct build_l2 l2;
+    struct ip_addr src, dst;
+    uint8_t type;
+    bool is_solicited, is_override; /* an advertisement's flags */
+    bool has_lladdr;                /* with the option that says l2.src */
+    struct ip_addr target;          /* but for a router's */
+};
+#define BUILD_NDP_MAX (ETH_HDR_LEN + IPV6_HDR_LEN + 32u)
+uint32_t build_ndp(uint8_t *at, const struct build_ndp *b);
 
 #endif

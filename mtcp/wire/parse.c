@@ -1,12 +1,15 @@
 /*
- * Frames to checked structs (RFC 894, 826, 791, 792, 8200, 9293). Each function gets a piece of the
+ * Frames to checked structs (RFC 894, 826, 791, 792, 8200, 9293; what only IPv6 has: ext_hdr.c and
+ * icmp6.c). Each function gets a piece of the
  * frame with its length, reads a header only after that length was checked, and hands the rest on.
  * Not here: reassembly, whether an address is ours, what a segment means.
  */
 #include "mtcp/wire/parse.h"
 
 #include "mtcp/wire/csum.h"
+#include "mtcp/wire/ext_hdr.h"
 #include "mtcp/wire/hdr.h"
+#include "mtcp/wire/piece.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -42,26 +45,6 @@ enum tcp_opt_kind {
     OPT_TS = 8,
 };
 #define OPT_NOP_NOP_TS_LEN 12u
-
-/* A piece of a frame: `len` bytes from `at` may be read. */
-struct piece {
-    const uint8_t *at;
-    uint32_t len;
-};
-
-static inline uint16_t load_be16(const uint8_t *p)
-{
-    be16_t v;
-    memcpy(&v, p, sizeof(v));
-    return be16_get(v);
-}
-
-static inline uint32_t load_be32(const uint8_t *p)
-{
-    be32_t v;
-    memcpy(&v, p, sizeof(v));
-    return be32_get(v);
-}
 
 /* ---- TCP options ---------------------------------------------------------------------------- */
 
@@ -260,6 +243,49 @@ static int parse_ipv4(struct packet *p, struct piece l3, enum packet_csum csum)
     return h->proto == IP_PROTO_ICMP ? parse_icmp(p, l4, csum) : 0;
 }
 
+/* An IPv6 packet that does not begin with its TCP header. */
+static int parse_ipv6_chain(struct packet *p, struct piece ip, enum packet_csum csum)
+{
+    const struct ipv6_hdr *h = (const void *)ip.at;
+    struct ext_chain chain;
+    int err = ext_hdr_walk(&chain, ip);
+    if (err)
+        return err;
+    p->ip_proto = chain.proto;
+    p->l4_off = (uint16_t)(p->l3_off + chain.len);
+    if (chain.end == EXT_PROBLEM) {
+        p->kind = PACKET_PROBLEM;
+        p->problem.code = chain.code;
+        p->problem.pointer = chain.pointer;
+        return 0;
+    }
+    if (chain.end == EXT_FRAGMENT) {
+        p->kind = PACKET_FRAGMENT;
+        return 0;
+    }
+    struct piece l4 = piece_skip(ip, chain.len);
+    if (chain.proto == IP_PROTO_TCP) {
+        p->seg.tos = (uint8_t)(be32_get(h->ver_class_flow) >> 20);
+        p->seg.ttl = h->hop_limit;
+        return parse_tcp(p, l4, csum);
+    }
+    struct icmp6_from from = {.hop_limit = h->hop_limit,
+                              .has_fragment = chain.has_fragment,
+                              .verify = csum == PACKET_CSUM_UNKNOWN};
+    return chain.proto == IP_PROTO_ICMPV6 ? icmp6_parse(p, l4, from) : 0;
+}
+
+/* Mapped addresses stand for IPv4 in here: on the wire they would let an IPv6 packet pass for a
+ * segment of an IPv4 connection (RFC 4942 2.2). So would bits where a zone is kept (addr.h) let one
+ * link's packet pass for another's. Nobody sends as a group (RFC 4291 2.7). */
+static inline bool ipv6_addrs_are_sane(const struct packet *p)
+{
+    if (ip_addr_is_v4(&p->src) || ip_addr_is_v4(&p->dst) || p->src.b[0] == 0xff)
+        return false;
+    return !(ip_addr_is_link_local(&p->src) && ip_addr_zone(&p->src)) &&
+           !(ip_addr_is_link_local(&p->dst) && ip_addr_zone(&p->dst));
+}
+
 static int parse_ipv6(struct packet *p, struct piece l3, enum packet_csum csum)
 {
     if (unlikely(l3.len < IPV6_HDR_LEN))
@@ -271,18 +297,17 @@ static int parse_ipv6(struct packet *p, struct piece l3, enum packet_csum csum)
         return -EBADMSG;
     memcpy(p->src.b, h->src, sizeof(h->src));
     memcpy(p->dst.b, h->dst, sizeof(h->dst));
-    /* Mapped addresses stand for IPv4 in here: on the wire they would let an IPv6 packet pass for a
-     * segment of an IPv4 connection (RFC 4942 2.2). */
-    if (unlikely(ip_addr_is_v4(&p->src) || ip_addr_is_v4(&p->dst)))
+    if (unlikely(!ipv6_addrs_are_sane(p)))
         return -EBADMSG;
-    p->frame_len = p->l3_off + IPV6_HDR_LEN + payload_len;
+    struct piece ip = {l3.at, IPV6_HDR_LEN + payload_len};
+    p->frame_len = p->l3_off + ip.len;
+    if (unlikely(h->next_hdr != IP_PROTO_TCP))
+        return parse_ipv6_chain(p, ip, csum);
     p->l4_off = (uint16_t)(p->l3_off + IPV6_HDR_LEN);
-    p->ip_proto = h->next_hdr;
-    if (h->next_hdr != IP_PROTO_TCP)
-        return 0;
+    p->ip_proto = IP_PROTO_TCP;
     p->seg.tos = (uint8_t)(vcf >> 20);
     p->seg.ttl = h->hop_limit;
-    return parse_tcp(p, (struct piece){l3.at + IPV6_HDR_LEN, payload_len}, csum);
+    return parse_tcp(p, piece_skip(ip, IPV6_HDR_LEN), csum);
 }
 
 static int parse_arp(struct packet *p, struct piece l3)

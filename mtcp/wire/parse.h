@@ -7,6 +7,7 @@
 
 #include "mtcp/base/bug.h"
 #include "mtcp/wire/addr.h"
+#include "mtcp/wire/icmp6.h"
 #include "mtcp/wire/seg.h"
 
 #include <stdbool.h>
@@ -15,10 +16,13 @@
 enum packet_kind {
     PACKET_TCP,
     PACKET_ARP,
-    PACKET_ICMP_ECHO,  /* a request or reply: see icmp.type */
-    PACKET_ICMP_ERROR, /* unreachable, source quench, time exceeded, parameter problem: with the
-                          tuple of the segment inside. Redirects are PACKET_OTHER */
-    PACKET_FRAGMENT,   /* an IPv4 fragment (offset != 0 or MF) */
+    PACKET_ICMP_ECHO,  /* a request or reply: see icmp.type, whose numbers are the family's */
+    PACKET_ICMP_ERROR, /* unreachable, packet too big, source quench, time exceeded, parameter
+                          problem: with the tuple of the segment inside. Redirects are
+                          PACKET_OTHER */
+    PACKET_NDP,        /* neighbour discovery but for redirects: `ndp` */
+    PACKET_FRAGMENT,   /* a fragment of either family (offset != 0 or MF) */
+    PACKET_PROBLEM,    /* IPv6 that can't be taken: the sender is to be told `problem` */
     PACKET_OTHER,      /* well formed as far as it was read, but nothing this stack speaks */
 };
 
@@ -37,6 +41,11 @@ struct packet {
     struct ip_addr src, dst;
     union {
         struct seg seg;
+        struct ndp_msg ndp;
+        struct { /* of an ICMPv6 parameter problem (RFC 4443 3.4) */
+            uint8_t code;
+            uint32_t pointer; /* from the IPv6 header */
+        } problem;
         struct {
             bool is_reply;
             struct mac_addr sender_mac;
@@ -44,7 +53,7 @@ struct packet {
         } arp;
         struct {
             uint8_t type, code;
-            uint16_t mtu; /* fragmentation needed: next-hop MTU, 0 when not given */
+            uint16_t mtu; /* fragmentation needed, packet too big: next-hop MTU, 0 when not given */
             const uint8_t *data; /* what follows type, code and checksum: see build_icmp */
             uint32_t len;
             bool has_tcp; /* error: it quotes a TCP header; whether of ours, the caller checks */
@@ -55,7 +64,8 @@ struct packet {
 };
 
 /* Parses an Ethernet frame. 0; -EBADMSG: malformed (a length lies, a header is short, a bad
- * version); -EILSEQ: a checksum is wrong. `csum` says whether L3/L4 sums still need to be verified. */
+ * version); -EILSEQ: a checksum is wrong. `csum` says whether L3/L4 sums still need to be verified.
+ */
 MUST_CHECK int packet_parse(struct packet *p, const uint8_t *frame, uint32_t len,
                             enum packet_csum csum);
 

@@ -50,6 +50,17 @@ static void rebuild(const struct seg *in)
     free(buf);
 }
 
+static void check_ndp(const struct packet *p, const uint8_t *end)
+{
+    struct ndp_msg m = p->ndp;
+    struct ndp_prefix prefix;
+    HOLDS(p->frame_len - p->l4_off >= 8 && (m.opts == NULL || m.opts + m.opts_len == end));
+    HOLDS(!m.has_lladdr || (m.lladdr.b[0] & 1) == 0);
+    while (ndp_next_prefix(&m, &prefix))
+        HOLDS(prefix.len <= 128 && prefix.preferred_s <= prefix.valid_s);
+    HOLDS(m.opts_len == 0);
+}
+
 static void check(const struct packet *p, const uint8_t *frame, uint32_t len)
 {
     HOLDS(p->frame_len <= len && p->l3_off <= p->frame_len && p->l4_off <= p->frame_len);
@@ -66,6 +77,12 @@ static void check(const struct packet *p, const uint8_t *frame, uint32_t len)
     case PACKET_ICMP_ERROR:
         HOLDS(p->icmp.data + p->icmp.len == end && p->icmp.len >= 4);
         HOLDS(!p->icmp.has_tcp || p->icmp.len >= 4 + IPV4_HDR_LEN + 8);
+        break;
+    case PACKET_NDP:
+        check_ndp(p, end);
+        break;
+    case PACKET_PROBLEM:
+        HOLDS(p->l3_off + p->problem.pointer < p->frame_len && p->problem.code <= 2);
         break;
     case PACKET_FRAGMENT:
         HOLDS(p->l4_off >= p->l3_off + IPV4_HDR_LEN);

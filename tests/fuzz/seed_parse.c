@@ -1,4 +1,6 @@
 /* Writes the seed corpus of fuzz_parse into the folder given: one small file per kind of frame. */
+#include "tests/wire_model.h"
+
 #include "mtcp/wire/build.h"
 #include "mtcp/wire/hdr.h"
 
@@ -101,6 +103,51 @@ static void seed_icmp(void)
     seed("icmp_time_exceeded", VERIFY, b, build_icmp(b, &i));
     b[ETH_HDR_LEN + 6] = 0x20;
     seed("fragment", BY_ETHERNET, b, 80);
+}
+
+/* IPv6 with `n` bytes behind its header: extension headers, or an ICMPv6 message. */
+static void seed_ip6(const char *name, uint8_t next_hdr, const uint8_t *payload, uint32_t n)
+{
+    uint8_t b[256];
+    struct model_ip6 m = {.src = {.b = {0xfe, 0x80, [15] = 1}},
+                          .dst = {.b = {0xff, 2, [15] = 1}},
+                          .next_hdr = next_hdr,
+                          .hop_limit = 255};
+    uint32_t len = next_hdr == IP_PROTO_ICMPV6 ? model_icmp6_frame(b, &l2, &m, payload, n)
+                                               : model_ip6_frame(b, &l2, &m, payload, n);
+    seed(name, BY_ETHERNET, b, len);
+}
+
+#define SEED_IP6(name, next_hdr, ...)                                                              \
+    seed_ip6(name, next_hdr, (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
+
+static void seed_ipv6_chains(void)
+{
+    SEED_IP6("chain_hop_by_hop", 0, 59, 0, 5, 2, 0, 0, 1, 0);
+    SEED_IP6("chain_options", 60, 43, 0, 0, 0x1e, 1, 9, 0, 0, 59, 0, 0, 0, 0, 0, 0, 0);
+    SEED_IP6("chain_problem", 60, 59, 0, 0x9e, 1, 9, 0, 0, 0);
+    SEED_IP6("chain_routing_left", 43, 59, 0, 0, 1, 0, 0, 0, 0);
+    SEED_IP6("chain_fragment", 44, 6, 0, 0, 9, 1, 2, 3, 4, 1, 2, 3, 4);
+    SEED_IP6("chain_atomic", 44, 60, 0, 0, 0, 1, 2, 3, 4, 59, 0, 1, 4, 0, 0, 0, 0);
+    SEED_IP6("chain_misplaced", 60, 0, 0, 1, 4, 0, 0, 0, 0, 59, 0, 1, 4, 0, 0, 0, 0);
+}
+
+static void seed_icmp6(void)
+{
+    SEED_IP6("icmp6_echo", 58, 128, 0, 0, 0, 0, 1, 0, 2, 'p', 'i', 'n', 'g');
+    SEED_IP6("icmp6_too_big", 58, 2, 0, 0, 0, 0, 0, 5, 0, 0x60, 0, 0, 0, 0, 16, 60, 64,    /* */
+             0x20, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0x20, 1, 0, 0, 0, 0, 0, 0, /* */
+             0, 0, 0, 0, 0, 0, 0, 2, 6, 0, 1, 4, 0, 0, 0, 0, 0, 80, 0, 81, 1, 2, 3, 4);
+    SEED_IP6("ndp_solicit", 58, 135, 0, 0, 0, 0, 0, 0, 0, 0xfe, 0x80, 0, 0, 0, 0, 0, 0, /* */
+             0, 0, 0, 0, 0, 0, 0, 2, 1, 1, 2, 0, 0, 0, 0, 1);
+    SEED_IP6("ndp_advert", 58, 136, 0, 0, 0, 0xa0, 0, 0, 0, 0xfe, 0x80, 0, 0, 0, 0, 0, 0, /* */
+             0, 0, 0, 0, 0, 0, 0, 1, 2, 1, 2, 0, 0, 0, 0, 1);
+    SEED_IP6("ndp_router_solicit", 58, 133, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 0, 0, 0, 0, 1);
+    SEED_IP6("ndp_router_advert", 58, 134, 0, 0, 0, 64, 0, 7, 8, 0, 0, 0, 0, 0, 0, 0, 0,    /* */
+             5, 1, 0, 0, 0, 0, 5, 20, 3, 4, 64, 0xc0, 0, 0, 14, 16, 0, 0, 7, 8, 0, 0, 0, 0, /* */
+             0x20, 1, 13, 0xb8, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+    SEED_IP6("ndp_option_zero", 58, 133, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2, 0, 0, 0, 0, 1);
+    SEED_IP6("icmp6_report", 58, 143, 0, 0, 0, 0, 0, 0, 0);
 }
 
 static void seed_arp(void)
@@ -207,6 +254,8 @@ int main(int argc, char **argv)
     folder = argv[1];
     seed_tcp();
     seed_icmp();
+    seed_ipv6_chains();
+    seed_icmp6();
     seed_arp();
     seed_odd();
     return n_failed ? 1 : 0;

@@ -23,7 +23,7 @@ endif
 
 $(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(LIB)
 	$(CC) $(LDFLAGS_ALL) $< $(call fuzz_parts,$*) $(LIB) $(LIBS) -o $@
-$(B)/fuzz_stack: LDFLAGS_ALL += -Wl,--wrap=tcp_isn
+$(B)/fuzz_stack: LDFLAGS_ALL += -Wl,--wrap=tcp_isn,--wrap=flow_table_insert,--wrap=flow_table_replace
 
 $(B)/seed_%: $(B)/tests/fuzz/seed_%.o $(LIB)
 	$(CC) $(filter-out -fsanitize=fuzzer%,$(LDFLAGS_ALL)) $< $(LIB) $(LIBS) -o $@

@@ -205,6 +205,7 @@ static void world_open(void)
     w.ep = mtcp_epoll_create(w.m, 1);
     HOLDS(w.ep >= 0);
     peer_reset();
+    who_reset();
     if (!(w.head.conf & CONF_NO_MONITOR_FIRST))
         watch_start();
     app_start();

@@ -34,6 +34,7 @@ _Noreturn void fuzz_failed(const char *what, const char *file, int line);
 struct slot {
     tcp_seq_t isn, nxt, last, after, edge; /* see enum prog_seq_base */
     tcp_seq_t iss, sent, una;              /* the stack's, and what was acknowledged of it */
+    uint64_t who;                          /* whom the peer heard last: stack_who.c */
     uint16_t port;                         /* the stack's, of an active one */
     uint16_t mss_most;                     /* the largest that was offered */
     uint8_t wscale;                        /* the stack's */
@@ -45,13 +46,14 @@ struct slot {
 /* From CONN_START to CONN_END, as the watchful monitor sees it, and what the application read. */
 struct life {
     unsigned slot;
-    int sock; /* the monitor's */
+    uint64_t who; /* stack_who.c; 0: not known yet */
+    int sock;     /* the monitor's */
     int real;
     uint32_t init_seq; /* of the peer's first byte */
     uint64_t n_seen, n_seen_back, n_read;
     uint8_t state[2];
     uint8_t n_end;
-    bool has_init, has_app, was_established, is_reset, has_shut;
+    bool has_init, has_app, is_reset, has_shut;
 };
 
 /* What a monitor is to do in its next callback. */
@@ -98,6 +100,13 @@ static inline bool slot_is_active(unsigned slot)
 void world_turn(void);
 void world_run(uint64_t us);
 
+/* stack_who.c: numbers of connections, from 1 on; 0: none. How many have begun; the one that has
+ * this tuple now; the one of an application's socket, which may have ended. */
+void who_reset(void);
+uint64_t who_has_begun(void);
+uint64_t who_is_at(const struct flow_tuple *t);
+uint64_t who_has_sock(int id);
+
 /* stack_link.c: the device. */
 void link_open(struct mtcp_io *io);
 void link_close(void);             /* checks that every packet came back */
@@ -128,7 +137,7 @@ void watch_start(void);
 void watch_act(const struct step *s); /* a call outside callbacks */
 void watch_arm(const struct step *s);
 void watch_end(void); /* every connection has ended: was that told? */
-struct life *watch_life_of(int app_sock, unsigned slot); /* of a socket that is new */
+struct life *watch_life_of(int app_sock); /* NULL: nobody watched it */
 /* The application got n bytes of the connection, which start at its `off`. */
 void watch_compare(const struct life *l, uint64_t off, const uint8_t *bytes, size_t n);
 

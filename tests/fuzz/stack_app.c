@@ -55,7 +55,7 @@ static struct app *app_add(int id, unsigned slot)
 static struct life *life_of(struct app *a)
 {
     if (!a->life)
-        a->life = watch_life_of(a->id, a->slot);
+        a->life = watch_life_of(a->id);
     return a->life;
 }
 

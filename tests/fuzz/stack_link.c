@@ -13,6 +13,7 @@
 
 struct frame {
     struct mtcp_pkt pkt; /* first */
+    uint64_t n_begun;    /* connections, when it was made */
     uint8_t buf[FRAME_ROOM];
 };
 
@@ -40,6 +41,7 @@ static struct mtcp_pkt *frame_new(void)
     memset(&f->pkt, 0, sizeof(f->pkt));
     f->pkt.data = f->buf;
     f->pkt.room = FRAME_ROOM;
+    f->n_begun = who_has_begun();
     l.n_pkts++;
     return &f->pkt;
 }
@@ -162,15 +164,27 @@ static void heard_data(struct slot *c, const struct seg *s)
         HOLDS(s->payload[i] == app_byte(off + i));
 }
 
-static void heard(const struct seg *s)
+/* A segment of the connection that now has the tuple? Its RSTs and what a full device held back may
+ * be of one that is gone. */
+static bool is_of_now(struct slot *c, const struct seg *s, uint64_t n_begun)
+{
+    struct flow_tuple t = {s->tuple.remote, s->tuple.local, s->tuple.remote_port,
+                           s->tuple.local_port};
+    uint64_t who = who_is_at(&t);
+    if (!who || who > n_begun || s->flags & TCP_RST)
+        return false;
+    if (c->who != who)
+        c->has_iss = c->has_ack = false;
+    c->who = who;
+    return true;
+}
+
+static void heard(const struct seg *s, uint64_t n_begun)
 {
     struct slot *c = slot_of(s);
-    if (!c || !(s->flags & TCP_SYN || s->tuple.remote_port == c->port))
-        return; /* also not an older connection to the same port */
-    if (s->flags & TCP_RST) {
-        c->has_ack = false; /* what follows may be another connection's */
+    if (!c || !(s->flags & TCP_SYN || s->tuple.remote_port == c->port) ||
+        !is_of_now(c, s, n_begun))
         return;
-    }
     if (s->flags & TCP_SYN)
         heard_syn(c, s);
     if (s->flags & TCP_ACK)
@@ -207,7 +221,7 @@ static unsigned link_tx(struct mtcp_io *io, struct mtcp_pkt **pkts, unsigned n)
         if (p.kind == PACKET_TCP) {
             if (w.verbose)
                 show(&p.seg);
-            heard(&p.seg);
+            heard(&p.seg, ((struct frame *)(void *)pkts[i])->n_begun);
         } else if (p.kind == PACKET_ARP && !p.arp.is_reply && !w.is_hidden) {
             peer_arp(&(struct step){.flags = 3});
         }

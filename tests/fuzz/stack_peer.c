@@ -118,10 +118,6 @@ static void note(struct slot *c, const struct seg *s, const struct step *st)
         if (!c->has_ack)
             c->nxt = seq_add(s->seq, 1);
     }
-    if (s->flags & TCP_SYN) { /* a connection may begin whose SYN-ACK is not heard */
-        c->has_ack = false;
-        c->has_iss = c->has_iss && slot_is_active((unsigned)(c - w.slot));
-    }
     if ((s->flags & TCP_SYN) && s->opt.has_mss && s->opt.mss > c->mss_most)
         c->mss_most = s->opt.mss;
     c->last = s->seq;

@@ -61,13 +61,22 @@ static bool get_info(int sock, int side, struct tcp_buf_info *b)
     return mtcp_getsockopt(w.m, sock, SOL_MONSOCKET, name, b, &len) == 0;
 }
 
-/* The slot of a monitored connection; its ports tell. */
-static unsigned slot_of(int sock, int real)
+/* The slot of a monitored connection, and the connection: its ports tell. */
+static struct flow_tuple tuple_of(int sock, int real)
 {
     struct sockaddr_in a[2];
     socklen_t len = sizeof(a);
     HOLDS(mtcp_getpeername(w.m, sock, (struct sockaddr *)a, &len, MOS_SIDE_BOTH) == 0);
-    unsigned peer = ntohs(a[real == MOS_SIDE_SVR ? MOS_SIDE_CLI : MOS_SIDE_SVR].sin_port);
+    const struct sockaddr_in *peer = &a[real == MOS_SIDE_SVR ? MOS_SIDE_CLI : MOS_SIDE_SVR];
+    return (struct flow_tuple){.local = ip_addr_v4((be32_t){a[real].sin_addr.s_addr}),
+                               .remote = ip_addr_v4((be32_t){peer->sin_addr.s_addr}),
+                               .local_port = ntohs(a[real].sin_port),
+                               .remote_port = ntohs(peer->sin_port)};
+}
+
+static unsigned slot_of(int sock, int real)
+{
+    unsigned peer = tuple_of(sock, real).remote_port;
     unsigned slot = real == MOS_SIDE_SVR ? peer - PORT_PASSIVE : peer - PORT_ACTIVE;
     return slot < SLOTS ? slot : 0;
 }
@@ -193,6 +202,14 @@ static void on_start(mctx_t m, int sock, int side, event_t event, filter_arg_t *
     mtcp_set_uctx(m, sock, l);
 }
 
+/* A passive connection has no place in the flow table yet when its CONN_START comes. */
+static void learn_who(struct life *l)
+{
+    struct flow_tuple t = tuple_of(l->sock, l->real);
+    if (!l->who)
+        l->who = who_is_at(&t);
+}
+
 static void on_event(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
 {
     (void)arg;
@@ -204,6 +221,7 @@ static void on_event(mctx_t m, int sock, int side, event_t event, filter_arg_t *
                (unsigned long long)event, l->slot, side, get_int(sock, MOS_TCP_STATE_CLI),
                get_int(sock, MOS_TCP_STATE_SVR));
     HOLDS(l->n_end == 0 && l->sock == sock);
+    learn_who(l);
     check_edges(l, MOS_SIDE_CLI);
     check_edges(l, MOS_SIDE_SVR);
     HOLDS(event != MOS_ON_ERROR || get_int(sock, MOS_LASTERROR) != MOS_ERROR_OVERRUN);
@@ -223,8 +241,6 @@ static void on_state(mctx_t m, int sock, int side, event_t event, filter_arg_t *
     int now = get_int(sock, side == MOS_SIDE_CLI ? MOS_TCP_STATE_CLI : MOS_TCP_STATE_SVR);
     HOLDS(now >= 0 && now <= MOS_TCPS_TIME_WAIT && move_is_legal(l->state[side], now));
     l->state[side] = (uint8_t)now;
-    if (side == l->real && now == MOS_TCPS_ESTABLISHED)
-        l->was_established = true;
 }
 
 static void on_end(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
@@ -235,6 +251,7 @@ static void on_end(mctx_t m, int sock, int side, event_t event, filter_arg_t *ar
     if (!l)
         return;
     HOLDS(side == (l->n_end < 2 ? MOS_SIDE_CLI : MOS_SIDE_SVR));
+    learn_who(l);
     HOLDS(get_int(sock, MOS_END_REASON) > 0);
     HOLDS(get_int(sock, side == l->real ? (side ? MOS_TCP_STATE_SVR : MOS_TCP_STATE_CLI)
                                         : MOS_REAL_SIDE) >= 0);
@@ -507,27 +524,16 @@ void watch_arm(const struct step *s)
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
-struct life *watch_life_of(int app, unsigned slot)
+struct life *watch_life_of(int app)
 {
-    struct life *ended = NULL;
-    unsigned n_ended = 0;
-    for (unsigned i = 0; i < w.n_lives; i++) {
-        struct life *l = &w.life[i];
-        if (l->slot != slot || l->has_app)
-            continue;
-        if (l->n_end == 0 && get_int(l->sock, MOS_ENDPOINT_SOCK) == app) {
-            l->has_app = true;
-            return l;
-        }
-        if (l->n_end && l->was_established) { /* over before it was accepted */
-            ended = l;
-            n_ended++;
+    uint64_t who = who_has_sock(app);
+    for (unsigned i = 0; who && i < w.n_lives; i++) {
+        if (w.life[i].who == who) {
+            w.life[i].has_app = true;
+            return &w.life[i];
         }
     }
-    if (n_ended != 1 || slot_is_active(slot))
-        return NULL; /* which one is not known */
-    ended->has_app = true;
-    return ended;
+    return NULL;
 }
 
 static int monitor_new(void)

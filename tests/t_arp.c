@@ -365,6 +365,41 @@ static void an_established_connection_goes_on_trying(void)
     world_down(&w);
 }
 
+/* What a monitor's code had queued is carried out in the flush, which marks the connection again:
+ * it is on the list of those that have something to send, and does not wait here as well. */
+static void who_is_marked_in_the_flush_waits_once(void)
+{
+    struct world w;
+    struct net_listener l;
+    world_up(&w, &no_arp);
+    world_arp(&w, 2, false, "10.0.0.1");
+    world_turn(&w);
+    (void)world_out(&w);
+    world_listen(&w, &l, 10);
+    world_handshake(&w, 4000);
+    struct tcp_conn *c = net_accept(&w.net, &l);
+    c->sock = 1;
+    entry(&w, "10.0.0.2")->fresh_until_us = 0;
+    entry(&w, "10.0.0.2")->state = ARP_IDLE;
+    while (world_out(&w))
+        ;
+    w.net.env.user_depth++;
+    tcp_close(&w.net.env, c);
+    w.net.env.user_depth--;
+    for (unsigned i = 0; i < 3; i++) {
+        world_turn(&w);
+        CU_ASSERT_PTR_NULL_FATAL(c->out_next);
+    }
+    CU_ASSERT_PTR_EQUAL(entry(&w, "10.0.0.2")->parked, c);
+    CU_ASSERT_PTR_NULL(w.net.env.out_head);
+    expect_request(&w, "10.0.0.2", true);
+    world_arp(&w, 2, true, "10.0.0.1");
+    world_turn(&w);
+    (void)world_expect(&w, 4000, TCP_ACK | TCP_FIN);
+    world_silence(&w);
+    world_down(&w);
+}
+
 /* ---- age ------------------------------------------------------------------------------------ */
 
 static void an_entry_in_use_is_asked_again(void)
@@ -492,6 +527,7 @@ TEST_SUITE(arp, TEST_CASE(the_address_is_announced), TEST_CASE(a_request_for_us_
            TEST_CASE(the_queue_keeps_the_latest), TEST_CASE(all_queues_together_are_bounded),
            TEST_CASE(three_requests_then_the_connection_hears),
            TEST_CASE(any_number_of_connections_can_wait), TEST_CASE(who_waits_is_not_forgotten),
+           TEST_CASE(who_is_marked_in_the_flush_waits_once),
            TEST_CASE(all_of_them_hear_that_nobody_answers),
            TEST_CASE(an_established_connection_goes_on_trying),
            TEST_CASE(an_entry_in_use_is_asked_again),

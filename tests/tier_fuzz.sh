@@ -48,7 +48,7 @@ fuzz_one() {
         run "$name" "$out" -runs=0 "$corpus" || return 1
     fi
     local runs=
-    [ "$name" = stack ] && runs=$stack_runs
+    [ "$name" = stack ] && runs="-entropic=0 $stack_runs"
     run "$name" "$out" -max_total_time="$seconds" $runs "$out/new" $corpus
 }
 

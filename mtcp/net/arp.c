@@ -229,10 +229,12 @@ bool arp_resolve(struct net *n, struct arp_entry *e, struct mtcp_pkt *pkt)
 
 void arp_park(struct net *n, struct arp_entry *e, struct tcp_conn *c)
 {
-    c->flags |= TCF_ON_OUT;
-    c->out_next = NULL;
-    *e->parked_tail = c;
-    e->parked_tail = &c->out_next;
+    if (!(c->flags & TCF_ON_OUT)) {
+        c->flags |= TCF_ON_OUT;
+        c->out_next = NULL;
+        *e->parked_tail = c;
+        e->parked_tail = &c->out_next;
+    }
     if (e->state == ARP_IDLE)
         start_asking(n, e, ARP_ASKING);
 }

@@ -69,7 +69,8 @@ static inline void arp_address_frame(const struct arp_entry *e, struct mtcp_pkt 
 bool arp_resolve(struct net *n, struct arp_entry *e, struct mtcp_pkt *pkt);
 
 /* The connection waits for the neighbour's address: marked for output again when there is one, told
- * EHOSTUNREACH when there is none. */
+ * EHOSTUNREACH when there is none. One that is marked already, by what a monitor had queued, is not
+ * put on a second list: the next flush brings it back. */
 void arp_park(struct net *n, struct arp_entry *e, struct tcp_conn *c);
 
 /* Marks every waiting connection for output now. */

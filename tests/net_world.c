@@ -15,6 +15,8 @@ const struct net_conf world_conf = {
     .rst_per_sec = 1000,
     .port_min = 32768,
     .port_max = 60999,
+    .pmtu_expires_s = 600,
+    .pmtu_black_holes = true,
 };
 
 struct ip_addr world_ip(const char *text)

@@ -33,6 +33,8 @@ void config_default(struct config *c)
         .rst_per_sec = 10000,
         .port_min = 32768,
         .port_max = 60999,
+        .pmtu_expires_s = 600,
+        .pmtu_black_holes = true,
     };
     c->max_concurrency = 100000;
     c->max_monitor_socks = 1u << 20;

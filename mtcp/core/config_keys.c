@@ -195,6 +195,8 @@ static const struct config_key mos_keys[] = {
     BOOL("tcp_timestamps", struct config, tcp.timestamps),
     BOOL("tcp_sack", struct config, tcp.sack),
     BOOL("tcp_window_scaling", struct config, tcp.wscale),
+    BOOL("tcp_mtu_probing", struct config, net.pmtu_black_holes),
+    NUM("mtu_expires", struct config, net.pmtu_expires_s, 1, 86400, 1),
     NUM("tcp_ecn", struct config, tcp.ecn, 0, 2, 1),
     /* NOLINTNEXTLINE(bugprone-sizeof-expression): the member is a pointer */
     OWN("tcp_congestion", struct config, tcp.cc, parse_congestion, "\"cubic\" or \"newreno\""),

@@ -1,6 +1,7 @@
 /* Active opens: addresses by route, ephemeral ports by RFC 6056 3.3.3 (a keyed hash of the tuple's
  * other members, plus a counter), tuples that are free or whose TIME_WAIT may be cut short. */
 #include "mtcp/net/netif.h"
+#include "mtcp/net/pmtu.h"
 #include "mtcp/net/route.h"
 #include "mtcp/net/time_wait.h"
 
@@ -61,6 +62,7 @@ static struct tcp_conn *conn_create(struct net *n, const struct flow_tuple *t, u
     struct tcp_open open = {.tuple = *t, .mtu = nif->mtu, .is_active = true};
     c->flow = (struct flow){.kind = FLOW_CONN, .netif = nif->index};
     tcp_conn_init(&n->env, c, &open);
+    pmtu_begin(n, c);
     flow_table_insert(n->flows, &c->flow, hash);
     return c;
 }

@@ -9,6 +9,7 @@
 #include "mtcp/net/listener.h"
 #include "mtcp/net/netif.h"
 #include "mtcp/net/packet_out.h"
+#include "mtcp/net/pmtu.h"
 #include "mtcp/net/route.h"
 
 #include <errno.h>
@@ -225,6 +226,7 @@ static struct tcp_conn *half_open_promote(struct net *n, struct tcp_half_open *h
     c->flow.marks = 0;
     tcp_conn_init(&n->env, c, &open);
     conn_inherit(n, c, l);
+    pmtu_begin(n, c);
     flow_table_replace(n->flows, &h->flow, &c->flow);
     tcp_half_open_promote(&n->env, c, h);
     *w = (struct net_waiting){.conn = c};

@@ -7,6 +7,7 @@
 
 #include "mtcp/net/netif.h"
 #include "mtcp/net/packet_out.h"
+#include "mtcp/net/pmtu.h"
 #include "mtcp/net/route.h"
 #include "mtcp/wire/build.h"
 
@@ -21,10 +22,8 @@ enum icmp_type {
 }; /* those of IPv6: enum icmp6_type */
 
 #define CODE_FRAG_NEEDED 4
-#define PMTU_MIN         552u  /* as Linux's min_pmtu: less is an attack or a mistake */
-#define PMTU_UNSAID      576u  /* routers older than RFC 1191 name none: what every path takes */
-#define PMTU6_MIN        1280u /* less is no link for IPv6 (RFC 8200 5, RFC 8201 4) */
-#define ICMP_HDR         4u    /* type, code, checksum */
+#define PMTU_UNSAID      576u /* routers older than RFC 1191 name none: what every path takes */
+#define ICMP_HDR         4u   /* type, code, checksum */
 #define TTL              64
 
 /* ---- echo ----------------------------------------------------------------------------------- */
@@ -130,16 +129,6 @@ static bool conn_has_sent(const struct tcp_conn *c, tcp_seq_t seq)
     return c->state != TCPS_CLOSED && off >= c->snd_una && off < c->snd_max;
 }
 
-/* The path takes less than we thought, but not less than any sane path. */
-static uint16_t believable_mtu(uint16_t mtu, bool is_v4)
-{
-    if (!is_v4)
-        return mtu < PMTU6_MIN ? (uint16_t)PMTU6_MIN : mtu;
-    if (mtu == 0)
-        return PMTU_UNSAID;
-    return mtu < PMTU_MIN ? (uint16_t)PMTU_MIN : mtu;
-}
-
 static bool is_too_big(const struct packet *p, bool is_v4)
 {
     return is_v4 ? p->icmp.type == ICMP_UNREACHABLE && p->icmp.code == CODE_FRAG_NEEDED
@@ -152,7 +141,7 @@ static void error_to_conn(struct net *n, struct tcp_conn *c, const struct packet
     if (!conn_has_sent(c, p->icmp.seq) || (c->flags & TCF_DEAD))
         return;
     if (is_too_big(p, is_v4)) {
-        tcp_mtu_changed(&n->env, c, believable_mtu(p->icmp.mtu, is_v4));
+        pmtu_learn(n, c, p->icmp.mtu || !is_v4 ? p->icmp.mtu : PMTU_UNSAID);
         return;
     }
     struct icmp_error e =
@@ -194,7 +183,7 @@ void icmp_in(struct net *n, const struct rx *x)
  * quotes as much of it as fits the smallest link. Not to who can't be answered (RFC 4443 2.4). */
 void icmp_problem(struct net *n, const struct rx *x)
 {
-    uint8_t data[PMTU6_MIN - IPV6_HDR_LEN - ICMP_HDR];
+    uint8_t data[PMTU_MIN6 - IPV6_HDR_LEN - ICMP_HDR];
     if (!netif_owns(n, &x->p.dst) || !netif_addr_is_host(&x->p.src) ||
         !rate_limit_take(&n->icmp_limit, n->env.now_us))
         return;

@@ -7,6 +7,7 @@
 #include "mtcp/net/listener.h"
 #include "mtcp/net/netif.h"
 #include "mtcp/net/packet_out.h"
+#include "mtcp/net/pmtu.h"
 #include "mtcp/net/time_wait.h"
 #include "mtcp/net/timer_kind.h"
 #include "mtcp/tcp/state.h"
@@ -113,7 +114,10 @@ void net_fini(struct net *n)
 
 static void conn_timer(struct net *n, struct tcp_conn *c)
 {
+    uint8_t backoff = c->backoff;
     tcp_timer(&n->env, c);
+    if (unlikely(c->backoff > backoff))
+        pmtu_suspect(n, c);
     tcp_run_queued(&n->env, c);
 }
 

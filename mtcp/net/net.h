@@ -24,6 +24,7 @@
 #define NET_IF_MAX           16
 #define NET_TX_BURST         32
 #define NET_HOPS             256 /* cached next hops (route.c), a power of two */
+#define NET_PMTUS            256 /* cached path MTUs (pmtu.c), a power of two */
 #define NET_LISTENER_BUCKETS 64
 
 struct arp;         /* arp.c */
@@ -63,6 +64,13 @@ struct net_hop {
     uint8_t netif;
 };
 
+/* What the path to one address takes (pmtu.c); nothing when the time is over. */
+struct net_pmtu {
+    struct ip_addr remote;
+    uint64_t expires_us;
+    uint16_t mtu;
+};
+
 /* flow.marks */
 enum net_mark {
     NET_MARK_FORGOTTEN = 1 << 0, /* a dead connection: out of the flow table, the monitor told */
@@ -96,12 +104,14 @@ struct net_conf {
     uint32_t max_half_open;      /* over all listeners */
     uint32_t rst_per_sec;        /* resets to unknown segments, and ICMP errors; 0: no limit */
     uint16_t port_min, port_max; /* ephemeral ports */
+    uint32_t pmtu_expires_s;     /* how long a path MTU is believed (RFC 1191 6.3) */
+    bool pmtu_black_holes;       /* look for paths that swallow large segments */
 };
 
 struct net_stats {
     uint64_t orphan_segs, rst_sent, rst_limited, syn_dropped_backlog, accept_dropped;
     uint64_t no_route, arp_failed, arp_queue_full, icmp_in, icmp_out, fragments_dropped;
-    uint64_t conn_nomem, hook_drops;
+    uint64_t conn_nomem, hook_drops, pmtu_lowered;
 };
 
 struct net {
@@ -131,6 +141,7 @@ struct net {
     struct net_conf conf;
     struct net_stats stats;
     struct net_hop hops[NET_HOPS];
+    struct net_pmtu pmtus[NET_PMTUS];
     struct net_if ifs[NET_IF_MAX];
 };
 

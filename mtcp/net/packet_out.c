@@ -8,6 +8,7 @@
 
 #include "mtcp/net/arp.h"
 #include "mtcp/net/netif.h"
+#include "mtcp/net/pmtu.h"
 #include "mtcp/net/route.h"
 #include "mtcp/wire/build.h"
 
@@ -272,6 +273,8 @@ static enum conn_send_result conn_send_nowhere(struct net *n, struct tcp_conn *c
 enum conn_send_result conn_send(struct net *n, struct tcp_conn *c)
 {
     struct tcp_tx tx;
+    if (unlikely(c->flags & TCF_MTU_LOW))
+        pmtu_refresh(n, c);
     for (unsigned i = 0; i < SEGMENTS_PER_TURN; i++) {
         tcp_run_queued(&n->env, c);
         uint32_t tso_len = n->ifs[c->flow.netif].tso_len;

@@ -325,7 +325,7 @@ static int get_mtu(const struct ref *r, uint32_t arg, int *v)
     (void)arg;
     if (!r->conn)
         return -ENOTCONN;
-    *v = r->ctx->net.ifs[r->conn->flow.netif].mtu;
+    *v = sock_path_mtu(r->ctx, r->conn);
     return 0;
 }
 

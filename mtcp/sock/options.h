@@ -11,4 +11,7 @@
 MUST_CHECK int tcp_info_get(const struct mtcp_ctx *ctx, const struct sock *s, void *val,
                             socklen_t *len);
 
+/* What the path of a connection takes, in bytes of IP per packet: IP_MTU, tcpi_pmtu. */
+int sock_path_mtu(const struct mtcp_ctx *ctx, const struct tcp_conn *c);
+
 #endif

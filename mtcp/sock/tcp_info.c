@@ -4,12 +4,18 @@
 
 #include "mtcp/sock/options.h"
 
+#include "mtcp/net/pmtu.h"
 #include "mtcp/sock/prep.h"
 #include "mtcp/tcp/recovery.h"
 #include "mtcp/tcp/rtt.h"
 
 #include <stddef.h>
 #include <string.h>
+
+int sock_path_mtu(const struct mtcp_ctx *ctx, const struct tcp_conn *c)
+{
+    return pmtu_of(&ctx->net, &c->tuple.remote, ctx->net.ifs[c->flow.netif].mtu);
+}
 
 static uint8_t linux_state(uint8_t state)
 {
@@ -64,7 +70,7 @@ static void info_of_path(const struct mtcp_ctx *ctx, const struct tcp_conn *c, s
     t->tcpi_rtt = c->srtt_us;
     t->tcpi_rttvar = c->rttvar_us;
     t->tcpi_min_rtt = c->min_rtt_us;
-    t->tcpi_pmtu = ctx->net.ifs[c->flow.netif].mtu;
+    t->tcpi_pmtu = (uint32_t)sock_path_mtu(ctx, c);
     t->tcpi_snd_mss = c->mss;
     t->tcpi_rcv_mss = c->rcv_mss;
     t->tcpi_advmss = c->mss_peer;

@@ -136,6 +136,7 @@ enum tcp_conn_flag {
     TCF_NEEDS_SYN   = 1 << 27, /* SYN or SYN-ACK (re)transmission is due */
     TCF_IRS         = 1 << 28, /* the peer's SYN was seen: irs is valid */
     TCF_ECN         = 1 << 29, /* ECN negotiated; in SYN_SENT: asked for */
+    TCF_MTU_LOW     = 1 << 30, /* the path takes less than the interface: net/pmtu.c */
 };
 
 /* conn.ecn, while TCF_ECN (ecn.h, recovery.c) */

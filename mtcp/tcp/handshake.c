@@ -43,17 +43,23 @@ uint32_t tcp_opts_agreed(const struct tcp_params *p, const struct tcp_opts *o)
     return f;
 }
 
-void tcp_handshake_done(struct tcp_env *e, struct tcp_conn *c, bool syn_was_lost)
+uint16_t tcp_mss_agreed(const struct tcp_conn *c, uint32_t mss)
 {
-    uint32_t mss = c->mss < c->mss_peer ? c->mss : c->mss_peer;
+    if (c->mss_peer < mss)
+        mss = c->mss_peer;
     if (c->user_mss && c->user_mss < mss)
         mss = c->user_mss;
     if (c->flags & TCF_TS)
         mss = mss > TCP_MSS_MIN + TS_OPTION_LEN ? mss - TS_OPTION_LEN : TCP_MSS_MIN;
-    c->mss = (uint16_t)mss;
+    return (uint16_t)mss;
+}
+
+void tcp_handshake_done(struct tcp_env *e, struct tcp_conn *c, bool syn_was_lost)
+{
+    c->mss = tcp_mss_agreed(c, c->mss);
     if (!(c->flags & TCF_WSCALE))
         c->rcv_wscale = c->snd_wscale = 0;
-    c->cwnd = syn_was_lost ? mss : mss * e->params.init_cwnd;
+    c->cwnd = syn_was_lost ? c->mss : (uint32_t)c->mss * e->params.init_cwnd;
     c->ssthresh = UINT32_MAX;
     c->n_quick = 16; /* acknowledge at once while the peer's window opens */
     c->cc_ops->init(c);

@@ -25,6 +25,10 @@ uint8_t tcp_wscale_for(uint32_t bytes);
 /* TCF_TS | TCF_SACK | TCF_WSCALE as far as the peer's SYN offers what we are willing to use. */
 uint32_t tcp_opts_agreed(const struct tcp_params *p, const struct tcp_opts *o);
 
+/* Payload bytes per segment when the path takes `mss` without options: no more than the peer's MSS
+ * and TCP_MAXSEG, less what timestamps take. */
+uint16_t tcp_mss_agreed(const struct tcp_conn *c, uint32_t mss);
+
 /* Both SYNs are known (c->flags, mss_peer, scales, timestamps set): fixes mss, the receive window's
  * scale and the initial congestion window (RFC 6928; one segment after a lost SYN, RFC 5681 3.1). */
 void tcp_handshake_done(struct tcp_env *e, struct tcp_conn *c, bool syn_was_lost);

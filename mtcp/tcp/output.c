@@ -21,7 +21,6 @@
 enum {
     SACK_BLOCKS_MAX = 4, /* that fit 40 bytes of options; one less beside timestamps */
     SACK_MSS_MIN = 256,  /* smaller segments have no bytes to give to SACK blocks beside data */
-    TS_SPACE = 12,       /* timestamps and two NOPs */
 };
 
 static inline tcp_off_t min_off(tcp_off_t a, tcp_off_t b)
@@ -519,11 +518,16 @@ void tcp_output_done(struct tcp_env *e, struct tcp_conn *c)
 
 void tcp_mtu_changed(struct tcp_env *e, struct tcp_conn *c, uint16_t mtu)
 {
-    uint32_t mss = tcp_mss_of_mtu(&c->tuple.local, mtu);
-    if (c->state >= TCPS_ESTABLISHED && (c->flags & TCF_TS))
-        mss = mss > TCP_MSS_MIN + TS_SPACE ? mss - TS_SPACE : TCP_MSS_MIN;
-    if (mss >= c->mss)
+    if (c->state < TCPS_ESTABLISHED)
         return;
-    c->mss = (uint16_t)mss;
-    recovery_mtu_lowered(e, c);
+    uint16_t was = c->mss;
+    c->mss = tcp_mss_agreed(c, tcp_mss_of_mtu(&c->tuple.local, mtu));
+    if (c->mss < was)
+        recovery_mtu_lowered(e, c);
+}
+
+bool tcp_full_segment_is_stuck(const struct tcp_conn *c)
+{
+    return c->backoff > 0 && c->state >= TCPS_ESTABLISHED && recovery_oldest_len(c) >= c->mss &&
+           !(c->flags & (TCF_DEAD | TCF_SEND_RST | TCF_PERSIST));
 }

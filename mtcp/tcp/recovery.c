@@ -59,6 +59,11 @@ uint32_t recovery_flight_bytes(const struct tcp_conn *c)
     return gone < n ? n - gone : 0;
 }
 
+uint32_t recovery_oldest_len(const struct tcp_conn *c)
+{
+    return c->flight != NULL && c->flight->n > 0 ? rec_len(flight_peek(c->flight, 0)) : outstanding(c);
+}
+
 bool recovery_in_recovery(const struct tcp_conn *c)
 {
     return c->flight != NULL && c->flight->phase >= PHASE_RECOVERY;

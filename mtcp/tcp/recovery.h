@@ -54,6 +54,9 @@ bool recovery_timer(struct tcp_env *e, struct tcp_conn *c);
  * which says nothing of congestion (RFC 1191 6.5). */
 void recovery_mtu_lowered(struct tcp_env *e, struct tcp_conn *c);
 
+/* Length of the oldest record in flight (perhaps several segments); 0: none. */
+uint32_t recovery_oldest_len(const struct tcp_conn *c);
+
 /* Bytes believed to be in the network (RFC 6675's pipe). */
 uint32_t recovery_flight_bytes(const struct tcp_conn *c);
 bool recovery_in_recovery(const struct tcp_conn *c);

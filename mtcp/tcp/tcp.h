@@ -87,8 +87,14 @@ void tcp_run_queued(struct tcp_env *e, struct tcp_conn *c);
  * established a hard error ends it; later it is remembered for the timeout's error. */
 void tcp_net_error(struct tcp_env *e, struct tcp_conn *c, int err, bool is_hard);
 
-/* The path takes less: a new MTU, validated by the caller. Lowers mss and resends what is lost. */
+/* What the path takes now, in bytes of IP per packet. The MSS follows, within what the SYNs and
+ * TCP_MAXSEG say; what was sent in larger segments is lost and sent again at once, which says
+ * nothing of congestion (RFC 1191 6.5). Nothing happens before the connection is established: the
+ * MSS of a SYN is what this host takes. */
 void tcp_mtu_changed(struct tcp_env *e, struct tcp_conn *c, uint16_t mtu);
+
+/* Is the oldest segment in flight a full one, sent again and again? */
+bool tcp_full_segment_is_stuck(const struct tcp_conn *c);
 
 /* ---- one segment in ---- */
 

@@ -111,6 +111,8 @@ int lastpkt_get(struct mon *m, const struct mon_conn *c, const struct mon_passiv
     if (!d)
         return -ENODATA;
     const struct hook_seg *s = d->seg;
+    if (s->is_rebuilt)
+        return -ENODATA;
     struct frame f = {(uint8_t *)(uintptr_t)s->frame, s->frame_len, s->l3_off, s->l4_off};
     if (!s->frame) {
         int rc = s->seg && c ? assemble(m, c, s, &f) : -ENODATA;

@@ -394,6 +394,50 @@ static void dropped_data_never_arrives(void)
     duo_close(&d);
 }
 
+static int lastpkt_rc;
+
+static void look_at_start(mctx_t m, int sock, int side, event_t ev)
+{
+    struct pkt_info p;
+    if (ev == MOS_ON_CONN_START)
+        lastpkt_rc = mtcp_getlastpkt(m, sock, side, &p) < 0 ? errno : 0;
+}
+
+/* The server's monitor hears of a SYN that was answered with a cookie when the cookie comes back;
+ * its filter is judged then, on what the cookie tells. */
+static void a_handshake_by_cookie(void)
+{
+    static const struct {
+        char *filter;
+        const char *want;
+    } row[] = {
+        {"tcp[tcpflags] & tcp-syn != 0 and dst port 80 and src host 10.0.0.2",
+         "SC START; SC STATE SYN_SENT; RS START; RS STATE SYN_RCVD; RC STATE ESTABLISHED; "
+         "RS STATE ESTABLISHED; NS DATA; "},
+        {"dst port 81", ""},
+    };
+    for (unsigned i = 0; i < 2; i++) {
+        char buf[4];
+        int c, s, l;
+        duo_open(&d, "tcp_syncookies = 2");
+        forget();
+        l = duo_listen(&d, 80);
+        int mon = monitor(d.srv, TRACE);
+        union monitor_filter ft = {.stream_syn_filter = row[i].filter};
+        EXPECT_EQ(mtcp_bind_monitor_filter(d.srv, mon, &ft), 0);
+        lastpkt_rc = 0;
+        in_callback = look_at_start;
+        s = duo_pair(&d, l, &c);
+        EXPECT_EQ(mtcp_write(d.cli, c, "ping", 4), 4);
+        duo_run(&d, 10000);
+        EXPECT_EQ(mtcp_read(d.srv, s, buf, 4), 4);
+        in_callback = NULL;
+        SERVER_SAW(row[i].want);
+        EXPECT_EQ(lastpkt_rc, i == 0 ? ENODATA : 0);
+        duo_close(&d);
+    }
+}
+
 static void reset_at_new_data(mctx_t m, int sock, int side, event_t ev)
 {
     if (ev == MOS_ON_CONN_NEW_DATA && side == MOS_SIDE_SVR)
@@ -565,7 +609,7 @@ static void levels_of_options(void)
     duo_close(&d);
 }
 
-TEST_SUITE(mos_duo, TEST_CASE(a_connection_from_both_ends), TEST_CASE(a_close_with_time_wait),
+TEST_SUITE(mos_duo, TEST_CASE(a_handshake_by_cookie), TEST_CASE(a_connection_from_both_ends), TEST_CASE(a_close_with_time_wait),
            TEST_CASE(an_abort), TEST_CASE(a_refused_connection),
            TEST_CASE(retransmissions_and_a_timeout), TEST_CASE(unread_bytes_are_fionread),
            TEST_CASE(bytes_of_both_directions), TEST_CASE(bytes_that_nobody_peeked),

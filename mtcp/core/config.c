@@ -35,6 +35,7 @@ void config_default(struct config *c)
         .port_max = 60999,
         .pmtu_expires_s = 600,
         .pmtu_black_holes = true,
+        .syn_cookies = 1,
     };
     c->max_concurrency = 100000;
     c->max_monitor_socks = 1u << 20;

@@ -195,6 +195,7 @@ static const struct config_key mos_keys[] = {
     BOOL("tcp_timestamps", struct config, tcp.timestamps),
     BOOL("tcp_sack", struct config, tcp.sack),
     BOOL("tcp_window_scaling", struct config, tcp.wscale),
+    NUM("tcp_syncookies", struct config, net.syn_cookies, 0, 2, 1),
     BOOL("tcp_mtu_probing", struct config, net.pmtu_black_holes),
     NUM("mtu_expires", struct config, net.pmtu_expires_s, 1, 86400, 1),
     NUM("tcp_ecn", struct config, tcp.ecn, 0, 2, 1),

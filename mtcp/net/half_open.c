@@ -1,6 +1,6 @@
 /*
  * Half-open records. Bounded by the listener's backlog and by max_half_open over all: beyond either
- * a SYN is dropped. The SYN-ACK is sent at once and again with back-off (RFC 6298, 9293 3.8.1); the
+ * a SYN is answered with a cookie and forgotten (tcp/syn_cookie.h), or dropped. The SYN-ACK is sent at once and again with back-off (RFC 6298, 9293 3.8.1); the
  * ACK that completes the handshake makes a connection, unless the accept queue is full: then it is
  * dropped, and the peer, who believes to be connected, sends again (as Linux).
  */
@@ -11,6 +11,7 @@
 #include "mtcp/net/packet_out.h"
 #include "mtcp/net/pmtu.h"
 #include "mtcp/net/route.h"
+#include "mtcp/tcp/syn_cookie.h"
 
 #include <errno.h>
 
@@ -110,20 +111,24 @@ void half_open_timer(struct net *n, struct tcp_half_open *h)
 
 /* ---- the SYN -------------------------------------------------------------------------------- */
 
+/* Is there room for what becomes of it? */
+static bool listener_takes_conn(const struct net *n, const struct net_listener *l)
+{
+    return !listener_is_full(l) && (n->conf.max_conns == 0 || net_n_conns(n) < n->conf.max_conns);
+}
+
+/* Is there room for a record? */
 static bool listener_takes_syn(const struct net *n, const struct net_listener *l)
 {
-    if (l->n_half_open >= l->backlog || listener_is_full(l))
-        return false;
-    if (n->conf.max_half_open && n->n_half_open >= n->conf.max_half_open)
-        return false;
-    return n->conf.max_conns == 0 || net_n_conns(n) < n->conf.max_conns;
+    return l->n_half_open < l->backlog &&
+           (n->conf.max_half_open == 0 || n->n_half_open < n->conf.max_half_open);
 }
 
 /* A record in no table yet; NULL: no memory, or no way to answer. */
 static struct tcp_half_open *half_open_new(struct net *n, struct net_listener *l,
-                                           const struct rx *x)
+                                           const struct seg *syn)
 {
-    const struct net_hop *hop = route_hop(n, &x->p.seg.tuple.remote);
+    const struct net_hop *hop = route_hop(n, &syn->tuple.remote);
     if (!hop) {
         n->stats.no_route++;
         return NULL;
@@ -134,7 +139,7 @@ static struct tcp_half_open *half_open_new(struct net *n, struct net_listener *l
         return NULL;
     }
     h->flow = (struct flow){.kind = FLOW_HALF_OPEN, .netif = hop->netif};
-    tcp_half_open_init(&n->env, h, &x->p.seg, n->ifs[hop->netif].mtu, l->params.rcvbuf);
+    tcp_half_open_init(&n->env, h, syn, n->ifs[hop->netif].mtu, l->params.rcvbuf);
     h->listener = l;
     return h;
 }
@@ -149,46 +154,78 @@ static struct hook_seg half_open_hook_seg(const struct net *n, const struct tcp_
 }
 
 /* Is the connection to be? A monitor may want it not to, or may want to see it (mon). */
-static bool half_open_is_wanted(struct net *n, struct tcp_half_open *h, const struct rx *x)
+static bool half_open_is_wanted(struct net *n, struct tcp_half_open *h, const struct hook_seg *hs)
 {
     const struct tcp_hooks *hooks = n->env.hooks;
-    struct hook_seg hs = half_open_hook_seg(n, h, x);
-    hs.accepted = true;
-    if (hooks->born(n->env.mon, &hs, &h->flow, &h->mon) == HOOK_DROP) {
+    if (hooks->born(n->env.mon, hs, &h->flow, &h->mon) == HOOK_DROP) {
+        h->mon = NULL;
         n->stats.hook_drops++;
         return false;
     }
     if (h->mon)
-        (void)hooks->pkt(n->env.mon, h->mon, &hs); /* the verdict was born()'s */
+        (void)hooks->pkt(n->env.mon, h->mon, hs); /* the verdict was born()'s */
     if (h->mon)
         hooks->state(n->env.mon, h->mon, TCPS_LISTEN, TCPS_SYN_RCVD);
     if (h->mon)
-        hooks->pkt_done(n->env.mon, h->mon, &hs);
+        hooks->pkt_done(n->env.mon, h->mon, hs);
     return true;
 }
 
-void half_open_begin(struct net *n, struct net_listener *l, const struct rx *x)
+static void half_open_insert(struct net *n, struct tcp_half_open *h, uint32_t hash)
 {
-    if (unlikely(!listener_takes_syn(n, l))) {
-        n->stats.syn_dropped_backlog++;
-        rx_orphan(n, x);
-        return;
-    }
-    struct tcp_half_open *h = half_open_new(n, l, x);
+    flow_table_insert(n->flows, &h->flow, hash);
+    listener_of(h)->n_half_open++;
+    n->n_half_open++;
+}
+
+static void record_begin(struct net *n, struct net_listener *l, const struct rx *x)
+{
+    struct tcp_half_open *h = half_open_new(n, l, &x->p.seg);
     if (unlikely(!h)) {
         rx_orphan(n, x);
         return;
     }
-    flow_table_insert(n->flows, &h->flow, x->hash);
-    l->n_half_open++;
-    n->n_half_open++;
-    if (unlikely(n->env.hooks != NULL) && !half_open_is_wanted(n, h, x)) {
-        h->mon = NULL;
-        half_open_end(n, h, HOOK_END_ABORT);
-        return;
+    half_open_insert(n, h, x->hash);
+    if (unlikely(n->env.hooks != NULL)) {
+        struct hook_seg hs = half_open_hook_seg(n, h, x);
+        hs.accepted = true;
+        if (!half_open_is_wanted(n, h, &hs)) {
+            half_open_end(n, h, HOOK_END_ABORT);
+            return;
+        }
     }
     if (likely(!half_open_is_over(h)))
         send_synack_timed(n, h);
+}
+
+/* The SYN is answered without a record; monitors hear of it when the answer comes back. */
+static void cookie_begin(struct net *n, struct net_listener *l, const struct rx *x)
+{
+    const struct net_hop *hop = route_hop(n, &x->p.seg.tuple.remote);
+    struct tcp_half_open h = {.flow.kind = FLOW_HALF_OPEN};
+    struct tcp_tx tx;
+    if (!hop) {
+        n->stats.no_route++;
+        return;
+    }
+    tcp_half_open_init(&n->env, &h, &x->p.seg, n->ifs[hop->netif].mtu, l->params.rcvbuf);
+    syn_cookie_synack(&n->env, &h, &tx);
+    l->cookies_until_us = n->env.now_us + SYN_COOKIE_LIFE_US;
+    n->stats.cookies_sent++;
+    (void)segment_send(n, NULL, &tx);
+}
+
+void half_open_begin(struct net *n, struct net_listener *l, const struct rx *x)
+{
+    bool has_room = n->conf.syn_cookies < 2 && listener_takes_syn(n, l);
+    if (unlikely(!listener_takes_conn(n, l) || (!has_room && !n->conf.syn_cookies))) {
+        n->stats.syn_dropped_backlog++;
+        rx_orphan(n, x);
+    } else if (likely(has_room)) {
+        record_begin(n, l, x);
+    } else {
+        cookie_begin(n, l, x);
+    }
 }
 
 /* ---- the connection ------------------------------------------------------------------------- */
@@ -317,4 +354,71 @@ void half_open_in(struct net *n, struct tcp_half_open *h, const struct rx *x)
         half_open_in_monitored(n, h, x, v);
     else
         half_open_act(n, h, x, v, NULL);
+}
+
+/* ---- cookies that come back ----------------------------------------------------------------- */
+
+/* What monitors did not hear when the SYN came: SYN and SYN-ACK, put together again. False: one of
+ * them does not want the connection to be. */
+static bool cookie_told(struct net *n, struct tcp_half_open *h, const struct rx *x,
+                        const struct seg *syn)
+{
+    struct tcp_tx tx;
+    struct hook_seg hs = {.dir = HOOK_IN,
+                          .seg = syn,
+                          .netif = x->nif->index,
+                          .accepted = true,
+                          .is_rebuilt = true,
+                          .has_off = true,
+                          .off = -1,
+                          .now_us = n->env.now_us};
+    if (!half_open_is_wanted(n, h, &hs))
+        return false;
+    if (!h->mon)
+        return true;
+    tcp_half_open_synack(&n->env, h, &tx);
+    hs.dir = HOOK_OUT;
+    hs.seg = &tx.seg;
+    (void)n->env.hooks->pkt(n->env.mon, h->mon, &hs); /* it is long gone */
+    if (h->mon)
+        n->env.hooks->pkt_done(n->env.mon, h->mon, &hs);
+    return true;
+}
+
+/* The segment did not make a connection of the record: there was no memory for one. */
+static void cookie_end(struct net *n, const struct rx *x)
+{
+    struct flow *f = flow_table_find(n->flows, &x->p.seg.tuple, x->hash);
+    struct tcp_half_open *h = (struct tcp_half_open *)(void *)f;
+    if (f && f->kind == FLOW_HALF_OPEN && !half_open_is_over(h))
+        half_open_end(n, h, HOOK_END_ABORT);
+}
+
+bool half_open_from_cookie(struct net *n, struct net_listener *l, const struct rx *x)
+{
+    struct seg syn;
+    if (l->cookies_until_us <= n->env.now_us)
+        return false;
+    if (!syn_cookie_check(&n->env, &x->p.seg, &syn)) {
+        n->stats.cookies_bad++;
+        return false;
+    }
+    if (!listener_takes_conn(n, l)) {
+        n->stats.accept_dropped++;
+        return true; /* the peer believes to be connected and sends again */
+    }
+    struct tcp_half_open *h = half_open_new(n, l, &syn);
+    if (!h)
+        return true;
+    h->iss = seq_add(x->p.seg.ack, (uint32_t)-1);
+    h->n_sent = 1;
+    half_open_insert(n, h, x->hash);
+    n->stats.cookies_taken++;
+    if (unlikely(n->env.hooks != NULL) && !cookie_told(n, h, x, &syn)) {
+        half_open_end(n, h, HOOK_END_ABORT);
+        return true;
+    }
+    half_open_in(n, h, x);
+    cookie_end(n, x);
+    return true;
 }

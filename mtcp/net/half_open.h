@@ -7,6 +7,10 @@
 /* A SYN of no known flow for a listener. */
 void half_open_begin(struct net *n, struct net_listener *l, const struct rx *x);
 
+/* A segment of no known flow for a listener, with ACK and without SYN or RST: does it answer a SYN
+ * cookie? Then it is taken, and the connection made. */
+bool half_open_from_cookie(struct net *n, struct net_listener *l, const struct rx *x);
+
 /* A segment for the record. */
 void half_open_in(struct net *n, struct tcp_half_open *h, const struct rx *x);
 

@@ -94,6 +94,7 @@ struct net_listener {
     uint32_t conn_flags;      /* TCF_NODELAY, TCF_KEEPALIVE ... inherited */
     struct tcp_opt_ext ext;   /* inherited when has_ext */
     bool has_ext;
+    uint64_t cookies_until_us; /* cookies that were sent may come back until then */
     int sock; /* the listening socket's id */
 };
 
@@ -105,6 +106,7 @@ struct net_conf {
     uint32_t rst_per_sec;        /* resets to unknown segments, and ICMP errors; 0: no limit */
     uint16_t port_min, port_max; /* ephemeral ports */
     uint32_t pmtu_expires_s;     /* how long a path MTU is believed (RFC 1191 6.3) */
+    uint8_t syn_cookies;         /* as Linux's tcp_syncookies: 0 never, 1 when full, 2 always */
     bool pmtu_black_holes;       /* look for paths that swallow large segments */
 };
 
@@ -112,6 +114,7 @@ struct net_stats {
     uint64_t orphan_segs, rst_sent, rst_limited, syn_dropped_backlog, accept_dropped;
     uint64_t no_route, arp_failed, arp_queue_full, icmp_in, icmp_out, fragments_dropped;
     uint64_t conn_nomem, hook_drops, pmtu_lowered;
+    uint64_t cookies_sent, cookies_taken, cookies_bad;
 };
 
 struct net {

@@ -65,6 +65,16 @@ static struct hook_seg conn_hook_seg(const struct net *n, const struct tcp_conn 
 
 /* ---- segments of nobody --------------------------------------------------------------------- */
 
+/* It may be the end of a handshake that nothing was kept of. */
+static bool answers_cookie(struct net *n, const struct rx *x)
+{
+    const struct seg *s = &x->p.seg;
+    if ((s->flags & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_ACK || !n->conf.syn_cookies)
+        return false;
+    struct net_listener *l = listener_find(n, &s->tuple.local, s->tuple.local_port);
+    return l && half_open_from_cookie(n, l, x);
+}
+
 static void tcp_to_nobody(struct net *n, const struct rx *x)
 {
     const struct seg *s = &x->p.seg;
@@ -79,6 +89,8 @@ static void tcp_to_nobody(struct net *n, const struct rx *x)
             half_open_begin(n, l, x);
             return;
         }
+    } else if (answers_cookie(n, x)) {
+        return;
     }
     n->stats.orphan_segs++;
     rx_orphan(n, x);

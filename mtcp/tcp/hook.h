@@ -76,6 +76,7 @@ struct hook_seg {
     uint8_t netif;
     bool accepted;  /* IN: the segment passed the acceptability checks and will move TCP state */
     bool rexmit;    /* OUT: some of it was passed out before. IN: left to the monitor, see off */
+    bool is_rebuilt; /* a SYN or SYN-ACK put together again from a SYN cookie: there is no frame */
     bool has_off;   /* the ISN of the sender is known, so off is valid */
     tcp_off_t off;  /* stream offset of the first payload byte (SYN counted as -1) */
     uint64_t now_us;

@@ -129,6 +129,10 @@ static int read_word(struct config_scan *s, char word[CONFIG_WORD_MAX])
         return COMPLAIN(s, "/",
                         "put text that begins with it, or with // or /* in it, in double "
                         "quotes");
+    /* libconfuse takes these as part of the word, where here a comment or a text would begin */
+    if (n > 0 && peek(s) > 0 && strchr("#\"'", peek(s)))
+        return COMPLAIN(s, (char[]){(char)peek(s), '\0'},
+                        "put a space before it, or the whole in double quotes");
     word[n] = '\0';
     if (n > 0)
         return 0;

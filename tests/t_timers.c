@@ -65,6 +65,30 @@ static void deadlines_survive_the_wrap_of_ticks(void)
     segt_free(t);
 }
 
+/* Deadlines are kept as 32 bits of ticks: half of them are 38 hours, all of them 76. */
+static void deadlines_are_met_after_any_gap(void)
+{
+    for (uint64_t gap = 30 * MS; gap < 400ull * 86400 * SEC; gap += gap / 3) {
+        struct segt *t = segt_established();
+        segt_write(t, 100);
+        seg_expect(t, "PA 1+100");
+        t->conn.n_quick = 0;
+        seg_in(t, "PA 1+100 ack=1"); /* to be acknowledged within 40 ms */
+        uint64_t due_at = t->env.now_us + 40 * MS;
+        t->env.now_us += gap;
+        if (wheel_expire(&t->env.wheel, t->env.now_us) == &t->conn.timer)
+            tcp_timer(&t->env, &t->conn);
+        segt_flush(t);
+        if (gap > RTO + WHEEL_TICK_US)
+            seg_expect(t, "PA 1+100 ack=101");
+        else if (t->env.now_us > due_at + WHEEL_TICK_US)
+            seg_expect(t, "A 101 ack=101");
+        seg_silence(t);
+        CU_ASSERT(timers_rtx_at(&t->env, &t->conn) > t->env.now_us);
+        segt_free(t);
+    }
+}
+
 /* ---- retransmission ---- */
 
 static void what_is_not_acknowledged_is_sent_again(void)
@@ -428,6 +452,7 @@ static void nothing_fires_after_the_end(void)
 TEST_SUITE(timers, TEST_CASE(one_entry_serves_the_earliest_deadline),
            TEST_CASE(a_deadline_that_was_cleared_does_nothing),
            TEST_CASE(deadlines_survive_the_wrap_of_ticks),
+           TEST_CASE(deadlines_are_met_after_any_gap),
            TEST_CASE(what_is_not_acknowledged_is_sent_again), TEST_CASE(backing_off),
            TEST_CASE(a_silent_peer_is_given_up), TEST_CASE(the_reason_is_told_when_there_is_one),
            TEST_CASE(an_orphan_has_fewer_tries),

@@ -43,7 +43,7 @@ unsigned ctx_poll(struct mtcp_ctx *ctx)
     BUG_ON(!ctx_may_run(ctx));
     ctx->in_poll = true;
     ctx->has_run = true;
-    n->env.now_us = ctx_now_us(ctx);
+    net_clock(n, ctx_now_us(ctx));
     unsigned work = net_rx(n);
     net_timers(n);
     work += net_has_work(n);

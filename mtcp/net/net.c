@@ -142,6 +142,15 @@ void net_timers(struct net *n)
     }
 }
 
+void net_clock(struct net *n, uint64_t now_us)
+{
+    const uint64_t day_us = 86400ull * 1000000;
+    bool is_late = now_us - n->env.now_us > day_us;
+    n->env.now_us = now_us;
+    if (unlikely(is_late))
+        net_timers(n);
+}
+
 /* ---- the flush ------------------------------------------------------------------------------ */
 
 /* Per turn; the connection that reaches it may send its own share beyond. */

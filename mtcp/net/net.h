@@ -2,6 +2,7 @@
  * Joins packets and connections: interfaces, routes, ARP, ICMP, listeners, the flow table, and the
  * path of a packet in (pkt_in) and of a segment out. One struct net per context, one thread.
  *
+ *   net_clock   what time it is
  *   net_rx      a received burst: parse, look up, monitor's verdict, tcp_input, act on its verdict
  *   net_timers  every timer of the wheel that is due
  *   net_flush   what input, timers and the application marked for output, in bursts; then the dead
@@ -172,6 +173,10 @@ MUST_CHECK int net_arp_add(struct net *n, uint8_t netif, const struct ip_addr *i
                            const struct mac_addr *mac);
 
 /* ---- one turn ---- */
+
+/* Time goes on. After a gap of more than a day since the last turn, timers run at once: some keep 32
+ * bits of their deadlines, which input could no longer tell from those that it sets. */
+void net_clock(struct net *n, uint64_t now_us);
 
 /* Receives what has come, at most some bursts from every interface; the number of packets. */
 unsigned net_rx(struct net *n);

@@ -96,23 +96,30 @@ static int32_t ms_left(const struct net *n, const struct tcp_time_wait *w)
     return (int32_t)(w->expires_ms - now_ms(n));
 }
 
-static void timer_rearm(struct net *n)
+/* The end of a record that is less than 24 days from `near_us`. */
+static uint64_t expires_us(const struct tcp_time_wait *w, uint64_t near_us)
 {
-    if (!n->tw_head)
-        return;
-    int32_t left = ms_left(n, n->tw_head);
-    uint64_t in_us = left > 0 ? (uint64_t)left * 1000 : 0;
-    wheel_arm(&n->env.wheel, &n->tw_timer, n->env.now_us + in_us);
+    uint64_t near = near_us / 1000;
+    return (near + (uint64_t)(int64_t)(int32_t)(w->expires_ms - (uint32_t)near)) * 1000;
+}
+
+/* Armed as long as there are records: for the end of the first, or before. */
+static void timer_rearm(struct net *n, uint64_t near_us)
+{
+    if (n->tw_head)
+        wheel_arm(&n->env.wheel, &n->tw_timer, expires_us(n->tw_head, near_us));
 }
 
 void time_waits_timer(struct net *n)
 {
+    /* Now may be months later: the records' ends are near the time that the timer was armed for. */
+    uint64_t armed_us = n->tw_timer.at_us;
     for (unsigned i = 0; i < EXPIRE_PER_TURN; i++) {
-        if (!n->tw_head || (ms_left(n, n->tw_head) > 0))
+        if (!n->tw_head || expires_us(n->tw_head, armed_us) > n->env.now_us)
             break;
         queue_pop(n);
     }
-    timer_rearm(n);
+    timer_rearm(n, armed_us);
 }
 
 /* ---- records -------------------------------------------------------------------------------- */
@@ -131,7 +138,7 @@ bool time_wait_take(struct net *n, struct tcp_conn *c)
     flow_table_replace(n->flows, &c->flow, &w->flow);
     conn_discard(n, c);
     if (!timer_is_armed(&n->tw_timer))
-        timer_rearm(n);
+        timer_rearm(n, n->env.now_us);
     return true;
 }
 
@@ -148,7 +155,6 @@ static void time_wait_restart(struct net *n, struct tcp_time_wait *w)
         return;
     *w = copy;
     flow_table_insert(n->flows, &w->flow, copy.flow.hash);
-    timer_rearm(n);
 }
 
 static void time_wait_ack(struct net *n, const struct tcp_time_wait *w)

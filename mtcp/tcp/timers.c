@@ -27,14 +27,11 @@ static inline uint32_t tick_of(uint64_t at_us)
     return tick != 0 ? tick : 1;
 }
 
-static inline int32_t ticks_left(const struct tcp_env *e, uint32_t tick)
+/* The whole of a deadline that is less than 38 hours from `near_us`. */
+static inline uint64_t tick_at_us(uint32_t tick, uint64_t near_us)
 {
-    return (int32_t)(tick - (uint32_t)(e->now_us / WHEEL_TICK_US));
-}
-
-static inline uint64_t tick_at_us(const struct tcp_env *e, uint32_t tick)
-{
-    return (e->now_us / WHEEL_TICK_US + (uint64_t)(int64_t)ticks_left(e, tick)) * WHEEL_TICK_US;
+    uint64_t near = near_us / WHEEL_TICK_US;
+    return (near + (uint64_t)(int64_t)(int32_t)(tick - (uint32_t)near)) * WHEEL_TICK_US;
 }
 
 /* The wheel's entry fires at `at_us` or before. */
@@ -84,7 +81,7 @@ void timers_stop_all(struct tcp_env *e, struct tcp_conn *c)
 
 uint64_t timers_rtx_at(const struct tcp_env *e, const struct tcp_conn *c)
 {
-    return c->rtx_tick ? tick_at_us(e, c->rtx_tick) : WHEEL_NEVER_US;
+    return c->rtx_tick ? tick_at_us(c->rtx_tick, e->now_us) : WHEEL_NEVER_US;
 }
 
 /* ---- giving up ---- */
@@ -312,19 +309,21 @@ static bool is_over(const struct tcp_conn *c)
 static void arm_next(struct tcp_env *e, struct tcp_conn *c)
 {
     if (c->flags & TCF_ACK_DELAYED)
-        wake_by(e, c, tick_at_us(e, c->delack_tick));
+        wake_by(e, c, tick_at_us(c->delack_tick, e->now_us));
     if (c->rtx_tick)
-        wake_by(e, c, tick_at_us(e, c->rtx_tick));
+        wake_by(e, c, tick_at_us(c->rtx_tick, e->now_us));
     wake_by(e, c, c->aux_at);
 }
 
 void tcp_timer(struct tcp_env *e, struct tcp_conn *c)
 {
+    /* Now may be days later: the deadlines are near the time that the entry was armed for. */
+    uint64_t armed_us = c->timer.at_us;
     if (is_over(c))
         return;
-    if ((c->flags & TCF_ACK_DELAYED) && ticks_left(e, c->delack_tick) <= 0)
+    if ((c->flags & TCF_ACK_DELAYED) && tick_at_us(c->delack_tick, armed_us) <= e->now_us)
         delack_fired(e, c);
-    if (c->rtx_tick && ticks_left(e, c->rtx_tick) <= 0)
+    if (c->rtx_tick && tick_at_us(c->rtx_tick, armed_us) <= e->now_us)
         rtx_fired(e, c);
     if (!is_over(c) && c->aux_at <= e->now_us)
         aux_fired(e, c);

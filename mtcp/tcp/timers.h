@@ -6,7 +6,9 @@
  *   delack  a delayed ACK; counts only while TCF_ACK_DELAYED is set
  *   aux     FIN_WAIT_2 of orphans, TIME_WAIT, keepalive, idle timeout
  *
- * rtx and delack are kept as the low 32 bits of wheel ticks, good for 38 hours either way.
+ * rtx and delack are kept as the low 32 bits of wheel ticks, good for 38 hours either way from now,
+ * and from the time that the entry was armed for when it fires. So it must fire before a deadline is
+ * set or asked for more than a day late: net_clock() sees to that.
  */
 #ifndef MTCP_TCP_TIMERS_H
 #define MTCP_TCP_TIMERS_H

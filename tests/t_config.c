@@ -32,9 +32,10 @@ static bool addr_is(const struct ip_addr *a, const char *text)
 static void nothing_gives_the_defaults(void)
 {
     struct config want;
-    static const char *const empty[] = {NULL, "", "mos { }", "# only this", "mos{}\n/* x */ // y"};
+    static const char *const empty[] = {
+        NULL, "", "mos { }", "# only this", "mos{}\n/* x */ // y", "mos # x\n{ // y\n}"};
     config_default(&want);
-    for (unsigned i = 0; i < 5; i++) {
+    for (unsigned i = 0; i < sizeof(empty) / sizeof(empty[0]); i++) {
         EXPECT_EQ(load(empty[i]), 0);
         CU_ASSERT(memcmp(&conf, &want, sizeof(conf)) == 0);
     }
@@ -399,6 +400,16 @@ static void damaged_texts_are_harmless(void)
     }
 }
 
+static void comments_may_stand_between_any_two_words(void)
+{
+    EXPECT_EQ(load("/* a */mos /* b\n */{ num_cores // c\n = # d = 7\n 2 /**/ /*\n*/netdev # e\n"
+                   "// {\na /* f */ { address = /* g */ { # h\n 10.0.0.1/8 /* } */ } # i\n}\n}"),
+              0);
+    CU_ASSERT_STRING_EQUAL(err, "");
+    EXPECT_EQ(conf.num_cores, 2);
+    CU_ASSERT(conf.n_netdevs == 1 && addr_is(&conf.netdev[0].addr, "10.0.0.1"));
+}
+
 /* ---- the page -------------------------------------------------------------------------------- */
 
 static void the_page_names_every_key(void)
@@ -423,5 +434,5 @@ TEST_SUITE(config, TEST_CASE(nothing_gives_the_defaults), TEST_CASE(the_default_
            TEST_CASE(idle_connections_may_live_for_ever), TEST_CASE(the_only_netdev_needs_no_name),
            TEST_CASE(buffers_bound_memory), TEST_CASE(what_is_wrong_is_named),
            TEST_CASE(long_texts_are_refused), TEST_CASE(too_many_sections_are_refused),
-           TEST_CASE(files_are_read), TEST_CASE(damaged_texts_are_harmless),
-           TEST_CASE(the_page_names_every_key));
+           TEST_CASE(files_are_read), TEST_CASE(comments_may_stand_between_any_two_words),
+           TEST_CASE(damaged_texts_are_harmless), TEST_CASE(the_page_names_every_key));

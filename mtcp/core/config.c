@@ -400,18 +400,19 @@ static int load_scanned(const struct load *l, const char *text)
 
 static int load_named(struct config *c, const char *text, const struct config_err *err)
 {
-    struct config_scan *scan = malloc(sizeof(*scan));
-    if (!scan)
-        return -ENOMEM;
+    struct config_scan *scan = calloc(1, sizeof(*scan));
+    char *copy = strdup(text);
     struct load l = {c, scan, *err};
     config_default(c);
-    int e = config_scan(scan, text, err);
+    int e = scan && copy ? config_scan(scan, copy, err) : -ENOMEM;
     if (e == 0)
-        e = load_scanned(&l, text);
+        e = load_scanned(&l, copy);
     if (e == -ENOMEM)
         snprintf(err->text, err->len, "%s: no memory to read it", err->file);
-    config_scan_free(scan);
+    if (scan)
+        config_scan_free(scan);
     free(scan);
+    free(copy);
     return e;
 }
 

@@ -45,23 +45,35 @@ static bool looks_at(const struct config_scan *s, const char *what)
     return s->len - s->at >= n && memcmp(s->text + s->at, what, n) == 0;
 }
 
+/* Over a comment's character, which becomes a blank. */
+static void blank_out(struct config_scan *s)
+{
+    s->line += peek(s) == '\n';
+    if (peek(s) != '\n')
+        s->text[s->at] = ' ';
+    s->at++;
+}
+
 static void skip_line(struct config_scan *s)
 {
     while (peek(s) >= 0 && peek(s) != '\n')
-        s->at++;
+        blank_out(s);
 }
 
 static int skip_comment(struct config_scan *s)
 {
     unsigned begun = s->line;
-    for (s->at += 2; !looks_at(s, "*/"); s->at++) {
+    blank_out(s);
+    blank_out(s);
+    while (!looks_at(s, "*/")) {
         if (peek(s) < 0) {
             s->line = begun;
             return COMPLAIN(s, "/*", "this comment has no end; write */");
         }
-        s->line += peek(s) == '\n';
+        blank_out(s);
     }
-    s->at += 2;
+    blank_out(s);
+    blank_out(s);
     return 0;
 }
 
@@ -300,7 +312,7 @@ static int scan_statements(struct config_scan *s, enum config_sec sec)
     }
 }
 
-int config_scan(struct config_scan *s, const char *text, const struct config_err *err)
+int config_scan(struct config_scan *s, char *text, const struct config_err *err)
 {
     memset(s, 0, sizeof(*s));
     s->text = text;

@@ -29,7 +29,7 @@ struct config_place {
 };
 
 struct config_scan {
-    const char *text;
+    char *text;
     size_t len, at;
     unsigned line;
     struct config_err err;
@@ -41,8 +41,9 @@ struct config_scan {
     unsigned n_secs[SEC_N]; /* instances seen */
 };
 
-/* 0, -EINVAL or -ENOMEM with one line in err. `s` is large: not for the stack of a small thread. */
-MUST_CHECK int config_scan(struct config_scan *s, const char *text, const struct config_err *err);
+/* 0, -EINVAL or -ENOMEM with one line in err. Comments in the text become blanks: libconfuse takes
+ * them between statements only. `s` is large: not for the stack of a small thread. */
+MUST_CHECK int config_scan(struct config_scan *s, char *text, const struct config_err *err);
 void config_scan_free(struct config_scan *s);
 
 /* The line of a key's value; of its section when the key is absent. */

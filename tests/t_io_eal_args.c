@@ -4,7 +4,11 @@
 #include "mtcp/io/io_eal_args.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static struct eal_args args;
 static char err[256];
@@ -65,6 +69,32 @@ static void refuses_what_eal_would_refuse(void)
     EXPECT_EQ(with_extra(lots), -EINVAL);
 }
 
+static void names_are_one_process_of_one_pid_namespace(void)
+{
+    char name[EAL_NAME_LEN], other[EAL_NAME_LEN + 8], want[EAL_NAME_LEN + 32];
+    struct stat st;
+    eal_dir_name(name);
+    EXPECT_EQ(stat("/proc/self/ns/pid", &st), 0);
+    snprintf(want, sizeof(want), "mtcp%llu-%ld", (unsigned long long)st.st_ino, (long)getpid());
+    CU_ASSERT_STRING_EQUAL(name, want);
+    CU_ASSERT_FALSE(eal_dir_is_left(name));
+
+    pid_t gone = fork();
+    if (gone == 0)
+        _exit(0);
+    EXPECT_EQ(waitpid(gone, NULL, 0), gone);
+    unsigned long long ns = (unsigned long long)st.st_ino;
+    snprintf(other, sizeof(other), "mtcp%llu-%ld", ns, (long)gone);
+    CU_ASSERT_TRUE(eal_dir_is_left(other));
+    strcat(other, "x");
+    CU_ASSERT_FALSE(eal_dir_is_left(other));
+    snprintf(other, sizeof(other), "mtcp%llu-%ld", ns + 1, (long)gone); /* may live elsewhere */
+    CU_ASSERT_FALSE(eal_dir_is_left(other));
+    snprintf(other, sizeof(other), "mtcp0-%ld", (long)gone); /* of no known namespace */
+    CU_ASSERT_FALSE(eal_dir_is_left(other));
+    CU_ASSERT_FALSE(eal_dir_is_left("rte"));
+}
+
 static void checks_memory(void)
 {
     EXPECT_EQ(eal_mem_check(1, err, sizeof(err)), 0);
@@ -74,4 +104,5 @@ static void checks_memory(void)
 
 TEST_SUITE(io_eal_args, TEST_CASE(needs_no_hugepages_and_no_pci),
            TEST_CASE(allows_only_the_pci_devices_named), TEST_CASE(takes_known_extras),
-           TEST_CASE(refuses_what_eal_would_refuse), TEST_CASE(checks_memory));
+           TEST_CASE(refuses_what_eal_would_refuse), TEST_CASE(checks_memory),
+           TEST_CASE(names_are_one_process_of_one_pid_namespace));

@@ -8,10 +8,12 @@
 #include <errno.h>
 #include <mntent.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- memory -------------------------------------------------------------------------------- */
@@ -64,6 +66,37 @@ int eal_mem_check(uint64_t mem_mb, char *err, size_t err_len)
              "buffers or queues, or the memory configured for packets",
              (unsigned long long)mem_mb, (unsigned long long)available_mb);
     return -ENOMEM;
+}
+
+/* ---- runtime directory --------------------------------------------------------------------- */
+
+/* "mtcp<number of the PID namespace>-": a process id means nothing in any other. */
+static void dir_prefix(char prefix[EAL_NAME_LEN])
+{
+    struct stat st;
+
+    if (stat("/proc/self/ns/pid", &st) != 0)
+        st.st_ino = 0;
+    snprintf(prefix, EAL_NAME_LEN, "mtcp%llu-", (unsigned long long)st.st_ino);
+}
+
+void eal_dir_name(char name[EAL_NAME_LEN])
+{
+    dir_prefix(name);
+    size_t n = strlen(name);
+    snprintf(name + n, EAL_NAME_LEN - n, "%ld", (long)getpid());
+}
+
+bool eal_dir_is_left(const char *name)
+{
+    char prefix[EAL_NAME_LEN], *end;
+
+    dir_prefix(prefix);
+    size_t n = strlen(prefix);
+    if (strcmp(prefix, "mtcp0-") == 0 || strncmp(name, prefix, n) != 0)
+        return false;
+    long pid = strtol(name + n, &end, 10);
+    return pid > 0 && *end == '\0' && kill((pid_t)pid, 0) != 0 && errno == ESRCH;
 }
 
 /* ---- arguments ----------------------------------------------------------------------------- */
@@ -213,13 +246,14 @@ static void args_memory(struct eal_args *a, const struct eal_conf *conf)
 
 int eal_args_make(struct eal_args *a, const struct eal_conf *conf, char *err, size_t err_len)
 {
-    char cpus[1024];
+    char cpus[1024], dir[EAL_NAME_LEN];
 
     memset(a, 0, sizeof(*a));
     args_add(a, "mtcp");
     args_memory(a, conf);
     args_add(a, "--no-shconf");
-    args_add(a, "--file-prefix=" EAL_PREFIX "%ld", (long)getpid());
+    eal_dir_name(dir);
+    args_add(a, "--file-prefix=%s", dir);
     cpus_text(cpus, sizeof(cpus), conf->n_cpus_max);
     args_add(a, "--lcores=0@(%s)", cpus);
     if (conf->n_pci == 0)

@@ -12,7 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define EAL_PREFIX   "mtcp" /* of the runtime directory's name; the process id follows */
+#define EAL_NAME_LEN 64
+
 #define EAL_ARGS_MAX 96
 #define EAL_PCI_MAX  16
 
@@ -37,6 +38,13 @@ struct eal_args {
 /* 0, or -EINVAL with a line in err (an extra argument that EAL would refuse). */
 MUST_CHECK int eal_args_make(struct eal_args *a, const struct eal_conf *conf, char *err,
                              size_t err_len);
+
+/* The name of this process's runtime directory: no other living process has it, not even one of
+ * another PID namespace that sees the same files. */
+void eal_dir_name(char name[EAL_NAME_LEN]);
+
+/* The name of a runtime directory whose process was one of this PID namespace, and is gone? */
+bool eal_dir_is_left(const char *name);
 
 /* Is there that much memory? 0, or -ENOMEM with a line in err. */
 MUST_CHECK int eal_mem_check(uint64_t mem_mb, char *err, size_t err_len);

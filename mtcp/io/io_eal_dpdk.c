@@ -121,7 +121,7 @@ static void dir_remove(const char *path)
     rmdir(path);
 }
 
-/* Removes what processes of ours that were killed left in <base>/dpdk. */
+/* Removes what killed processes of this library and PID namespace left in <base>/dpdk. */
 static void dirs_sweep(const char *dpdk)
 {
     DIR *d = opendir(dpdk);
@@ -130,11 +130,8 @@ static void dirs_sweep(const char *dpdk)
     if (d == NULL)
         return;
     while ((e = readdir(d)) != NULL) {
-        char path[512], *end;
-        if (strncmp(e->d_name, EAL_PREFIX, strlen(EAL_PREFIX)) != 0)
-            continue;
-        long pid = strtol(e->d_name + strlen(EAL_PREFIX), &end, 10);
-        if (pid <= 0 || *end != '\0' || kill((pid_t)pid, 0) == 0 || errno != ESRCH)
+        char path[512];
+        if (!eal_dir_is_left(e->d_name))
             continue;
         snprintf(path, sizeof(path), "%s/%s", dpdk, e->d_name);
         dir_remove(path);
@@ -226,8 +223,8 @@ int io_eal_start(const struct eal_conf *conf, char *err, size_t err_len)
     }
     io_eal_last_words(why, sizeof(why));
     bool is_told = why[0] != '\0'; /* early in its start DPDK writes to stderr by itself */
-    snprintf(err, err_len, "DPDK does not start: %s%s%s%s", why, is_told ? " (" : "",
-             strerror(-rc), is_told ? ")" : "");
+    snprintf(err, err_len, "DPDK does not start: %s%s%s%s", why, is_told ? " (" : "", strerror(-rc),
+             is_told ? ")" : "");
     log_mute();
     own_dir_remove();
     return rc;

@@ -128,7 +128,9 @@ idle_ticks() { # program seconds: CPU ticks (10 ms) while nothing happens
 
 runtime_dirs() {
     for d in /var/run/dpdk ${XDG_RUNTIME_DIR:+$XDG_RUNTIME_DIR/dpdk} /tmp/mtcp-*/dpdk; do
-        [ -e "$d/mtcp$1" ] && echo "$d/mtcp$1"
+        for left in "$d"/mtcp*-$1; do
+            [ -e "$left" ] && echo "$left"
+        done
     done
 }
 

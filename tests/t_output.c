@@ -448,6 +448,28 @@ static void a_duplicate_is_reported(void)
     segt_free(t);
 }
 
+/* Without SACK only ACKs without data count as duplicates, so they go by themselves, one for each
+ * segment beyond the hole, also when a burst brought several (RFC 5681 4.2). */
+static void duplicate_acks_do_not_ride_on_data(void)
+{
+    struct segt *t = segt_established();
+    const char *const burst[] = {"A 1001+1000 ack=1", "A 2001+1000 ack=1", "A 3001+1000 ack=1"};
+    t->conn.flags |= TCF_CORK;
+    segt_write(t, 100);
+    t->conn.flags &= ~(uint32_t)TCF_CORK;
+    seg_in_burst(t, burst, 3);
+    seg_expect(t, "A 1 ack=1");
+    seg_expect(t, "A 1 ack=1");
+    seg_expect(t, "A 1 ack=1");
+    seg_expect(t, "PA 1+100 ack=1");
+    seg_silence(t);
+    const char *const filled[] = {"A 5001+1000 ack=1", "A 1+1000 ack=101"};
+    seg_in_burst(t, filled, 2);
+    seg_expect(t, "A 101 ack=4001"); /* the hole that was asked about is filled: one says it */
+    seg_silence(t);
+    segt_free(t);
+}
+
 /* Blocks take their room from the payload. */
 static void sack_beside_data(void)
 {
@@ -593,7 +615,8 @@ TEST_SUITE(
     TEST_CASE(an_ack_rides_on_data), TEST_CASE(a_delayed_ack),
     TEST_CASE(every_segment_has_timestamps_once_agreed),
     TEST_CASE(the_latest_run_is_reported_first), TEST_CASE(three_blocks_beside_timestamps),
-    TEST_CASE(a_duplicate_is_reported), TEST_CASE(sack_beside_data),
+    TEST_CASE(a_duplicate_is_reported), TEST_CASE(duplicate_acks_do_not_ride_on_data),
+    TEST_CASE(sack_beside_data),
     TEST_CASE(the_window_is_what_the_buffer_takes), TEST_CASE(the_right_edge_never_moves_left),
     TEST_CASE(the_right_edge_moves_by_worthwhile_steps),
     TEST_CASE(a_scaled_window_is_rounded_in_the_peers_favour),

@@ -188,7 +188,10 @@ struct tcp_conn {
      * 2883); else dsack_start says which run beyond a hole got bytes last (RFC 2018: goes first). */
     tcp_seq_t dsack_start, dsack_end;
     uint32_t ts_recent, ts_recent_ms, ts_offset; /* RFC 7323; ours = clock_ms + ts_offset */
-    uint8_t n_dsack;
+    union {
+        uint8_t n_dsack;
+        uint8_t n_dup_owed; /* without SACK: duplicate ACKs owed, one per segment beyond a hole */
+    };
     uint8_t n_probes; /* window probes since the peer was last heard (timers.c) */
     uint16_t mss;     /* payload bytes per full segment, options taken off (output.c) */
     /* -- send -- */

@@ -367,6 +367,13 @@ static __attribute__((noinline)) bool next_ack(const struct tcp_env *e, const st
     return true;
 }
 
+/* Without SACK the peer counts duplicate ACKs, and those that carry data are none (RFC 5681 section
+ * 2): each goes by itself, before data. */
+static inline bool dup_ack_is_due(const struct tcp_conn *c)
+{
+    return (c->flags & (TCF_ACK_NOW | TCF_SACK)) == TCF_ACK_NOW && c->n_dup_owed > 0;
+}
+
 /* The same questions as below, when more than new data and ACKs may be due. */
 static __attribute__((noinline)) bool next_rare(const struct tcp_env *e, const struct tcp_conn *c,
                                                 uint32_t max_len, struct tcp_tx *tx)
@@ -377,7 +384,7 @@ static __attribute__((noinline)) bool next_rare(const struct tcp_env *e, const s
         return next_control(e, c, tx);
     if (c->state < TCPS_SYN_RCVD)
         return false;
-    if (c->state > TCPS_SYN_RCVD) {
+    if (c->state > TCPS_SYN_RCVD && !dup_ack_is_due(c)) {
         if (next_rexmit(e, c, max_len, tx) || (has_new(c) && next_new(e, c, max_len, tx)))
             return true;
         if (c->flags & TCF_PROBE)
@@ -390,7 +397,9 @@ static __attribute__((noinline)) bool next_new_or_ack(const struct tcp_env *e,
                                                       const struct tcp_conn *c, uint32_t max_len,
                                                       struct tcp_tx *tx)
 {
-    return next_new(e, c, max_len, tx) || ((c->flags & TCF_ACK_NOW) && next_ack(e, c, tx));
+    if (likely(!dup_ack_is_due(c)) && next_new(e, c, max_len, tx))
+        return true;
+    return (c->flags & TCF_ACK_NOW) && next_ack(e, c, tx);
 }
 
 /* Asked twice or thrice per turn of a connection, to be told "nothing" all but once: that answer
@@ -410,6 +419,15 @@ bool tcp_output_next(const struct tcp_env *e, const struct tcp_conn *c, uint32_t
 
 /* ---- commit ---- */
 
+/* One D-SACK was reported, if the segment had room, or one of several duplicate ACKs. */
+static void sent_news(struct tcp_conn *c, const struct seg *s)
+{
+    if (c->flags & TCF_SACK)
+        c->n_dsack = s->opt.n_sack == 0;
+    else if (seg_seq_len(s) == 0 && --c->n_dup_owed > 0)
+        c->flags |= TCF_ACK_NOW;
+}
+
 /* What the header told the peer. */
 static inline void sent_ack(struct tcp_conn *c, const struct seg *s)
 {
@@ -417,8 +435,8 @@ static inline void sent_ack(struct tcp_conn *c, const struct seg *s)
     c->rcv_acked = rcv_nxt(c);
     c->rcv_adv = max_off(c->rcv_adv, next + ((tcp_off_t)s->wnd << c->rcv_wscale));
     c->flags &= ~(uint32_t)(TCF_ACK_NOW | TCF_ACK_DELAYED);
-    if (unlikely(s->opt.n_sack > 0))
-        c->n_dsack = 0;
+    if (unlikely(c->n_dsack > 0))
+        sent_news(c, s);
 }
 
 static void sent_syn(struct tcp_env *e, struct tcp_conn *c, const struct seg *s)

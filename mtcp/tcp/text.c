@@ -70,7 +70,9 @@ static void text_stored(struct tcp_env *e, struct tcp_conn *c, const struct in *
     e->stats.bytes_in += n_new;
     if (n_new == 0) {
         e->stats.ooo_in++;
-        if (!c->n_dsack)
+        if (!(c->flags & TCF_SACK))
+            c->n_dup_owed = c->n_dup_owed < UINT8_MAX ? (uint8_t)(c->n_dup_owed + 1) : UINT8_MAX;
+        else if (!c->n_dsack)
             c->dsack_start = seq_of_off(c->irs, in->off); /* its run is reported first */
         ack_now(e, c); /* a duplicate ACK tells the sender of the hole (RFC 5681 4.2) */
         return;
@@ -79,10 +81,13 @@ static void text_stored(struct tcp_env *e, struct tcp_conn *c, const struct in *
         stream_consume(&c->rcv, n_new);
     else
         conn_mark_ready(e, c, TCP_READY_IN);
-    if (c->rcv.ooo != NULL || n_new > in->seg->len)
+    if (c->rcv.ooo != NULL || n_new > in->seg->len) {
+        if (!(c->flags & TCF_SACK))
+            c->n_dup_owed = 0;
         ack_now(e, c); /* a hole remains, or one was just filled */
-    else
+    } else {
         ack_in_order(e, c, in->seg->len);
+    }
     conn_mark_output(e, c); /* so that an emptied buffer goes back at the end of the turn */
 }
 

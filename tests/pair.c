@@ -202,8 +202,10 @@ static void env_open(struct pair *p, unsigned i, uint64_t seed)
     q->sack = !f->no_sack;
     q->timestamps = !f->no_ts;
     q->wscale = !f->no_wscale;
-    q->rcvbuf = f->rcvbuf ? f->rcvbuf : q->rcvbuf;
-    q->sndbuf = f->sndbuf ? f->sndbuf : q->sndbuf;
+    if (f->rcvbuf)
+        q->rcvbuf = q->rcvbuf_max = f->rcvbuf;
+    if (f->sndbuf)
+        q->sndbuf = q->sndbuf_max = f->sndbuf;
     q->cc = f->cc ? f->cc : q->cc;
     struct tcp_open o = {.tuple = tuple_of(i), .mtu = 1500, .is_active = i == 0};
     x->conn.flow.kind = FLOW_CONN;
@@ -216,7 +218,7 @@ static void accept_syn(struct pair *p, const struct seg *syn)
     struct pair_end *x = &p->end[1];
     struct tcp_half_open h = {.flow.kind = FLOW_HALF_OPEN};
     struct tcp_tx tx;
-    tcp_half_open_init(&x->env, &h, syn, 1500, x->env.params.rcvbuf);
+    tcp_half_open_init(&x->env, &h, syn, 1500, &x->env.params);
     tcp_half_open_synack(&x->env, &h, &tx);
     h.n_sent = 1;
     tcp_half_open_promote(&x->env, &x->conn, &h);

@@ -22,7 +22,7 @@ struct pair_conf {
     uint32_t max_len;  /* of a segment given to the link, which cuts it; 0: mss */
     uint32_t read_max; /* bytes an application reads per turn; 0: all there is */
     uint64_t n_bytes[2];
-    uint32_t rcvbuf, sndbuf; /* 0: default */
+    uint32_t rcvbuf, sndbuf; /* fixed; 0: default */
     bool no_sack, no_ts, no_wscale;
     bool mem_is_short;           /* now and then there is no memory */
     const struct tcp_cc_ops *cc; /* NULL: default */

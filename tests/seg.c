@@ -388,7 +388,7 @@ struct segt *segt_established_with(const char *syn_opts)
     syn.tuple = tuple();
     syn.seq.v += t->peer_isn;
     t->half.flow.kind = FLOW_HALF_OPEN;
-    tcp_half_open_init(&t->env, &t->half, &syn, 1500, t->env.params.rcvbuf);
+    tcp_half_open_init(&t->env, &t->half, &syn, 1500, &t->env.params);
     t->half.iss = seq_make(t->our_isn);
     t->half.n_sent = 1;
     tcp_half_open_promote(&t->env, &t->conn, &t->half);

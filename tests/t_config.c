@@ -60,7 +60,7 @@ static void every_key_arrives(void)
                    "max_concurrency = 4096 max_monitor_socks=77 max_num_buffers = 9\n"
                    "max_connections = 5 max_time_wait = 6 max_monitored_time_wait = 7\n"
                    "max_half_open = 8 rst_per_sec = 0 port_range = \"1024-2048\"\n"
-                   "num_cores = 2 cpu_mask = 0x5 rmem_size = 8192 wmem_size = 1M\n"
+                   "num_cores = 2 cpu_mask = 0x5 rmem_size = 8192 wmem_size = 1M wmem_max = 2M\n"
                    "tcp_tw_interval = 30 tcp_timeout = 45 tcp_fin_timeout = 10\n"
                    "tcp_min_rto_ms = 20 tcp_max_rto_ms = 3000 tcp_init_rto_ms = 500\n"
                    "tcp_delack_ms = 10 tcp_syn_retries = 2 tcp_synack_retries = 3\n"
@@ -87,6 +87,8 @@ static void every_key_arrives(void)
     EXPECT_EQ(conf.cpu_mask, 5);
     EXPECT_EQ(conf.tcp.rcvbuf, 8192);
     EXPECT_EQ(conf.tcp.sndbuf, 1 << 20);
+    EXPECT_EQ(conf.tcp.rcvbuf_max, 8192); /* a size alone is fixed */
+    EXPECT_EQ(conf.tcp.sndbuf_max, 2 << 20);
     EXPECT_EQ(conf.tcp.tw_us, 30000000);
     EXPECT_EQ(conf.tcp.idle_timeout_us, 45000000);
     EXPECT_EQ(conf.tcp.fin_wait2_us, 10000000);
@@ -225,6 +227,8 @@ static const struct {
     {"mos { num_cores = }", "config:1: }: a name or value is expected here"},
     {"mos { num_cores = ", "config:1: end of file: a name or value is missing"},
     {"mos { num_cores = 1, }", "config:1: ,: a name or value is expected here"},
+    {"mos { rmem_size = 4K\n rmem_max = 2K }", "config:2: rmem_max: below the size to begin with"},
+    {"mos { wmem_max = 4K }", "config:1: wmem_max: below the size to begin with; write at least 262144"},
     {"mos = 5", "config:1: mos: is a section; write mos {"},
     {"mos \"x\" { }", "config:1: mos: has no title"},
     {"mos", "config:1: end of file: a name or value is missing"},

@@ -123,7 +123,7 @@ static void a_listener_agrees_to_what_asks_properly(void)
         struct seg s = syn_with(row[i].flags, row[i].tos);
         struct tcp_tx tx;
         t->env.params.ecn = row[i].ecn;
-        tcp_half_open_init(&t->env, &t->half, &s, 1500, 65535);
+        tcp_half_open_init(&t->env, &t->half, &s, 1500, &t->env.params);
         tcp_half_open_synack(&t->env, &t->half, &tx);
         EXPECT_EQ(tx.seg.flags, TCP_SYN | TCP_ACK | (row[i].agrees ? TCP_ECE : 0));
         EXPECT_EQ(tx.seg.tos & IP_ECN_MASK, 0);

@@ -32,7 +32,8 @@ static struct fixture *half_open_of(const struct seg *s)
     f->mem = mem_create(0);
     tcp_env_init(&f->env, f->mem, 1, 5000000);
     f->h.flow.kind = FLOW_HALF_OPEN;
-    tcp_half_open_init(&f->env, &f->h, s, 1500, 1 << 20);
+    f->env.params.rcvbuf = f->env.params.rcvbuf_max = 1 << 20;
+    tcp_half_open_init(&f->env, &f->h, s, 1500, &f->env.params);
     f->h.iss = seq_make(0xfffffffeu);
     return f;
 }

@@ -258,7 +258,7 @@ static void a_syn_offers_everything(void)
     tcp_connect(&t->env, &t->conn);
     t->conn.iss = seq_make(t->our_isn);
     segt_flush(t);
-    seg_expect(t, "S 0 mss=1460 ws=3 sackok ts=0,0 win=65535");
+    seg_expect(t, "S 0 mss=1460 ws=7 sackok ts=0,0 win=65535");
     seg_silence(t);
     EXPECT_EQ(t->conn.snd_nxt, 0);
     EXPECT_EQ(t->conn.snd_una, -1);
@@ -538,12 +538,12 @@ static void the_right_edge_moves_by_worthwhile_steps(void)
 static void a_scaled_window_is_rounded_in_the_peers_favour(void)
 {
     struct segt *t = segt_established_with("ws=0");
-    EXPECT_EQ(t->conn.rcv_wscale, 3); /* 256 KB */
+    EXPECT_EQ(t->conn.rcv_wscale, 7); /* 6 MB */
     stream_set_limit(&t->conn.rcv, 80000);
     t->conn.rcv_adv = 80000;
     seg_in(t, "A 1+3 ack=1");
     segt_advance(t, 50 * MS);
-    seg_expect(t, "A 1 ack=4 win=10000"); /* 79997 / 8 is less than was promised */
+    seg_expect(t, "A 1 ack=4 win=625"); /* 79997 / 128 is less than was promised */
     segt_free(t);
 }
 

@@ -420,7 +420,7 @@ static void rig_init(struct rig *r, uint32_t limit, enum stream_policy policy)
 {
     r->mem = mem_create(0);
     stream_init(&r->s, limit);
-    r->s.policy = (uint8_t)policy;
+    r->s.policy = policy == STREAM_LAST;
 }
 
 static void rig_fini(struct rig *r)

@@ -158,6 +158,11 @@ void mem_set_limit(struct mem *m, size_t limit_bytes)
     m->limit = limit_bytes == 0 ? SIZE_MAX : limit_bytes;
 }
 
+bool mem_is_tight(const struct mem *m)
+{
+    return m->in_use > m->limit / 4 * 3;
+}
+
 void mem_trim(struct mem *m)
 {
     for (unsigned i = 0; i < N_CLASSES; i++) {

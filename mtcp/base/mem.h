@@ -9,6 +9,7 @@
 #ifndef MTCP_BASE_MEM_H
 #define MTCP_BASE_MEM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,6 +39,9 @@ size_t mem_in_use(const struct mem *m);
 /* Changes the budget. Below mem_in_use() nothing is taken away, but nothing is handed out either.
  */
 void mem_set_limit(struct mem *m, size_t limit_bytes);
+
+/* Is less than a quarter of the budget left? */
+bool mem_is_tight(const struct mem *m);
 
 /* The cache of freed blocks: bytes in it (at most 9 MB), and how to empty it. */
 size_t mem_cached(const struct mem *m);

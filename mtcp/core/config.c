@@ -322,6 +322,17 @@ static int check_whole(const struct load *l)
     if (c->tcp.min_rto_us > c->tcp.max_rto_us)
         return config_complain(&l->err, line, "tcp_min_rto_ms",
                                "above tcp_max_rto_ms; write at most %u", c->tcp.max_rto_us / 1000);
+    const struct {
+        const char *name;
+        uint32_t size, max;
+    } bufs[] = {{"rmem_max", c->tcp.rcvbuf, c->tcp.rcvbuf_max},
+                {"wmem_max", c->tcp.sndbuf, c->tcp.sndbuf_max}};
+    for (unsigned i = 0; i < 2; i++)
+        if (bufs[i].max < bufs[i].size)
+            return config_complain(
+                &l->err,
+                config_scan_line(l->scan, SEC_MOS, 0, config_key_find(SEC_MOS, bufs[i].name)),
+                bufs[i].name, "below the size to begin with; write at least %u", bufs[i].size);
     for (unsigned i = 0; i < c->n_netdevs; i++)
         for (unsigned j = 0; j < i; j++)
             if (!ip_addr_is_any(&c->netdev[i].addr) &&
@@ -383,6 +394,15 @@ static cfg_t *parse_tree(const char *text)
     return NULL;
 }
 
+/* A size without a maximum is fixed. */
+static void fix_buffers(struct config *c, cfg_t *mos)
+{
+    if (cfg_size(mos, "rmem_size") && !cfg_size(mos, "rmem_max"))
+        c->tcp.rcvbuf_max = c->tcp.rcvbuf;
+    if (cfg_size(mos, "wmem_size") && !cfg_size(mos, "wmem_max"))
+        c->tcp.sndbuf_max = c->tcp.sndbuf;
+}
+
 static int load_scanned(const struct load *l, const char *text)
 {
     cfg_t *cfg = parse_tree(text);
@@ -390,8 +410,10 @@ static int load_scanned(const struct load *l, const char *text)
         return config_complain(&l->err, 1, "text", "can't be parsed");
     cfg_t *mos = cfg_getsec(cfg, "mos");
     int err = mos ? load_keys(l, mos, SEC_MOS, 0, l->conf) : 0;
-    if (err == 0 && mos)
+    if (err == 0 && mos) {
+        fix_buffers(l->conf, mos);
         err = load_sections(l, mos);
+    }
     if (err == 0)
         err = check_whole(l);
     cfg_free(cfg);

@@ -179,6 +179,8 @@ static const struct config_key mos_keys[] = {
     NUM("cpu_mask", struct config, cpu_mask, 0, UINT64_MAX, 1),
     BYTES("rmem_size", struct config, tcp.rcvbuf, 2048, 1u << 30),
     BYTES("wmem_size", struct config, tcp.sndbuf, 2048, 1u << 30),
+    BYTES("rmem_max", struct config, tcp.rcvbuf_max, 2048, 1u << 30),
+    BYTES("wmem_max", struct config, tcp.sndbuf_max, 2048, 1u << 30),
     NUM("tcp_tw_interval", struct config, tcp.tw_us, 0, 3600, 1000000),
     OWN("tcp_timeout", struct config, tcp.idle_timeout_us, parse_timeout,
         "seconds, or -1 to let idle connections live for ever"),

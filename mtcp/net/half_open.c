@@ -12,6 +12,7 @@
 #include "mtcp/net/pmtu.h"
 #include "mtcp/net/route.h"
 #include "mtcp/tcp/syn_cookie.h"
+#include "mtcp/tcp/tune.h"
 
 #include <errno.h>
 
@@ -139,7 +140,7 @@ static struct tcp_half_open *half_open_new(struct net *n, struct net_listener *l
         return NULL;
     }
     h->flow = (struct flow){.kind = FLOW_HALF_OPEN, .netif = hop->netif};
-    tcp_half_open_init(&n->env, h, syn, n->ifs[hop->netif].mtu, l->params.rcvbuf);
+    tcp_half_open_init(&n->env, h, syn, n->ifs[hop->netif].mtu, &l->params);
     h->listener = l;
     return h;
 }
@@ -208,7 +209,7 @@ static void cookie_begin(struct net *n, struct net_listener *l, const struct rx 
         n->stats.no_route++;
         return;
     }
-    tcp_half_open_init(&n->env, &h, &x->p.seg, n->ifs[hop->netif].mtu, l->params.rcvbuf);
+    tcp_half_open_init(&n->env, &h, &x->p.seg, n->ifs[hop->netif].mtu, &l->params);
     syn_cookie_synack(&n->env, &h, &tx);
     l->cookies_until_us = n->env.now_us + SYN_COOKIE_LIFE_US;
     n->stats.cookies_sent++;
@@ -233,8 +234,7 @@ void half_open_begin(struct net *n, struct net_listener *l, const struct rx *x)
 /* What the listening socket's options say of its connections. */
 static void conn_inherit(struct net *n, struct tcp_conn *c, const struct net_listener *l)
 {
-    stream_set_limit(&c->rcv, l->params.rcvbuf);
-    stream_set_limit(&c->snd, l->params.sndbuf);
+    tune_init(c, &l->params);
     if (l->params.cc)
         c->cc_ops = l->params.cc;
     c->flags |= l->conn_flags;

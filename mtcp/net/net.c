@@ -270,7 +270,7 @@ void net_flow_set_policy(struct flow *f, bool is_rcv, enum stream_policy p)
 {
     struct stream *s = stream_of(f, is_rcv);
     if (s)
-        s->policy = (uint8_t)p;
+        s->policy = p == STREAM_LAST;
 }
 
 void net_flow_reset(struct net *n, struct flow *f)

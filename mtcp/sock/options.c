@@ -130,13 +130,16 @@ static int get_buf(const struct ref *r, uint32_t is_rcv, int *v)
 static int set_buf(const struct ref *r, uint32_t is_rcv, int v)
 {
     uint32_t n = clamp_buf(v);
+    struct tcp_params *p = r->conn ? NULL : &r->prep->l.params;
     if (r->conn) {
-        stream_set_limit(is_rcv ? &r->conn->rcv : &r->conn->snd, n);
+        struct stream *s = is_rcv ? &r->conn->rcv : &r->conn->snd;
+        stream_set_limit(s, n);
+        s->is_auto = false; /* the application knows better */
         conn_mark_ready(&r->ctx->net.env, r->conn, TCP_READY_OUT);
     } else if (is_rcv) {
-        r->prep->l.params.rcvbuf = n;
+        p->rcvbuf = p->rcvbuf_max = n;
     } else {
-        r->prep->l.params.sndbuf = n;
+        p->sndbuf = p->sndbuf_max = n;
     }
     return 0;
 }

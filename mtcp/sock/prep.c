@@ -3,6 +3,7 @@
 
 #undef TCP_MSS_DEFAULT /* <netinet/tcp.h> has one, too */
 #include "mtcp/tcp/handshake.h"
+#include "mtcp/tcp/tune.h"
 
 #include <string.h>
 
@@ -130,9 +131,8 @@ int prep_to_conn(struct mtcp_ctx *ctx, const struct prep *p, struct tcp_conn *c)
         *c->ext = l->ext;
     }
     c->flags |= l->conn_flags;
-    stream_set_limit(&c->rcv, l->params.rcvbuf);
-    stream_set_limit(&c->snd, l->params.sndbuf);
-    c->rcv_wscale = tcp_wscale_for(l->params.rcvbuf);
+    tune_init(c, &l->params);
+    c->rcv_wscale = tcp_wscale_for(tune_rcvbuf_most(&l->params));
     c->cc_ops = l->params.cc;
     c->user_mss = p->user_mss;
     c->tos = p->tos;
@@ -144,8 +144,10 @@ void prep_from_conn(struct prep *p, const struct tcp_conn *c)
 {
     struct net_listener *l = &p->l;
     l->conn_flags = c->flags & OPTION_FLAGS;
-    l->params.rcvbuf = c->rcv.limit;
-    l->params.sndbuf = c->snd.limit;
+    if (!c->rcv.is_auto)
+        l->params.rcvbuf = l->params.rcvbuf_max = c->rcv.limit;
+    if (!c->snd.is_auto)
+        l->params.sndbuf = l->params.sndbuf_max = c->snd.limit;
     l->params.cc = c->cc_ops;
     l->has_ext = c->ext != NULL;
     if (c->ext)

@@ -61,6 +61,13 @@ static bool conf_is_valid(const struct mtcp_conf *n)
            in_range(n->tcp_timeout, -1, INT32_MAX);
 }
 
+/* One that is set to another size is fixed at that. */
+static void buf_change(uint32_t *size, uint32_t *max, int n)
+{
+    if (*size != (uint32_t)n)
+        *size = *max = (uint32_t)n;
+}
+
 static int conf_change(const struct mtcp_conf *n)
 {
     struct config *c = &mtcp_process.conf;
@@ -70,8 +77,8 @@ static int conf_change(const struct mtcp_conf *n)
     c->max_concurrency = (uint32_t)n->max_concurrency;
     c->cpu_mask = n->cpu_mask;
     c->max_num_buffers = (uint32_t)n->max_num_buffers;
-    c->tcp.rcvbuf = (uint32_t)n->rcvbuf_size;
-    c->tcp.sndbuf = (uint32_t)n->sndbuf_size;
+    buf_change(&c->tcp.rcvbuf, &c->tcp.rcvbuf_max, n->rcvbuf_size);
+    buf_change(&c->tcp.sndbuf, &c->tcp.sndbuf_max, n->sndbuf_size);
     c->tcp.tw_us = (uint32_t)n->tcp_timewait * 1000000u;
     c->tcp.idle_timeout_us = n->tcp_timeout > 0 ? (uint64_t)n->tcp_timeout * 1000000u : 0;
     return 0;

@@ -5,6 +5,7 @@
 #include "mtcp/tcp/rtt.h"
 #include "mtcp/tcp/tcp.h"
 #include "mtcp/tcp/timers.h"
+#include "mtcp/tcp/tune.h"
 
 #include "mtcp/tcp/handshake.h"
 
@@ -18,6 +19,8 @@ void tcp_params_default(struct tcp_params *p)
     *p = (struct tcp_params){
         .rcvbuf = 256 * 1024,
         .sndbuf = 256 * 1024,
+        .rcvbuf_max = 6 * 1024 * 1024,
+        .sndbuf_max = 4 * 1024 * 1024,
         .tw_us = 60 * SEC_US,
         .fin_wait2_us = 60 * SEC_US,
         .min_rto_us = 200 * 1000,
@@ -60,11 +63,12 @@ void tcp_conn_init(struct tcp_env *e, struct tcp_conn *c, const struct tcp_open 
     c->flags = o->is_active ? TCF_ACTIVE : 0;
     stream_init(&c->rcv, e->params.rcvbuf);
     stream_init(&c->snd, e->params.sndbuf);
+    tune_init(c, &e->params);
     c->snd_una = c->snd_nxt = c->snd_max = -1;
     c->mss = tcp_mss_of_mtu(&o->tuple.local, o->mtu);
     c->mss_peer = tcp_mss_default(&o->tuple.local);
     c->rcv_mss = TCP_MSS_DEFAULT;
-    c->rcv_wscale = tcp_wscale_for(e->params.rcvbuf);
+    c->rcv_wscale = tcp_wscale_for(tune_rcvbuf_most(&e->params));
     c->cc_ops = e->params.cc;
     c->sock = -1;
     c->ttl = 64;

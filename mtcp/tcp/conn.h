@@ -67,7 +67,8 @@ const struct tcp_cc_ops *tcp_cc_find(const char *name); /* NULL: none of that na
 
 /* Defaults for new connections; from the configuration. Times in microseconds. */
 struct tcp_params {
-    uint32_t rcvbuf, sndbuf; /* bytes */
+    uint32_t rcvbuf, sndbuf;         /* bytes */
+    uint32_t rcvbuf_max, sndbuf_max; /* up to which they grow by themselves; not above: fixed */
     uint32_t tw_us, fin_wait2_us;
     uint32_t min_rto_us, max_rto_us, init_rto_us, delack_us;
     uint8_t syn_retries, synack_retries, data_retries, orphan_retries;

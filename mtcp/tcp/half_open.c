@@ -7,11 +7,12 @@
 #include "mtcp/tcp/rtt.h"
 #include "mtcp/tcp/state.h"
 #include "mtcp/tcp/tcp.h"
+#include "mtcp/tcp/tune.h"
 
 #include <string.h>
 
 void tcp_half_open_init(struct tcp_env *e, struct tcp_half_open *h, const struct seg *syn,
-                        uint16_t mtu, uint32_t rcvbuf)
+                        uint16_t mtu, const struct tcp_params *p)
 {
     struct flow flow = h->flow;
     memset(h, 0, sizeof(*h));
@@ -27,8 +28,8 @@ void tcp_half_open_init(struct tcp_env *e, struct tcp_half_open *h, const struct
     h->mss_peer = tcp_mss_offered(&syn->tuple.local, &syn->opt);
     h->wnd_peer = syn->wnd;
     h->snd_wscale = (h->opts & TCF_WSCALE) ? syn->opt.wscale : 0;
-    h->rcv_wscale = (h->opts & TCF_WSCALE) ? tcp_wscale_for(rcvbuf) : 0;
-    h->rcv_wnd = rcvbuf < UINT16_MAX ? rcvbuf : UINT16_MAX;
+    h->rcv_wscale = (h->opts & TCF_WSCALE) ? tcp_wscale_for(tune_rcvbuf_most(p)) : 0;
+    h->rcv_wnd = p->rcvbuf < UINT16_MAX ? p->rcvbuf : UINT16_MAX;
     h->born_us = e->now_us;
     timer_init(&h->timer, TIMER_HALF_OPEN);
 }

@@ -1,6 +1,7 @@
 /* What a SYN offers and what both sides then use. */
 #include "mtcp/tcp/handshake.h"
 
+#include "mtcp/tcp/tune.h"
 #include "mtcp/wire/hdr.h"
 
 #define TS_OPTION_LEN 12u /* with its two NOPs */
@@ -62,5 +63,6 @@ void tcp_handshake_done(struct tcp_env *e, struct tcp_conn *c, bool syn_was_lost
     c->cwnd = syn_was_lost ? c->mss : (uint32_t)c->mss * e->params.init_cwnd;
     c->ssthresh = UINT32_MAX;
     c->n_quick = 16; /* acknowledge at once while the peer's window opens */
+    tune_rcv_begin(e, c);
     c->cc_ops->init(c);
 }

@@ -13,6 +13,7 @@
 #include "mtcp/tcp/rack.h"
 #include "mtcp/tcp/rtt.h"
 #include "mtcp/tcp/timers.h"
+#include "mtcp/tcp/tune.h"
 #include "mtcp/tcp/undo.h"
 
 enum {
@@ -355,6 +356,8 @@ static inline void una_advance(struct tcp_env *e, struct tcp_conn *c, tcp_off_t 
     }
     c->snd_una = ack;
     c->backoff = 0;                           /* RFC 6298 5.7 */
+    if (unlikely(was_full))
+        tune_snd(e, c);
     if (unlikely(was_full || c->ext != NULL)) /* options may say that room is more than a byte */
         conn_mark_ready(e, c, TCP_READY_OUT);
     conn_mark_output(e, c);

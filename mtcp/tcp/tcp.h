@@ -158,9 +158,9 @@ struct tcp_half_open {
 
 _Static_assert(sizeof(struct tcp_half_open) <= 144, "a half-open record must stay small");
 
-/* From a SYN that a listener takes. `rcvbuf` is the listener's. */
+/* From a SYN that a listener takes. The buffers are those of its connections. */
 void tcp_half_open_init(struct tcp_env *e, struct tcp_half_open *h, const struct seg *syn,
-                        uint16_t mtu, uint32_t rcvbuf);
+                        uint16_t mtu, const struct tcp_params *p);
 
 /* The SYN-ACK to send now (first or again). */
 void tcp_half_open_synack(const struct tcp_env *e, const struct tcp_half_open *h, struct tcp_tx *tx);

@@ -7,6 +7,7 @@
 #include "mtcp/tcp/ecn.h"
 #include "mtcp/tcp/tcp.h"
 #include "mtcp/tcp/timers.h"
+#include "mtcp/tcp/tune.h"
 
 #include <errno.h>
 
@@ -77,6 +78,8 @@ static void text_stored(struct tcp_env *e, struct tcp_conn *c, const struct in *
         ack_now(e, c); /* a duplicate ACK tells the sender of the hole (RFC 5681 4.2) */
         return;
     }
+    if (unlikely(tune_rcv_is_due(e, c, in->seg)))
+        tune_rcv(e, c);
     if ((c->flags & TCF_SHUT_RD) && tcp_readable(c) == n_new) /* else behind what is not read yet */
         stream_consume(&c->rcv, n_new);
     else

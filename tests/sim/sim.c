@@ -93,9 +93,10 @@ static void host_config(struct sim *s, unsigned i, char *text, size_t len)
     struct rng *r = &s->rng;
     snprintf(text, len,
              "mos {\n netdev \"sim0\" { address = {\"10.0.0.%u/24\"} }\n max_concurrency = 100\n"
-             " rmem_size = %u\n wmem_size = %u\n tcp_tw_interval = 1\n tcp_timestamps = %s\n"
+             " rmem_size = %u\n wmem_size = %u\n%s tcp_tw_interval = 1\n tcp_timestamps = %s\n"
              " tcp_sack = %s\n tcp_window_scaling = %s\n tcp_congestion = \"%s\"\n tcp_ecn = %u\n}\n",
              2 - 1 + i, 16384u << rng_below(r, 5), 16384u << rng_below(r, 5),
+             rng_below(r, 2) ? " rmem_max = 4M\n wmem_max = 4M\n" : "",
              rng_below(r, 4) ? "true" : "false", rng_below(r, 4) ? "true" : "false",
              rng_below(r, 4) ? "true" : "false", rng_below(r, 2) ? "cubic" : "newreno", rng_below(r, 3));
 }

@@ -25,6 +25,7 @@ struct watched {
     size_t bytes_room;
     int state[2];
     unsigned n_end;   /* CONN_END calls so far */
+    bool is_stray;    /* begun by an old copy of a SYN, after the connection */
     struct watched *next;
 };
 
@@ -208,6 +209,14 @@ static struct sim_conn *conn_of_port(struct sim *s, uint16_t port)
     return NULL;
 }
 
+static bool is_watched(unsigned host, const struct sim_conn *c)
+{
+    const struct watched *w = all;
+    while (w && (w->host != host || w->conn != c))
+        w = w->next;
+    return w != NULL;
+}
+
 static void on_start(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
 {
     (void)side;
@@ -230,6 +239,7 @@ static void on_start(mctx_t m, int sock, int side, event_t event, filter_arg_t *
         return;
     }
     *w = (struct watched){.sim = s, .host = host_of(m), .conn = c, .next = all};
+    w->is_stray = is_watched(w->host, c);
     w->state[MOS_SIDE_CLI] = MOS_TCPS_CLOSED;
     w->state[MOS_SIDE_SVR] = MOS_TCPS_LISTEN;
     all = w;
@@ -299,7 +309,7 @@ static void on_end(mctx_t m, int sock, int side, event_t event, filter_arg_t *ar
                (double)w->sim->now_us / 1e6, w->host, w->conn->id, reason, w->state[0], w->state[1],
                (unsigned long long)w->seen[0], (unsigned long long)w->seen[1]);
     check_edges(m, sock, w, side);
-    if (++w->n_end == 4)
+    if (++w->n_end == 4 && !w->is_stray)
         check_promise(w);
 }
 

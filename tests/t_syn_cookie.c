@@ -27,7 +27,7 @@ static struct seg syn(uint16_t mss)
 static struct seg answered(const struct seg *s, struct tcp_tx *tx)
 {
     struct tcp_half_open h = {.flow.kind = FLOW_HALF_OPEN};
-    tcp_half_open_init(&env, &h, s, 1500, 1 << 20);
+    tcp_half_open_init(&env, &h, s, 1500, &env.params);
     syn_cookie_synack(&env, &h, tx);
     struct seg ack = {.tuple = s->tuple,
                       .flags = TCP_ACK,
@@ -43,6 +43,7 @@ static struct seg answered(const struct seg *s, struct tcp_tx *tx)
 static void env_up(void)
 {
     tcp_env_init(&env, NULL, 42, 1000 * SEC);
+    env.params.rcvbuf = env.params.rcvbuf_max = 1 << 20;
 }
 
 static void the_mss_comes_back_rounded_down(void)

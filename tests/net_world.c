@@ -100,6 +100,23 @@ static void dev_init(struct world_io *dev, uint32_t caps)
 
 /* ---- up and down ---------------------------------------------------------------------------- */
 
+static struct ip_addr ip_of(const struct world *w, unsigned host)
+{
+    char text[32];
+    snprintf(text, sizeof(text), w->is_v6 ? "fd00::%u" : "10.0.0.%u", host);
+    return world_ip(text);
+}
+
+static void world_up_v6(struct world *w, bool with_neighbour)
+{
+    struct mac_addr peer_mac = world_mac(2);
+    w->is_v6 = true;
+    struct ip_addr us = ip_of(w, 1), peer = ip_of(w, 2);
+    CU_ASSERT_EQUAL_FATAL(net_addr_add(&w->net, 0, &us, 64), 0);
+    if (with_neighbour)
+        CU_ASSERT_EQUAL_FATAL(net_neigh_add(&w->net, 0, &peer, &peer_mac), 0);
+}
+
 void world_up(struct world *w, const struct world_opts *o)
 {
     struct world_opts none = {.conf = world_conf};
@@ -112,10 +129,12 @@ void world_up(struct world *w, const struct world_opts *o)
     CU_ASSERT_EQUAL_FATAL(net_init(&w->net, w->mem, &o->conf, 42, 1000000), 0);
     CU_ASSERT_EQUAL_FATAL(net_if_add(&w->net, &w->dev.io, "test", &us, 24), 0);
     if (!o->no_arp)
-        CU_ASSERT_EQUAL_FATAL(net_arp_add(&w->net, 0, &peer, &peer_mac), 0);
+        CU_ASSERT_EQUAL_FATAL(net_neigh_add(&w->net, 0, &peer, &peer_mac), 0);
     world_turn(w);
     const struct packet *p = world_out(w);
     CU_ASSERT_FATAL(p && p->kind == PACKET_ARP);
+    if (o->is_v6)
+        world_up_v6(w, !o->no_arp);
 }
 
 void world_down(struct world *w)
@@ -164,8 +183,8 @@ void world_in(struct world *w, struct seg *s)
     uint8_t frame[WORLD_ROOM];
     struct build_l2 l2 = {.src = world_mac(2), .dst = world_mac(1)};
     if (s->tuple.local.q[1] == 0) {
-        s->tuple.local = world_ip("10.0.0.2");
-        s->tuple.remote = world_ip("10.0.0.1");
+        s->tuple.local = ip_of(w, 2);
+        s->tuple.remote = ip_of(w, 1);
     }
     if (s->tuple.remote_port == 0)
         s->tuple.remote_port = 80;
@@ -256,7 +275,7 @@ void world_silence_at(struct world *w, const char *file, int line)
 
 void world_listen(struct world *w, struct net_listener *l, uint32_t backlog)
 {
-    struct ip_addr any = world_ip("0.0.0.0");
+    struct ip_addr any = world_ip(w->is_v6 ? "::" : "0.0.0.0");
     memset(l, 0, sizeof(*l));
     l->params = w->net.env.params;
     CU_ASSERT_EQUAL_FATAL(net_listen(&w->net, l, &any, 80, backlog), 0);
@@ -273,17 +292,15 @@ void world_handshake(struct world *w, uint16_t port)
 
 struct flow *world_flow(struct world *w, uint16_t port)
 {
-    struct flow_tuple t = {.local = world_ip("10.0.0.1"),
-                           .remote = world_ip("10.0.0.2"),
-                           .local_port = 80,
-                           .remote_port = port};
+    struct flow_tuple t = {
+        .local = ip_of(w, 1), .remote = ip_of(w, 2), .local_port = 80, .remote_port = port};
     return flow_table_find(w->net.flows, &t, flow_table_hash(w->net.flows, &t));
 }
 
 struct tcp_conn *world_connect(struct world *w)
 {
     int err;
-    struct net_end local = {0}, remote = {world_ip("10.0.0.2"), 7};
+    struct net_end local = {0}, remote = {ip_of(w, 2), 7};
     struct tcp_conn *c = net_connect_prepare(&w->net, &local, &remote, &err);
     CU_ASSERT_PTR_NOT_NULL_FATAL(c);
     c->sock = 3;

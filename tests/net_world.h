@@ -9,8 +9,9 @@
  *     world_silence(&w);                           and nothing else
  *
  * We are 10.0.0.1/24 (02:00:00:00:00:01), the peer is 10.0.0.2 (02:00:00:00:00:02). The gratuitous
- * ARP of the start has been taken off; the peer's address is a static ARP entry unless no_arp was
- * set.
+ * ARP of the start has been taken off; the peer's address is a static neighbour unless no_arp was
+ * set. With is_v6 we are fd00::1/64 as well and the peer fd00::2, which world_in() and what is
+ * built upon it then take.
  */
 #ifndef TESTS_NET_WORLD_H
 #define TESTS_NET_WORLD_H
@@ -38,12 +39,14 @@ struct world_io {
 struct world_opts {
     struct net_conf conf;
     uint32_t caps;
-    bool no_arp;
+    bool no_arp; /* nor neighbours of IPv6 */
+    bool is_v6;
 };
 
 struct world {
     struct net net;
     struct mem *mem;
+    bool is_v6;
     struct world_io dev;
     struct packet got; /* what world_out() returned */
     uint8_t frame[WORLD_ROOM];

@@ -3,6 +3,7 @@
 #include "tests/test.h"
 
 #include "mtcp/net/arp.h"
+#include "mtcp/net/neigh.h"
 #include "mtcp/net/route.h"
 #include "mtcp/wire/build.h"
 
@@ -36,7 +37,7 @@ static void expect_request(struct world *w, const char *target, bool to_all)
     EXPECT_EQ(is_to_all(p), to_all);
 }
 
-static struct arp_entry *entry(struct world *w, const char *ip)
+static struct neigh *entry(struct world *w, const char *ip)
 {
     struct ip_addr a = world_ip(ip);
     const struct net_hop *hop = route_hop(&w->net, &a);
@@ -135,7 +136,7 @@ static void nonsense_teaches_nothing(void)
     }
     world_turn(&w);
     world_silence(&w);
-    EXPECT_EQ(entry(&w, "10.0.0.5")->state, ARP_ASKING);
+    EXPECT_EQ(entry(&w, "10.0.0.5")->state, NEIGH_INCOMPLETE);
     world_down(&w);
 }
 
@@ -181,16 +182,16 @@ static void the_queue_keeps_the_latest(void)
 {
     struct world w;
     world_up(&w, &no_arp);
-    for (uint32_t i = 0; i < ARP_ENTRY_WAITING + 4; i++) {
+    for (uint32_t i = 0; i < NEIGH_WAITING + 4; i++) {
         struct seg s = {.tuple.local_port = 4000, .flags = TCP_ACK, .ack = seq_make(i)};
         world_in(&w, &s);
     }
     world_turn(&w);
     expect_request(&w, "10.0.0.2", true);
-    EXPECT_EQ(w.net.stats.arp_queue_full, 4);
+    EXPECT_EQ(w.net.stats.neigh_queue_full, 4);
     world_arp(&w, 2, true, "10.0.0.1");
     world_turn(&w);
-    for (uint32_t i = 4; i < ARP_ENTRY_WAITING + 4; i++)
+    for (uint32_t i = 4; i < NEIGH_WAITING + 4; i++)
         EXPECT_EQ(world_expect(&w, 4000, TCP_RST)->seq.v, i);
     world_silence(&w);
     world_down(&w);
@@ -206,8 +207,8 @@ static void all_queues_together_are_bounded(void)
         for (unsigned i = 0; i < 12; i++)
             send_to(&w, ip);
     }
-    EXPECT_EQ(w.dev.n_out, ARP_MAX_WAITING);
-    EXPECT_EQ(w.net.stats.arp_queue_full, 30 * 12 - ARP_MAX_WAITING);
+    EXPECT_EQ(w.dev.n_out, NEIGH_MAX_WAITING);
+    EXPECT_EQ(w.net.stats.neigh_queue_full, 30 * 12 - NEIGH_MAX_WAITING);
     world_down(&w);
 }
 
@@ -235,7 +236,7 @@ static void three_requests_then_the_connection_hears(void)
     world_advance(&w, 1010000);
     EXPECT_EQ(c->err, EHOSTUNREACH);
     EXPECT_EQ(c->state, TCPS_CLOSED);
-    EXPECT_EQ(w.net.stats.arp_failed, 1);
+    EXPECT_EQ(w.net.stats.neigh_failed, 1);
     EXPECT_EQ(w.dev.n_out, 0);
     world_silence(&w);
     send_to(&w, "10.0.0.2"); /* the next packet asks anew */
@@ -294,10 +295,10 @@ static void who_waits_is_not_forgotten(void)
     net_flush(&w.net);
     (void)world_out(&w);
     open_many(&w, c);
-    struct arp_entry *e = entry(&w, "10.0.0.2");
-    for (unsigned i = 0; i < 2 * ARP_MAX_ENTRIES; i++) {
+    struct neigh *e = entry(&w, "10.0.0.2");
+    for (unsigned i = 0; i < 2 * NEIGH_MAX; i++) {
         struct ip_addr a = ip_addr_v4(be32_make(0x0a090100 + i));
-        CU_ASSERT_PTR_NOT_NULL(arp_get(&w.net, 1, &a));
+        CU_ASSERT_PTR_NOT_NULL(neigh_get(&w.net, 1, &a));
     }
     CU_ASSERT_PTR_EQUAL(entry(&w, "10.0.0.2"), e);
     CU_ASSERT_PTR_EQUAL(e->parked, c[0]);
@@ -380,7 +381,7 @@ static void who_is_marked_in_the_flush_waits_once(void)
     struct tcp_conn *c = net_accept(&w.net, &l);
     c->sock = 1;
     entry(&w, "10.0.0.2")->fresh_until_us = 0;
-    entry(&w, "10.0.0.2")->state = ARP_IDLE;
+    entry(&w, "10.0.0.2")->state = NEIGH_NONE;
     while (world_out(&w))
         ;
     w.net.env.user_depth++;
@@ -421,7 +422,7 @@ static void an_entry_in_use_is_asked_again(void)
     world_turn(&w);
     world_advance(&w, 10000000);
     world_silence(&w);
-    EXPECT_EQ(entry(&w, "10.0.0.5")->state, ARP_KNOWN);
+    EXPECT_EQ(entry(&w, "10.0.0.5")->state, NEIGH_REACHABLE);
     world_down(&w);
 }
 
@@ -440,7 +441,7 @@ static void an_entry_that_does_not_answer_is_forgotten(void)
     expect_request(&w, "10.0.0.5", true);
     expect_request(&w, "10.0.0.5", true);
     world_advance(&w, 1000000);
-    EXPECT_EQ(entry(&w, "10.0.0.5")->state, ARP_IDLE);
+    EXPECT_EQ(entry(&w, "10.0.0.5")->state, NEIGH_NONE);
     send_to(&w, "10.0.0.5");
     expect_request(&w, "10.0.0.5", true);
     world_silence(&w);
@@ -478,9 +479,9 @@ static void a_flood_pushes_nobody_out(void)
     EXPECT_EQ(net_if_add(&w.net, &w.dev.io, "wide", &wide, 16), 1);
     world_arp(&w, 5, false, "10.0.0.1");
     world_turn(&w);
-    struct arp_entry *used = entry(&w, "10.0.0.5");
+    struct neigh *used = entry(&w, "10.0.0.5");
     CU_ASSERT_PTR_NOT_NULL_FATAL(used);
-    for (unsigned i = 0; i < 2 * ARP_MAX_ENTRIES; i++) {
+    for (unsigned i = 0; i < 2 * NEIGH_MAX; i++) {
         struct build_arp a = {.sender_mac = world_mac(9),
                               .sender_ip = be32_make(0x0a090100 + i),
                               .target_ip = wide.w[3]};
@@ -492,12 +493,12 @@ static void a_flood_pushes_nobody_out(void)
         (void)world_out(&w);
     }
     CU_ASSERT_PTR_EQUAL(entry(&w, "10.0.0.5"), used);
-    EXPECT_EQ(used->state, ARP_KNOWN);
+    EXPECT_EQ(used->state, NEIGH_REACHABLE);
     /* And what we need finds a place for which one of those goes. */
     struct ip_addr needed = world_ip("10.0.0.77");
-    CU_ASSERT_PTR_NOT_NULL(arp_get(&w.net, 0, &needed));
+    CU_ASSERT_PTR_NOT_NULL(neigh_get(&w.net, 0, &needed));
     CU_ASSERT_PTR_EQUAL(entry(&w, "10.0.0.5"), used);
-    EXPECT_EQ(used->state, ARP_KNOWN);
+    EXPECT_EQ(used->state, NEIGH_REACHABLE);
     world_down(&w);
 }
 
@@ -511,13 +512,13 @@ static void who_was_pushed_out_is_asked_anew(void)
     world_arp(&w, 5, false, "10.0.0.1");
     world_turn(&w);
     (void)world_out(&w);
-    EXPECT_EQ(entry(&w, "10.0.0.5")->state, ARP_KNOWN);
-    for (unsigned i = 0; i < ARP_MAX_ENTRIES; i++) {
+    EXPECT_EQ(entry(&w, "10.0.0.5")->state, NEIGH_REACHABLE);
+    for (unsigned i = 0; i < NEIGH_MAX; i++) {
         struct ip_addr a = ip_addr_v4(be32_make(0x0a090100 + i));
-        CU_ASSERT_PTR_NOT_NULL(arp_get(&w.net, 1, &a));
+        CU_ASSERT_PTR_NOT_NULL(neigh_get(&w.net, 1, &a));
     }
-    EXPECT_EQ(entry(&w, "10.0.0.5")->state, ARP_IDLE);
-    EXPECT_EQ(be32_get(entry(&w, "10.0.0.5")->ip), 0x0a000005);
+    EXPECT_EQ(entry(&w, "10.0.0.5")->state, NEIGH_NONE);
+    EXPECT_EQ(be32_get(entry(&w, "10.0.0.5")->ip.w[3]), 0x0a000005);
     world_down(&w);
 }
 

@@ -1,6 +1,7 @@
 /* ICMP: echo, errors that are believed and errors that are not, limits. */
 #include "tests/net_world.h"
 #include "tests/test.h"
+#include "tests/wire_model.h"
 
 #include "mtcp/wire/build.h"
 
@@ -265,9 +266,151 @@ static void the_path_mtu_is_taken(void)
     EXPECT_EQ(mss_after(0), 536);  /* a router that says nothing */
 }
 
+/* ---- IPv6 ----------------------------------------------------------------------------------- */
+
+static const struct world_opts with_v6 = {.conf = {.max_half_open = 100,
+                                                   .port_min = 32768,
+                                                   .port_max = 60999,
+                                                   .rst_per_sec = 1000,
+                                                   .pmtu_expires_s = 600},
+                                          .is_v6 = true};
+
+static void icmp6_in(struct world *w, const char *dst, uint8_t type, uint8_t code, const void *data,
+                     uint32_t len)
+{
+    uint8_t frame[WORLD_ROOM];
+    struct build_icmp i = {.l2 = {.src = world_mac(2), .dst = world_mac(1)},
+                           .src = world_ip("fd00::2"),
+                           .dst = world_ip(dst),
+                           .type = type,
+                           .code = code,
+                           .ttl = 64,
+                           .data = data,
+                           .len = len};
+    if (i.dst.b[0] == 0xff)
+        i.l2.dst = mac_of_multicast6(&i.dst);
+    world_in_frame(w, frame, build_icmp(frame, &i), 0);
+    world_turn(w);
+}
+
+static void echo6_is_answered_with_its_data(void)
+{
+    static const char *const dst[] = {"fd00::1", "ff02::1"};
+    struct world w;
+    world_up(&w, &with_v6);
+    for (unsigned i = 0; i < 2; i++) { /* all nodes are we, too (RFC 4443 4.2) */
+        icmp6_in(&w, dst[i], ICMP6_ECHO, 0, "\x12\x34\x00\x01payload", 11);
+        const struct packet *p = world_out(&w);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+        EXPECT_EQ(p->kind, PACKET_ICMP_ECHO);
+        EXPECT_EQ(p->icmp.type, ICMP6_ECHO_REPLY);
+        EXPECT_EQ(memcmp(p->icmp.data, "\x12\x34\x00\x01payload", 11), 0);
+        struct ip_addr us = world_ip("fd00::1"), peer = world_ip("fd00::2");
+        CU_ASSERT(ip_addr_eq(&p->src, &us) && ip_addr_eq(&p->dst, &peer));
+    }
+    icmp6_in(&w, "fd00::1", ICMP6_ECHO_REPLY, 0, "\x12\x34\x00\x01", 4);
+    icmp6_in(&w, "fd00::7", ICMP6_ECHO, 0, "\x12\x34\x00\x01", 4);
+    icmp6_in(&w, "ff02::1:ff00:7", ICMP6_ECHO, 0, "\x12\x34\x00\x01", 4);
+    world_silence(&w);
+    world_down(&w);
+}
+
+/* An error about a segment of ours. */
+static void error6_in(struct world *w, uint8_t type, uint8_t code, const struct seg *quoted,
+                      uint32_t mtu)
+{
+    uint8_t data[4 + BUILD_HDR_MAX] = {0};
+    be32_t word = be32_make(mtu);
+    memcpy(data, &word, 4);
+    (void)build_tcp(data + 4, NULL, quoted, 7);
+    icmp6_in(w, "fd00::1", type, code, data, 4 + 60);
+}
+
+static void errors6_reach_their_connection(void)
+{
+    static const struct {
+        uint8_t type, code;
+        int err;
+        bool is_hard;
+    } errors[] = {{1, 0, ENETUNREACH, false},  {1, 1, EACCES, true},
+                  {1, 3, EHOSTUNREACH, false}, {1, 4, ECONNREFUSED, true},
+                  {3, 0, EHOSTUNREACH, false}, {4, 0, EPROTO, false}};
+    for (unsigned i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+        struct world w;
+        world_up(&w, &with_v6);
+        struct tcp_conn *c = world_connect(&w);
+        struct seg q = quote(c, c->iss);
+        error6_in(&w, errors[i].type, errors[i].code, &q, 0);
+        EXPECT_EQ((c->flags & TCF_DEAD) != 0, errors[i].is_hard);
+        EXPECT_EQ(errors[i].is_hard ? c->err : c->soft_err, errors[i].err);
+        if (!(c->flags & TCF_DEAD))
+            tcp_abort(&w.net.env, c, HOOK_END_ABORT, ECONNABORTED);
+        net_conn_release(&w.net, c);
+        world_turn(&w);
+        world_down(&w);
+    }
+}
+
+static void a_packet_too_big_lowers_the_mss(void)
+{
+    struct world w;
+    struct net_listener l;
+    uint8_t bytes[100] = {0};
+    world_up(&w, &with_v6);
+    world_listen(&w, &l, 10);
+    world_handshake(&w, 4000);
+    struct tcp_conn *c = net_accept(&w.net, &l);
+    c->sock = 1;
+    EXPECT_EQ(c->mss, 1440);
+    EXPECT_EQ(tcp_send(&w.net.env, c, bytes, sizeof(bytes)), 100);
+    world_turn(&w);
+    struct seg q = quote(c, seq_add(c->iss, 1000));
+    error6_in(&w, ICMP6_PACKET_TOO_BIG, 0, &q, 1400); /* not in flight */
+    EXPECT_EQ(c->mss, 1440);
+    q.seq = seq_add(c->iss, 1);
+    error6_in(&w, ICMP6_PACKET_TOO_BIG, 0, &q, 1400);
+    EXPECT_EQ(c->mss, 1340);
+    error6_in(&w, ICMP6_PACKET_TOO_BIG, 0, &q, 68); /* below what IPv6 links take: RFC 8201 4 */
+    EXPECT_EQ(c->mss, 1220);
+    tcp_abort(&w.net.env, c, HOOK_END_ABORT, ECONNABORTED);
+    net_conn_release(&w.net, c);
+    net_unlisten(&w.net, &l);
+    world_turn(&w);
+    world_down(&w);
+}
+
+static void what_can_not_be_taken_is_told(void)
+{
+    uint8_t frame[200], options[16] = {IP_PROTO_TCP, 1, 0x85, 12};
+    struct model_ip6 m = {world_ip("fd00::2"), world_ip("fd00::1"), 60, 64};
+    struct build_l2 l2 = {.src = world_mac(2), .dst = world_mac(1)};
+    struct world w;
+    world_up(&w, &with_v6);
+    uint32_t len = model_ip6_frame(frame, &l2, &m, options, sizeof(options));
+    world_in_frame(&w, frame, len, 0);
+    world_turn(&w);
+    const struct packet *p = world_out(&w);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+    EXPECT_EQ(p->kind, PACKET_ICMP_ERROR);
+    EXPECT_EQ(p->icmp.type, ICMP6_PARAMETER_PROBLEM);
+    EXPECT_EQ(p->icmp.code, 2);
+    EXPECT_EQ(p->icmp.data[3], 42);
+    EXPECT_EQ(memcmp(p->icmp.data + 4, frame + ETH_HDR_LEN, len - ETH_HDR_LEN), 0);
+    m.dst = world_ip("fd00::7"); /* not to us */
+    world_in_frame(&w, frame, model_ip6_frame(frame, &l2, &m, options, sizeof(options)), 0);
+    m.dst = world_ip("fd00::1");
+    m.src = world_ip("::"); /* nobody to tell */
+    world_in_frame(&w, frame, model_ip6_frame(frame, &l2, &m, options, sizeof(options)), 0);
+    world_turn(&w);
+    world_silence(&w);
+    world_down(&w);
+}
+
 TEST_SUITE(icmp, TEST_CASE(echo_is_answered_with_its_data),
            TEST_CASE(echo_that_does_not_fit_is_dropped), TEST_CASE(no_address_is_no_address),
            TEST_CASE(all_of_it_is_rate_limited), TEST_CASE(a_hard_error_ends_a_connection_attempt),
            TEST_CASE(a_soft_error_is_remembered), TEST_CASE(nothing_ends_an_established_connection),
            TEST_CASE(an_error_about_nothing_in_flight_is_not_believed),
-           TEST_CASE(garbage_is_harmless), TEST_CASE(the_path_mtu_is_taken));
+           TEST_CASE(garbage_is_harmless), TEST_CASE(the_path_mtu_is_taken),
+           TEST_CASE(echo6_is_answered_with_its_data), TEST_CASE(errors6_reach_their_connection),
+           TEST_CASE(a_packet_too_big_lowers_the_mss), TEST_CASE(what_can_not_be_taken_is_told));

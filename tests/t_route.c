@@ -4,6 +4,7 @@
 
 #include "mtcp/base/rng.h"
 #include "mtcp/net/arp.h"
+#include "mtcp/net/neigh.h"
 #include "mtcp/net/route.h"
 
 #include <errno.h>
@@ -143,8 +144,8 @@ static void a_hop_is_the_gateway_or_the_neighbour(void)
     EXPECT_EQ(net_if_add(&w.net, &w.dev.io, "other", &other, 24), 1);
     CU_ASSERT_PTR_NULL(hop(&w, "192.0.2.1"));
     EXPECT_EQ(route_add(&w, "0.0.0.0", 0, "10.0.0.254"), 0);
-    EXPECT_EQ(be32_get(hop(&w, "192.0.2.1")->neigh->ip), 0x0a0000fe);
-    EXPECT_EQ(be32_get(hop(&w, "10.0.0.9")->neigh->ip), 0x0a000009);
+    EXPECT_EQ(be32_get(hop(&w, "192.0.2.1")->neigh->ip.w[3]), 0x0a0000fe);
+    EXPECT_EQ(be32_get(hop(&w, "10.0.0.9")->neigh->ip.w[3]), 0x0a000009);
     EXPECT_EQ(hop(&w, "10.0.0.9")->netif, 0);
     EXPECT_EQ(hop(&w, "10.7.0.9")->netif, 1);
     CU_ASSERT_PTR_NULL(hop(&w, "255.255.255.255"));
@@ -157,9 +158,9 @@ static void the_cache_follows_the_routes(void)
     struct world w;
     world_up(&w, NULL);
     EXPECT_EQ(route_add(&w, "0.0.0.0", 0, "10.0.0.254"), 0);
-    EXPECT_EQ(be32_get(hop(&w, "192.0.2.1")->neigh->ip), 0x0a0000fe);
+    EXPECT_EQ(be32_get(hop(&w, "192.0.2.1")->neigh->ip.w[3]), 0x0a0000fe);
     EXPECT_EQ(route_add(&w, "192.0.2.0", 24, "10.0.0.253"), 0);
-    EXPECT_EQ(be32_get(hop(&w, "192.0.2.1")->neigh->ip), 0x0a0000fd);
+    EXPECT_EQ(be32_get(hop(&w, "192.0.2.1")->neigh->ip.w[3]), 0x0a0000fd);
     world_down(&w);
 }
 
@@ -177,7 +178,7 @@ static void the_cache_is_only_a_cache(void)
             continue; /* a group's, or loopback */
         bool upper = a.b[12] & 0x80;
         if (a.b[12] != 10)
-            EXPECT_EQ(be32_get(h->neigh->ip), upper ? 0x0a0000fd : 0x0a0000fe);
+            EXPECT_EQ(be32_get(h->neigh->ip.w[3]), upper ? 0x0a0000fd : 0x0a0000fe);
     }
     world_down(&w);
 }

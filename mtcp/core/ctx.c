@@ -114,7 +114,7 @@ static int add_routes(struct mtcp_ctx *ctx, const struct ctx_create *how)
     for (unsigned i = 0; i < ctx->config.n_arps; i++) {
         const struct config_arp *a = &ctx->config.arp[i];
         char ip[IP_ADDR_STRLEN];
-        int err = net_arp_add(&ctx->net, (uint8_t)interface_of(ctx, a->netdev), &a->ip, &a->mac);
+        int err = net_neigh_add(&ctx->net, (uint8_t)interface_of(ctx, a->netdev), &a->ip, &a->mac);
         if (err < 0)
             return complain(how, err, "arp", ip_addr_str(&a->ip, ip));
     }

@@ -1,7 +1,7 @@
 /* The end of connections. The rule: net_conn_release() in net.h. */
 #include "mtcp/net/conn_end.h"
 
-#include "mtcp/net/arp.h"
+#include "mtcp/net/neigh.h"
 #include "mtcp/net/listener.h"
 
 static bool conn_has_owner(const struct tcp_conn *c)
@@ -72,7 +72,7 @@ static void conn_free(struct net *n, struct tcp_conn *c)
 static void conn_free_later(struct net *n, struct tcp_conn *c)
 {
     if (c->flags & TCF_ON_OUT)
-        arp_unpark_all(n);
+        neigh_unpark_all(n);
     dead_push(&n->env, c);
 }
 

@@ -3,6 +3,7 @@
 #include "mtcp/net/netif.h"
 #include "mtcp/net/pmtu.h"
 #include "mtcp/net/route.h"
+#include "mtcp/net/source.h"
 #include "mtcp/net/time_wait.h"
 
 #include <errno.h>
@@ -44,8 +45,12 @@ static bool port_choose(struct net *n, struct flow_tuple *t, uint32_t *hash)
 static int tuple_addresses(struct net *n, const struct net_hop *hop, const struct ip_addr *local,
                            struct flow_tuple *t)
 {
-    t->local = ip_addr_is_any(local) ? n->ifs[hop->netif].addr : *local;
-    if (!netif_owns(n, &t->local))
+    const struct net_addr *ours = source_for_soon(n, &n->ifs[hop->netif], &t->remote);
+    if (!ip_addr_is_any(local))
+        t->local = *local;
+    else if (ours)
+        t->local = ours->ip;
+    if (ip_addr_is_any(&t->local) || !net_addr_is_local(n, &t->local))
         return EADDRNOTAVAIL;
     return ip_addr_is_v4(&t->local) == ip_addr_is_v4(&t->remote) ? 0 : EINVAL;
 }
@@ -59,7 +64,7 @@ static struct tcp_conn *conn_create(struct net *n, const struct flow_tuple *t, u
     struct tcp_conn *c = pool_get(&n->conns);
     if (!c)
         return NULL;
-    struct tcp_open open = {.tuple = *t, .mtu = nif->mtu, .is_active = true};
+    struct tcp_open open = {.tuple = *t, .mtu = netif_mtu(nif, &t->local), .is_active = true};
     c->flow = (struct flow){.kind = FLOW_CONN, .netif = nif->index};
     tcp_conn_init(&n->env, c, &open);
     pmtu_begin(n, c);

@@ -1,8 +1,9 @@
 /*
  * Half-open records. Bounded by the listener's backlog and by max_half_open over all: beyond either
- * a SYN is answered with a cookie and forgotten (tcp/syn_cookie.h), or dropped. The SYN-ACK is sent at once and again with back-off (RFC 6298, 9293 3.8.1); the
- * ACK that completes the handshake makes a connection, unless the accept queue is full: then it is
- * dropped, and the peer, who believes to be connected, sends again (as Linux).
+ * a SYN is answered with a cookie and forgotten (tcp/syn_cookie.h), or dropped. The SYN-ACK is sent
+ * at once and again with back-off (RFC 6298, 9293 3.8.1); the ACK that completes the handshake
+ * makes a connection, unless the accept queue is full: then it is dropped, and the peer, who
+ * believes to be connected, sends again (as Linux).
  */
 #include "mtcp/net/half_open.h"
 
@@ -140,7 +141,8 @@ static struct tcp_half_open *half_open_new(struct net *n, struct net_listener *l
         return NULL;
     }
     h->flow = (struct flow){.kind = FLOW_HALF_OPEN, .netif = hop->netif};
-    tcp_half_open_init(&n->env, h, syn, n->ifs[hop->netif].mtu, &l->params);
+    uint16_t mtu = netif_mtu(&n->ifs[hop->netif], &syn->tuple.local);
+    tcp_half_open_init(&n->env, h, syn, mtu, &l->params);
     h->listener = l;
     return h;
 }
@@ -209,7 +211,8 @@ static void cookie_begin(struct net *n, struct net_listener *l, const struct rx 
         n->stats.no_route++;
         return;
     }
-    tcp_half_open_init(&n->env, &h, &x->p.seg, n->ifs[hop->netif].mtu, &l->params);
+    uint16_t mtu = netif_mtu(&n->ifs[hop->netif], &x->p.seg.tuple.local);
+    tcp_half_open_init(&n->env, &h, &x->p.seg, mtu, &l->params);
     syn_cookie_synack(&n->env, &h, &tx);
     l->cookies_until_us = n->env.now_us + SYN_COOKIE_LIFE_US;
     n->stats.cookies_sent++;

@@ -5,10 +5,12 @@
  */
 #include "mtcp/net/icmp.h"
 
+#include "mtcp/net/ndp.h"
 #include "mtcp/net/netif.h"
 #include "mtcp/net/packet_out.h"
 #include "mtcp/net/pmtu.h"
 #include "mtcp/net/route.h"
+#include "mtcp/net/source.h"
 #include "mtcp/wire/build.h"
 
 #include <errno.h>
@@ -33,7 +35,7 @@ static void icmp_send(struct net *n, struct build_icmp *i)
 {
     const struct net_hop *hop = route_hop(n, &i->dst);
     uint32_t len = (ip_addr_is_v4(&i->src) ? IPV4_HDR_LEN : IPV6_HDR_LEN) + ICMP_HDR + i->len;
-    if (!hop || len > n->ifs[hop->netif].mtu)
+    if (!hop || len > netif_mtu(&n->ifs[hop->netif], &i->src))
         return;
     struct net_if *nif = &n->ifs[hop->netif];
     struct mtcp_pkt *pkt = netif_alloc(nif);
@@ -52,7 +54,11 @@ static void icmp_send(struct net *n, struct build_icmp *i)
 static void echo_reply(struct net *n, const struct rx *x)
 {
     bool is_v4 = ip_addr_is_v4(&x->p.src);
-    struct build_icmp reply = {.src = x->p.dst,
+    const struct net_addr *from = source_for(n, x->nif, &x->p.src);
+    bool to_many = ip_addr_is_multicast(&x->p.dst);
+    if (to_many && !from)
+        return;
+    struct build_icmp reply = {.src = to_many ? from->ip : x->p.dst,
                                .dst = x->p.src,
                                .type = is_v4 ? ICMP_ECHO_REPLY : ICMP6_ECHO_REPLY,
                                .ttl = TTL,
@@ -166,7 +172,8 @@ static void icmp_error_in(struct net *n, const struct rx *x)
 void icmp_in(struct net *n, const struct rx *x)
 {
     n->stats.icmp_in++;
-    if (!netif_owns(n, &x->p.dst))
+    bool to_group = x->p.kind == PACKET_ICMP_ECHO && ndp_is_in_group(x->nif, &x->p.dst);
+    if (!to_group && !netif_owns(n, &x->p.dst))
         return;
     if (x->p.kind == PACKET_ICMP_ECHO &&
         x->p.icmp.type != (ip_addr_is_v4(&x->p.src) ? ICMP_ECHO : ICMP6_ECHO))

@@ -1,6 +1,8 @@
 /* The whole of net/: set-up and end, the timers of all kinds, the flush at the end of a turn. */
 #include "mtcp/net/net.h"
 
+#include "mtcp/net/ndp.h"
+#include "mtcp/net/neigh.h"
 #include "mtcp/net/arp.h"
 #include "mtcp/net/conn_end.h"
 #include "mtcp/net/half_open.h"
@@ -44,7 +46,7 @@ int net_init(struct net *n, struct mem *mem, const struct net_conf *conf, uint64
     pools_init(n, mem);
     struct hash_key key = {rng_u64(&n->env.rng), rng_u64(&n->env.rng)};
     n->flows = flow_table_create(mem, &key);
-    if (n->flows && arp_init(n) == 0)
+    if (n->flows && neigh_init(n) == 0)
         return 0;
     flow_table_destroy(n->flows);
     n->flows = NULL;
@@ -77,7 +79,7 @@ static void conns_fini(struct net *n)
             net_unlisten(n, container_of(n->listeners[i].next, struct net_listener, node));
     time_waits_fini(n);
     flow_table_each(n->flows, flow_end, n);
-    arp_unpark_all(n);
+    neigh_unpark_all(n);
     for (struct tcp_conn *c = n->env.out_head; c; c = c->out_next)
         c->flags &= ~(uint32_t)TCF_ON_OUT;
     n->env.out_head = NULL;
@@ -86,21 +88,14 @@ static void conns_fini(struct net *n)
     conns_reap(n);
 }
 
-static void netif_fini(struct net_if *nif)
-{
-    for (unsigned i = 0; i < nif->n_tx; i++)
-        nif->io->free(nif->io, nif->tx[i]);
-    nif->n_tx = 0;
-}
-
 void net_fini(struct net *n)
 {
     if (!n->flows)
         return;
     conns_fini(n);
-    arp_fini(n);
+    neigh_fini(n);
     for (unsigned i = 0; i < n->n_ifs; i++)
-        netif_fini(&n->ifs[i]);
+        netif_fini(n, &n->ifs[i]);
     mem_free(n->env.mem, n->routes, n->max_routes * sizeof(*n->routes));
     flow_table_destroy(n->flows);
     n->flows = NULL;
@@ -135,8 +130,11 @@ void net_timers(struct net *n)
         case NET_TIMER_TIME_WAIT:
             time_waits_timer(n);
             break;
-        case NET_TIMER_ARP:
-            arp_timer(n, container_of(t, struct arp_entry, timer));
+        case NET_TIMER_NEIGH:
+            neigh_timer(n, container_of(t, struct neigh, timer));
+            break;
+        case NET_TIMER_NDP:
+            ndp_timer(n, container_of(t, struct ndp, timer));
             break;
         }
     }

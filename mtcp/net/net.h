@@ -1,6 +1,7 @@
 /*
- * Joins packets and connections: interfaces, routes, ARP, ICMP, listeners, the flow table, and the
- * path of a packet in (pkt_in) and of a segment out. One struct net per context, one thread.
+ * Joins packets and connections: interfaces, routes, neighbours, ICMP, listeners, the flow table,
+ * and the path of a packet in (pkt_in) and of a segment out. One struct net per context, one
+ * thread.
  *
  *   net_clock   what time it is
  *   net_rx      a received burst: parse, look up, monitor's verdict, tcp_input, act on its verdict
@@ -23,24 +24,47 @@
 #include <stdint.h>
 
 #define NET_IF_MAX           16
+#define NET_ADDRS_MAX        8 /* of one interface */
 #define NET_TX_BURST         32
 #define NET_HOPS             256 /* cached next hops (route.c), a power of two */
 #define NET_PMTUS            256 /* cached path MTUs (pmtu.c), a power of two */
 #define NET_LISTENER_BUCKETS 64
 
-struct arp;         /* arp.c */
-struct arp_entry;   /* arp.c */
+struct neigh;       /* neigh.h */
+struct neigh_table; /* neigh.c */
+struct ndp;         /* ndp.h */
 struct net_waiting; /* listener.c */
+
+enum net_addr_state {
+    NET_ADDR_VALID,
+    NET_ADDR_TENTATIVE, /* IPv6: whether somebody else has it is being found out (RFC 4862 5.4) */
+    NET_ADDR_DUPLICATE, /* somebody else has */
+};
+
+/* An address of ours. One from a router's prefix ages: first it is not chosen any more, then it
+ * goes. */
+struct net_addr {
+    struct ip_addr ip;
+    uint8_t prefix_len;                          /* counted within IPv4's 32 bits when it is IPv4 */
+    uint8_t state;                               /* enum net_addr_state */
+    uint8_t n_probes;                            /* tentative: sent */
+    bool is_auto;                                /* formed here (RFC 4862 5.5) */
+    uint64_t probe_at_us;                        /* tentative: the next probe, or the end */
+    uint64_t preferred_until_us, valid_until_us; /* UINT64_MAX: for ever */
+};
 
 struct net_if {
     struct mtcp_io *io;
     struct mac_addr mac;
     uint16_t mtu;
+    uint16_t mtu6; /* of IPv6: what a router said, at most mtu */
     uint8_t index;
-    uint8_t prefix_len;  /* of addr, counted within IPv4's 32 bits when it is IPv4 */
     bool announce_due;   /* the gratuitous ARP of a new address */
-    struct ip_addr addr; /* unspecified: none */
-    uint32_t tso_len;    /* payload bytes that fit one frame to be cut by the device; 0: no TSO */
+    struct ip_addr addr; /* the first of addrs, compared first; unspecified: none */
+    struct net_addr addrs[NET_ADDRS_MAX];
+    unsigned n_addrs;
+    struct ndp *ndp;  /* NULL: no IPv6 here */
+    uint32_t tso_len; /* payload bytes that fit one frame to be cut by the device; 0: no TSO */
     unsigned n_tx;
     struct mtcp_pkt *tx[NET_TX_BURST]; /* built, not yet taken by the device */
     uint64_t stuck_since_us;           /* no packet could be had since then; 0: it could */
@@ -51,16 +75,17 @@ struct net_if {
 
 struct net_route {
     struct ip_addr dst;
-    uint8_t prefix_len;     /* 0: default route; as in net_if */
+    uint8_t prefix_len;     /* 0: default route; as in net_addr */
     struct ip_addr gateway; /* unspecified: on link */
     uint8_t netif;
+    bool is_dynamic; /* a router said so: gives way to one that is not */
 };
 
 /* Where packets to one address go: a slot of a small direct-mapped cache, so that a packet pays for
- * neither a route nor an ARP lookup. Valid while `epoch` is the net's (route.c). */
+ * neither a route nor a neighbour's lookup. Valid while `epoch` is the net's (route.c). */
 struct net_hop {
     struct ip_addr remote;
-    struct arp_entry *neigh;
+    struct neigh *neigh;
     uint32_t epoch;
     uint8_t netif;
 };
@@ -109,11 +134,12 @@ struct net_conf {
     uint32_t pmtu_expires_s;     /* how long a path MTU is believed (RFC 1191 6.3) */
     uint8_t syn_cookies;         /* as Linux's tcp_syncookies: 0 never, 1 when full, 2 always */
     bool pmtu_black_holes;       /* look for paths that swallow large segments */
+    uint8_t dad_probes; /* before an IPv6 address is ours (RFC 4862 5.1); 0: it is at once */
 };
 
 struct net_stats {
     uint64_t orphan_segs, rst_sent, rst_limited, syn_dropped_backlog, accept_dropped;
-    uint64_t no_route, arp_failed, arp_queue_full, icmp_in, icmp_out, fragments_dropped;
+    uint64_t no_route, neigh_failed, neigh_queue_full, icmp_in, icmp_out, fragments_dropped;
     uint64_t conn_nomem, hook_drops, pmtu_lowered;
     uint64_t cookies_sent, cookies_taken, cookies_bad;
 };
@@ -138,7 +164,7 @@ struct net {
     bool prune_ready;     /* connections without an owner may be on the ready list */
     uint32_t next_ephemeral;
     struct rate_limit rst_limit, icmp_limit;
-    struct arp *arp;
+    struct neigh_table *neighs;
     struct net_route *routes; /* by falling prefix length */
     unsigned n_routes, max_routes;
     const struct log *log;
@@ -165,12 +191,23 @@ void net_fini(struct net *n);
 MUST_CHECK int net_if_add(struct net *n, struct mtcp_io *io, const char *name,
                           const struct ip_addr *addr, uint8_t prefix_len);
 
-/* 0, -EEXIST, -ENOMEM, -EINVAL (no such interface, prefix too long, families differ). */
+/* One more address of an interface, which may be down to its first of IPv6: then it gets a
+ * link-local one as well, and looks for routers. 0, -EEXIST, -ENOSPC, -ENOMEM, -EINVAL (no such
+ * interface, prefix too long, an MTU below IPv6's 1280). */
+MUST_CHECK int net_addr_add(struct net *n, uint8_t netif, const struct ip_addr *addr,
+                            uint8_t prefix_len);
+
+/* IPv6 on the interface, with addresses from the prefixes that routers advertise (RFC 4862 5.5).
+ * 0, -ENOMEM, -EINVAL as above. */
+MUST_CHECK int net_if_autoconf(struct net *n, uint8_t netif);
+
+/* A link-local gateway is one of the route's interface. 0, -EEXIST, -ENOMEM, -EINVAL (no such
+ * interface, prefix too long, families differ). */
 MUST_CHECK int net_route_add(struct net *n, const struct net_route *r);
 
-/* A static entry. 0, -ENOSPC (table full), -EINVAL (no such interface, not IPv4). */
-MUST_CHECK int net_arp_add(struct net *n, uint8_t netif, const struct ip_addr *ip,
-                           const struct mac_addr *mac);
+/* A static neighbour. 0, -ENOSPC (table full), -EINVAL (no such interface, no host's address). */
+MUST_CHECK int net_neigh_add(struct net *n, uint8_t netif, const struct ip_addr *ip,
+                             const struct mac_addr *mac);
 
 /* ---- one turn ---- */
 
@@ -226,7 +263,8 @@ struct tcp_conn *net_connect_prepare(struct net *n, const struct net_end *local,
                                      const struct net_end *remote, int *err);
 void net_connect_start(struct net *n, struct tcp_conn *c);
 
-/* Is the local address one of ours (or unspecified)? Is the port free to bind? */
+/* Is the local address one of ours (or unspecified, or about to be ours)? Is the port free to bind?
+ */
 bool net_addr_is_local(const struct net *n, const struct ip_addr *a);
 bool net_port_is_bound(const struct net *n, const struct ip_addr *a, uint16_t port);
 

@@ -1,14 +1,16 @@
 /* Interfaces: set-up, addresses, and the last step of a frame before the device. */
 #include "mtcp/net/netif.h"
 
-#include "mtcp/net/arp.h"
+#include "mtcp/net/ndp.h"
+#include "mtcp/net/neigh.h"
+#include "mtcp/net/pmtu.h"
 #include "mtcp/net/route.h"
 #include "mtcp/wire/hdr.h"
 
 #include <errno.h>
 #include <string.h>
 
-#define MTU_MIN      576u /* what every IPv4 host takes (RFC 791 3.2); less is a mistake */
+#define MTU_MIN      576u  /* what every IPv4 host takes (RFC 791 3.2); less is a mistake */
 #define IP_MAX       65535u
 #define TCP_HDRS_MAX (IPV6_HDR_LEN + TCP_HDR_LEN + TCP_OPT_MAX)
 
@@ -22,11 +24,10 @@ static uint32_t tso_len_of(const struct mtcp_io *io)
     return cuts && max > io->mtu ? max - TCP_HDRS_MAX : 0;
 }
 
-static int netif_add_route(struct net *n, const struct net_if *nif)
+static int netif_add_route(struct net *n, const struct net_if *nif, const struct ip_addr *addr,
+                           uint8_t prefix_len)
 {
-    if (ip_addr_is_any(&nif->addr))
-        return 0;
-    struct net_route r = {.dst = nif->addr, .prefix_len = nif->prefix_len, .netif = nif->index};
+    struct net_route r = {.dst = *addr, .prefix_len = prefix_len, .netif = nif->index};
     int err = net_route_add(n, &r);
     return err == -EEXIST ? 0 : err; /* a second interface on the same link */
 }
@@ -43,35 +44,109 @@ int net_if_add(struct net *n, struct mtcp_io *io, const char *name, const struct
         .io = io,
         .name = name,
         .mtu = io->mtu,
+        .mtu6 = io->mtu,
         .index = (uint8_t)n->n_ifs,
-        .addr = *addr,
-        .prefix_len = prefix_len,
-        .announce_due = ip_addr_is_v4(addr) && !ip_addr_is_any(addr),
         .tso_len = tso_len_of(io),
     };
     memcpy(nif->mac.b, io->mac, sizeof(nif->mac.b));
     n->n_ifs++;
-    int err = netif_add_route(n, nif);
+    int err = ip_addr_is_any(addr) ? 0 : net_addr_add(n, nif->index, addr, prefix_len);
     if (err) {
+        ndp_disable(n, nif);
         n->n_ifs--;
         return err;
     }
     return nif->index;
 }
 
+void netif_fini(struct net *n, struct net_if *nif)
+{
+    for (unsigned i = 0; i < nif->n_tx; i++)
+        nif->io->free(nif->io, nif->tx[i]);
+    nif->n_tx = 0;
+    ndp_disable(n, nif);
+}
+
+int net_if_autoconf(struct net *n, uint8_t netif)
+{
+    if (netif >= n->n_ifs || n->ifs[netif].mtu < PMTU_MIN6)
+        return -EINVAL;
+    return ndp_autoconf(n, &n->ifs[netif]);
+}
+
 /* ---- addresses ------------------------------------------------------------------------------ */
+
+struct net_addr *netif_addr_find(const struct net_if *nif, const struct ip_addr *a)
+{
+    for (unsigned i = 0; i < nif->n_addrs; i++)
+        if (ip_addr_eq(&nif->addrs[i].ip, a))
+            return (struct net_addr *)&nif->addrs[i];
+    return NULL;
+}
+
+struct net_addr *netif_addr_new(struct net_if *nif, const struct ip_addr *ip, uint8_t prefix_len)
+{
+    if (nif->n_addrs == NET_ADDRS_MAX)
+        return NULL;
+    struct net_addr *a = &nif->addrs[nif->n_addrs];
+    *a = (struct net_addr){.ip = *ip,
+                           .prefix_len = prefix_len,
+                           .preferred_until_us = UINT64_MAX,
+                           .valid_until_us = UINT64_MAX};
+    if (nif->n_addrs++ == 0)
+        nif->addr = *ip;
+    return a;
+}
+
+static bool addr_is_possible(const struct net *n, uint8_t netif, const struct ip_addr *addr,
+                             uint8_t prefix_len)
+{
+    if (netif >= n->n_ifs || ip_addr_is_any(addr) || ip_addr_is_multicast(addr))
+        return false;
+    if (ip_addr_is_v4(addr))
+        return prefix_len <= 32;
+    return prefix_len <= 128 && n->ifs[netif].mtu >= PMTU_MIN6;
+}
+
+int net_addr_add(struct net *n, uint8_t netif, const struct ip_addr *addr, uint8_t prefix_len)
+{
+    if (!addr_is_possible(n, netif, addr, prefix_len))
+        return -EINVAL;
+    struct net_if *nif = &n->ifs[netif];
+    struct ip_addr ip = netif_zoned(nif, addr);
+    bool is_v4 = ip_addr_is_v4(&ip);
+    if (netif_addr_find(nif, &ip))
+        return -EEXIST;
+    struct net_addr *a = netif_addr_new(nif, &ip, prefix_len);
+    if (!a)
+        return -ENOSPC;
+    int err = is_v4 ? 0 : ndp_enable(n, nif);
+    if (!err)
+        err = netif_add_route(n, nif, &ip, prefix_len);
+    if (!err && !is_v4)
+        ndp_probe(n, nif, a);
+    nif->announce_due |= !err && is_v4;
+    return err;
+}
 
 bool netif_owns(const struct net *n, const struct ip_addr *a)
 {
-    for (unsigned i = 0; i < n->n_ifs; i++)
-        if (ip_addr_eq(&n->ifs[i].addr, a))
-            return !ip_addr_is_any(a);
+    for (unsigned i = 0; i < n->n_ifs; i++) {
+        const struct net_addr *mine = netif_addr_find(&n->ifs[i], a);
+        if (mine)
+            return mine->state == NET_ADDR_VALID;
+    }
     return false;
 }
 
 bool net_addr_is_local(const struct net *n, const struct ip_addr *a)
 {
-    return ip_addr_is_any(a) || netif_owns(n, a);
+    for (unsigned i = 0; i < n->n_ifs; i++) {
+        const struct net_addr *mine = netif_addr_find(&n->ifs[i], a);
+        if (mine)
+            return mine->state != NET_ADDR_DUPLICATE;
+    }
+    return ip_addr_is_any(a);
 }
 
 bool netif_addr_is_host(const struct ip_addr *a)
@@ -132,9 +207,9 @@ void netif_send(struct net_if *nif, struct mtcp_pkt *pkt)
 void netif_send_to(struct net *n, const struct net_hop *hop, struct mtcp_pkt *pkt)
 {
     struct net_if *nif = &n->ifs[hop->netif];
-    if (likely(arp_is_fresh(n, hop->neigh)))
-        arp_address_frame(hop->neigh, pkt);
-    else if (!arp_resolve(n, hop->neigh, pkt))
+    if (likely(neigh_is_fresh(n, hop->neigh)))
+        neigh_address_frame(hop->neigh, pkt);
+    else if (!neigh_resolve(n, hop->neigh, pkt))
         return;
     netif_send(nif, pkt);
 }

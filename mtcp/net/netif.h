@@ -4,6 +4,9 @@
 
 #include "mtcp/net/net.h"
 
+/* Frees what an interface holds. */
+void netif_fini(struct net *n, struct net_if *nif);
+
 /* Hands what waits to the device; what that refuses stays, in order. */
 void netif_flush(struct net_if *nif);
 
@@ -25,7 +28,32 @@ void netif_send(struct net_if *nif, struct mtcp_pkt *pkt);
  * has been resolved. */
 void netif_send_to(struct net *n, const struct net_hop *hop, struct mtcp_pkt *pkt);
 
-/* Is it an address of one of our interfaces? */
+/* The address of the interface that this is, whatever its state, or NULL. */
+struct net_addr *netif_addr_find(const struct net_if *nif, const struct ip_addr *a);
+
+/* One more address, whose uniqueness is nobody's question here; NULL: there are too many. */
+struct net_addr *netif_addr_new(struct net_if *nif, const struct ip_addr *ip, uint8_t prefix_len);
+
+/* The interface's zone (addr.h), and an address with it if that is link-local. */
+static inline uint16_t netif_zone(const struct net_if *nif)
+{
+    return (uint16_t)(nif->index + 1u);
+}
+
+static inline struct ip_addr netif_zoned(const struct net_if *nif, const struct ip_addr *a)
+{
+    struct ip_addr zoned = *a;
+    ip_addr_set_zone(&zoned, netif_zone(nif));
+    return zoned;
+}
+
+/* Bytes of IP per packet. */
+static inline uint16_t netif_mtu(const struct net_if *nif, const struct ip_addr *local)
+{
+    return ip_addr_is_v4(local) ? nif->mtu : nif->mtu6;
+}
+
+/* Is it an address of one of our interfaces, and ours alone as far as we know? */
 bool netif_owns(const struct net *n, const struct ip_addr *a);
 
 /* Is it the address of a host: not unspecified, broadcast, multicast, loopback or of class E? */

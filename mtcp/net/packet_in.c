@@ -13,10 +13,12 @@
 #include "mtcp/net/half_open.h"
 #include "mtcp/net/icmp.h"
 #include "mtcp/net/listener.h"
+#include "mtcp/net/ndp.h"
 #include "mtcp/net/netif.h"
 #include "mtcp/net/packet_out.h"
 #include "mtcp/net/time_wait.h"
 #include "mtcp/tcp/state.h"
+#include "mtcp/wire/hdr.h"
 
 #include <errno.h>
 
@@ -204,6 +206,9 @@ static void packet_in(struct net *n, const struct rx *x)
         icmp_problem(n, x);
         return;
     case PACKET_NDP:
+        rx_orphan(n, x);
+        ndp_in(n, x);
+        return;
     case PACKET_FRAGMENT:
         n->stats.fragments_dropped++;
         rx_orphan(n, x);
@@ -219,14 +224,39 @@ static bool mac_eq(const struct mac_addr *a, const struct mac_addr *b)
     return memcmp(a, b, sizeof(*a)) == 0;
 }
 
-/* Is the packet addressed to this host? ARP also to everybody. */
+/* Does a frame to many concern us? ARP does, and IPv6 to a group that we are in. */
+static bool is_for_our_group(const struct rx *x)
+{
+    if (!(x->p.eth_dst.b[0] & 1))
+        return false;
+    return x->p.kind == PACKET_ARP || ((x->p.kind == PACKET_NDP || x->p.kind == PACKET_ICMP_ECHO) &&
+                                       ndp_is_in_group(x->nif, &x->p.dst));
+}
+
+/* Is the packet addressed to this host? */
 static bool is_for_us(const struct net *n, const struct rx *x)
 {
     if (unlikely(!mac_eq(&x->p.eth_dst, &x->nif->mac)))
-        return x->p.kind == PACKET_ARP && (x->p.eth_dst.b[0] & 1);
+        return is_for_our_group(x);
     if (likely(x->p.kind == PACKET_TCP))
         return likely(ip_addr_eq(&x->p.dst, &x->nif->addr)) || netif_owns(n, &x->p.dst);
     return true;
+}
+
+/* Link-local addresses are those of the link that the packet came by (addr.h). */
+static void packet_set_zone(struct packet *p, uint16_t zone)
+{
+    ip_addr_set_zone(&p->src, zone);
+    ip_addr_set_zone(&p->dst, zone);
+    struct flow_tuple *t = p->kind == PACKET_TCP          ? &p->seg.tuple
+                           : p->kind == PACKET_ICMP_ERROR ? &p->icmp.tuple
+                                                          : NULL;
+    if (t) {
+        ip_addr_set_zone(&t->local, zone);
+        ip_addr_set_zone(&t->remote, zone);
+    }
+    if (p->kind == PACKET_NDP)
+        ip_addr_set_zone(&p->ndp.target, zone);
 }
 
 /* The first pass over one packet: false when there is nothing more to do with it. */
@@ -245,6 +275,8 @@ static bool rx_parse(struct net *n, struct rx *x)
         *(err == -EILSEQ ? &nif->rx_bad_csum : &nif->rx_malformed) += 1;
         return false;
     }
+    if (x->p.eth_type == ETH_TYPE_IPV6)
+        packet_set_zone(&x->p, netif_zone(nif));
     if (unlikely(!is_for_us(n, x))) {
         nif->rx_not_ours++;
         return false;

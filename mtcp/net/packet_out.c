@@ -6,7 +6,7 @@
  */
 #include "mtcp/net/packet_out.h"
 
-#include "mtcp/net/arp.h"
+#include "mtcp/net/neigh.h"
 #include "mtcp/net/netif.h"
 #include "mtcp/net/pmtu.h"
 #include "mtcp/net/route.h"
@@ -262,7 +262,7 @@ static enum conn_send_result conn_send_nowhere(struct net *n, struct tcp_conn *c
                                                const struct net_hop *hop)
 {
     if (hop) {
-        arp_park(n, hop->neigh, c);
+        neigh_park(n, hop->neigh, c);
         return CONN_PARKED;
     }
     n->stats.no_route++;
@@ -282,7 +282,7 @@ enum conn_send_result conn_send(struct net *n, struct tcp_conn *c)
         if ((c->flags & TCF_DEAD) || !tcp_output_next(&n->env, c, max_len, &tx))
             return CONN_SENT;
         const struct net_hop *hop = route_hop(n, &c->tuple.remote);
-        if (unlikely(!hop || !arp_is_known(hop->neigh)))
+        if (unlikely(!hop || !neigh_is_known(hop->neigh)))
             return conn_send_nowhere(n, c, hop);
         enum out_result r = conn_send_one(n, c, &tx, hop);
         if (unlikely(r != OUT_PASSED))

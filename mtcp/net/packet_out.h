@@ -22,7 +22,7 @@ void segment_reset(struct net *n, void *const *mon, const struct seg *s);
 enum conn_send_result {
     CONN_SENT,   /* all it has to send now */
     CONN_MORE,   /* there is more, for the next turn */
-    CONN_PARKED, /* it waits for its neighbour's address (arp.h) */
+    CONN_PARKED, /* it waits for its neighbour's address (neigh.h) */
 };
 enum conn_send_result conn_send(struct net *n, struct tcp_conn *c);
 

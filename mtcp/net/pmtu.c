@@ -1,6 +1,8 @@
 /* The path MTU cache, and what connections make of it. */
 #include "mtcp/net/pmtu.h"
 
+#include "mtcp/net/netif.h"
+
 #define SEC_US 1000000ull
 
 /* Where a black hole is looked for: what tunnels leave of 1500 and more, then the floor. */
@@ -25,7 +27,7 @@ uint16_t pmtu_of(const struct net *n, const struct ip_addr *remote, uint16_t if_
 
 static uint16_t mtu_of_if(const struct net *n, const struct tcp_conn *c)
 {
-    return n->ifs[c->flow.netif].mtu;
+    return netif_mtu(&n->ifs[c->flow.netif], &c->tuple.local);
 }
 
 void pmtu_begin(const struct net *n, struct tcp_conn *c)

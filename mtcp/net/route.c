@@ -1,7 +1,7 @@
 /* Routes: an array by falling prefix length, so that the first match is the longest. */
 #include "mtcp/net/route.h"
 
-#include "mtcp/net/arp.h"
+#include "mtcp/net/neigh.h"
 #include "mtcp/net/netif.h"
 
 #include <errno.h>
@@ -61,33 +61,71 @@ static int routes_make_room(struct net *n)
     return 0;
 }
 
+/* The route to the same network, or where it would go: before it the longer ones. */
+static unsigned route_place(const struct net *n, const struct net_route *r, bool *is_there)
+{
+    unsigned at = 0;
+    *is_there = false;
+    for (; at < n->n_routes && bits_of(&n->routes[at]) >= bits_of(r); at++) {
+        const struct net_route *old = &n->routes[at];
+        *is_there = bits_of(old) == bits_of(r) && ip_addr_eq(&old->dst, &r->dst) &&
+                    ip_addr_is_v4(&old->dst) == ip_addr_is_v4(&r->dst);
+        if (*is_there)
+            break;
+    }
+    return at;
+}
+
+/* The route as it is kept: masked, with the zones of its interface. */
+static struct net_route route_plain(const struct net *n, const struct net_route *r)
+{
+    const struct net_if *nif = &n->ifs[r->netif];
+    struct net_route plain = *r;
+    struct ip_addr dst = netif_zoned(nif, &r->dst);
+    plain.dst = prefix_mask(&dst, bits_of(r));
+    plain.gateway = netif_zoned(nif, &r->gateway);
+    return plain;
+}
+
 int net_route_add(struct net *n, const struct net_route *r)
 {
     if (!route_is_valid(n, r))
         return -EINVAL;
-    struct net_route new = *r;
-    new.dst = prefix_mask(&r->dst, bits_of(r));
-    unsigned at = 0;
-    while (at < n->n_routes && bits_of(&n->routes[at]) >= bits_of(&new)) {
-        const struct net_route *old = &n->routes[at++];
-        if (bits_of(old) == bits_of(&new) && ip_addr_eq(&old->dst, &new.dst))
-            return -EEXIST;
-    }
-    int err = routes_make_room(n);
+    struct net_route new = route_plain(n, r);
+    bool is_there;
+    unsigned at = route_place(n, &new, &is_there);
+    if (is_there && (new.is_dynamic || !n->routes[at].is_dynamic))
+        return -EEXIST;
+    int err = is_there ? 0 : routes_make_room(n);
     if (err)
         return err;
-    memmove(&n->routes[at + 1], &n->routes[at], (n->n_routes - at) * sizeof(new));
+    if (!is_there) {
+        memmove(&n->routes[at + 1], &n->routes[at], (n->n_routes - at) * sizeof(new));
+        n->n_routes++;
+    }
     n->routes[at] = new;
-    n->n_routes++;
     route_hops_forget(n);
     return 0;
+}
+
+void route_del_dynamic(struct net *n, const struct net_route *r)
+{
+    struct net_route plain = route_plain(n, r);
+    bool is_there;
+    unsigned at = route_place(n, &plain, &is_there);
+    if (!is_there || !n->routes[at].is_dynamic || n->routes[at].netif != r->netif)
+        return;
+    n->n_routes--;
+    memmove(&n->routes[at], &n->routes[at + 1], (n->n_routes - at) * sizeof(plain));
+    route_hops_forget(n);
 }
 
 const struct net_route *route_find(const struct net *n, const struct ip_addr *dst)
 {
     for (unsigned i = 0; i < n->n_routes; i++) {
         const struct net_route *r = &n->routes[i];
-        if (prefix_covers(&r->dst, bits_of(r), dst) && ip_addr_is_v4(&r->dst) == ip_addr_is_v4(dst))
+        if (prefix_covers(&r->dst, bits_of(r), dst) &&
+            ip_addr_is_v4(&r->dst) == ip_addr_is_v4(dst))
             return r;
     }
     return NULL;
@@ -102,7 +140,7 @@ const struct net_hop *route_hop_fill(struct net *n, struct net_hop *slot,
     if (!r || !netif_addr_is_host(remote))
         return NULL;
     const struct ip_addr *next = ip_addr_is_any(&r->gateway) ? remote : &r->gateway;
-    struct arp_entry *neigh = arp_get(n, r->netif, next);
+    struct neigh *neigh = neigh_get(n, r->netif, next);
     if (!neigh)
         return NULL;
     *slot = (struct net_hop){

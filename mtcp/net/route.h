@@ -7,6 +7,9 @@
 /* The route for an address, or NULL. Linear in the number of routes. */
 const struct net_route *route_find(const struct net *n, const struct ip_addr *dst);
 
+/* Takes away the route that a router had said (is_dynamic), if it is there. */
+void route_del_dynamic(struct net *n, const struct net_route *r);
+
 /* The slow path of route_hop(): finds and caches the next hop. */
 const struct net_hop *route_hop_fill(struct net *n, struct net_hop *slot,
                                      const struct ip_addr *remote);

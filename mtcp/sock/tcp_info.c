@@ -4,6 +4,7 @@
 
 #include "mtcp/sock/options.h"
 
+#include "mtcp/net/netif.h"
 #include "mtcp/net/pmtu.h"
 #include "mtcp/sock/prep.h"
 #include "mtcp/tcp/recovery.h"
@@ -14,7 +15,7 @@
 
 int sock_path_mtu(const struct mtcp_ctx *ctx, const struct tcp_conn *c)
 {
-    return pmtu_of(&ctx->net, &c->tuple.remote, ctx->net.ifs[c->flow.netif].mtu);
+    return pmtu_of(&ctx->net, &c->tuple.remote, netif_mtu(&ctx->net.ifs[c->flow.netif], &c->tuple.local));
 }
 
 static uint8_t linux_state(uint8_t state)

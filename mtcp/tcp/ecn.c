@@ -30,3 +30,17 @@ void ecn_data_in(struct tcp_env *e, struct tcp_conn *c, const struct seg *s)
         ack_now(e, c);
     c->ecn |= ECN_ECHO; /* also when CWR came with it: that is news (RFC 3168 6.1.3) */
 }
+
+void ecn_mark(const struct tcp_conn *c, struct tcp_tx *tx)
+{
+    struct seg *s = &tx->seg;
+    if (s->flags & (TCP_SYN | TCP_RST))
+        return;
+    if (c->ecn & ECN_ECHO)
+        s->flags |= TCP_ECE;
+    if (s->len == 0 || tx->rexmit)
+        return;
+    s->tos |= IP_ECT_0;
+    if (c->ecn & ECN_CWR)
+        s->flags |= TCP_CWR;
+}

@@ -10,7 +10,7 @@
 #ifndef MTCP_TCP_ECN_H
 #define MTCP_TCP_ECN_H
 
-#include "mtcp/tcp/conn.h"
+#include "mtcp/tcp/tcp.h"
 
 /* The IP header's two bits. */
 enum { IP_ECN_MASK = 3, IP_ECT_0 = 2, IP_CE = 3 };
@@ -30,19 +30,9 @@ void ecn_take_answer(struct tcp_conn *c, const struct seg *s);
 /* A data segment was accepted: its mark, and the peer's word that it has slowed down. */
 void ecn_data_in(struct tcp_env *e, struct tcp_conn *c, const struct seg *s);
 
-/* ECE for a segment that carries an acknowledgement. */
-static inline uint8_t ecn_echo(const struct tcp_conn *c)
-{
-    return (c->ecn & ECN_ECHO) ? TCP_ECE : 0;
-}
-
-/* New data goes out: ECT, and CWR when the window was reduced since the last. */
-static inline void ecn_mark_data(const struct tcp_conn *c, struct seg *s)
-{
-    s->tos |= IP_ECT_0;
-    if (c->ecn & ECN_CWR)
-        s->flags |= TCP_CWR;
-}
+/* A segment is about to go out: the echo goes with every acknowledgement, ECT with new data, CWR
+ * with the first of it since the window was reduced. */
+void ecn_mark(const struct tcp_conn *c, struct tcp_tx *tx);
 
 /* How long a segment of new data may be: a device that cuts frames would repeat CWR in each. */
 static inline uint32_t ecn_max_len(const struct tcp_conn *c, uint32_t max_len)

@@ -128,8 +128,6 @@ static void fill_ack(const struct tcp_env *e, const struct tcp_conn *c, tcp_off_
     tx->seg.seq = seq_of_off(c->iss, off);
     tx->seg.ack = seq_of_off(c->irs, rcv_nxt(c));
     tx->seg.flags = TCP_ACK;
-    if (unlikely(c->flags & TCF_ECN))
-        tx->seg.flags |= ecn_echo(c);
     tx->seg.wnd = output_window(c);
 }
 
@@ -304,8 +302,6 @@ static inline bool next_new(const struct tcp_env *e, const struct tcp_conn *c, u
     tcp_off_t wnd = c->snd_una + c->snd_wnd - c->snd_nxt;
     if (unlikely(wnd <= 0))
         return false;
-    if (unlikely(c->flags & TCF_ECN))
-        max_len = ecn_max_len(c, max_len);
     struct room r = room_of(c->mss - sack_space(c), max_len);
     uint32_t len = 0;
     if (likely(avail > 0)) {
@@ -319,8 +315,6 @@ static inline bool next_new(const struct tcp_env *e, const struct tcp_conn *c, u
     bool fin = (c->flags & TCF_SND_FIN) && len == avail && wnd > (tcp_off_t)len;
     fill_data(e, c, c->snd_nxt, len + fin, tx);
     tx->mss = (uint16_t)r.mss;
-    if (unlikely(c->flags & TCF_ECN) && tx->seg.len > 0)
-        ecn_mark_data(c, &tx->seg);
     if (unlikely(has_sack_news(c)))
         fill_sack(c, tx);
     return true;
@@ -375,8 +369,8 @@ static inline bool dup_ack_is_due(const struct tcp_conn *c)
 }
 
 /* The same questions as below, when more than new data and ACKs may be due. */
-static __attribute__((noinline)) bool next_rare(const struct tcp_env *e, const struct tcp_conn *c,
-                                                uint32_t max_len, struct tcp_tx *tx)
+static bool next_any(const struct tcp_env *e, const struct tcp_conn *c, uint32_t max_len,
+                     struct tcp_tx *tx)
 {
     if (c->flags & TCF_DEAD)
         return false;
@@ -393,6 +387,17 @@ static __attribute__((noinline)) bool next_rare(const struct tcp_env *e, const s
     return (c->flags & TCF_ACK_NOW) && next_ack(e, c, tx);
 }
 
+static __attribute__((noinline)) bool next_rare(const struct tcp_env *e, const struct tcp_conn *c,
+                                                uint32_t max_len, struct tcp_tx *tx)
+{
+    if (!(c->flags & TCF_ECN))
+        return next_any(e, c, max_len, tx);
+    if (!next_any(e, c, ecn_max_len(c, max_len), tx))
+        return false;
+    ecn_mark(c, tx);
+    return true;
+}
+
 static __attribute__((noinline)) bool next_new_or_ack(const struct tcp_env *e,
                                                       const struct tcp_conn *c, uint32_t max_len,
                                                       struct tcp_tx *tx)
@@ -407,7 +412,8 @@ static __attribute__((noinline)) bool next_new_or_ack(const struct tcp_env *e,
 bool tcp_output_next(const struct tcp_env *e, const struct tcp_conn *c, uint32_t max_len,
                      struct tcp_tx *tx)
 {
-    const uint32_t rare = TCF_SEND_RST | TCF_NEEDS_SYN | TCF_DEAD | TCF_REXMIT | TCF_PROBE;
+    const uint32_t rare =
+        TCF_SEND_RST | TCF_NEEDS_SYN | TCF_DEAD | TCF_REXMIT | TCF_PROBE | TCF_ECN;
     if (unlikely((c->flags & rare) || c->state < TCPS_ESTABLISHED))
         return next_rare(e, c, max_len, tx);
     if (has_new(c))

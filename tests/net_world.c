@@ -16,6 +16,7 @@ const struct net_conf world_conf = {
     .port_min = 32768,
     .port_max = 60999,
     .pmtu_expires_s = 600,
+    .max_fragment_bytes = 65536,
     .pmtu_black_holes = true,
 };
 

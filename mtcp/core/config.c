@@ -36,6 +36,7 @@ void config_default(struct config *c)
         .pmtu_expires_s = 600,
         .pmtu_black_holes = true,
         .syn_cookies = 1,
+        .max_fragment_bytes = 4u << 20,
     };
     c->max_concurrency = 100000;
     c->max_monitor_socks = 1u << 20;

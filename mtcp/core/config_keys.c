@@ -197,6 +197,7 @@ static const struct config_key mos_keys[] = {
     BOOL("tcp_timestamps", struct config, tcp.timestamps),
     BOOL("tcp_sack", struct config, tcp.sack),
     BOOL("tcp_window_scaling", struct config, tcp.wscale),
+    BYTES("max_fragment_bytes", struct config, net.max_fragment_bytes, 0, UINT64_MAX >> 1),
     NUM("tcp_syncookies", struct config, net.syn_cookies, 0, 2, 1),
     BOOL("tcp_mtu_probing", struct config, net.pmtu_black_holes),
     NUM("mtu_expires", struct config, net.pmtu_expires_s, 1, 86400, 1),

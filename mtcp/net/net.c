@@ -10,6 +10,7 @@
 #include "mtcp/net/netif.h"
 #include "mtcp/net/packet_out.h"
 #include "mtcp/net/pmtu.h"
+#include "mtcp/net/reass.h"
 #include "mtcp/net/time_wait.h"
 #include "mtcp/net/timer_kind.h"
 #include "mtcp/tcp/state.h"
@@ -94,6 +95,7 @@ void net_fini(struct net *n)
         return;
     conns_fini(n);
     neigh_fini(n);
+    reass_fini(n);
     for (unsigned i = 0; i < n->n_ifs; i++)
         netif_fini(n, &n->ifs[i]);
     mem_free(n->env.mem, n->routes, n->max_routes * sizeof(*n->routes));
@@ -129,6 +131,9 @@ void net_timers(struct net *n)
             break;
         case NET_TIMER_TIME_WAIT:
             time_waits_timer(n);
+            break;
+        case NET_TIMER_REASS:
+            reass_timer(n);
             break;
         case NET_TIMER_NEIGH:
             neigh_timer(n, container_of(t, struct neigh, timer));

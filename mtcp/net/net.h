@@ -34,6 +34,7 @@ struct neigh;       /* neigh.h */
 struct neigh_table; /* neigh.c */
 struct ndp;         /* ndp.h */
 struct net_waiting; /* listener.c */
+struct reass;       /* reass.c */
 
 enum net_addr_state {
     NET_ADDR_VALID,
@@ -131,6 +132,7 @@ struct net_conf {
     uint32_t max_half_open;      /* over all listeners */
     uint32_t rst_per_sec;        /* resets to unknown segments, and ICMP errors; 0: no limit */
     uint16_t port_min, port_max; /* ephemeral ports */
+    uint64_t max_fragment_bytes; /* packets that are not whole, all together */
     uint32_t pmtu_expires_s;     /* how long a path MTU is believed (RFC 1191 6.3) */
     uint8_t syn_cookies;         /* as Linux's tcp_syncookies: 0 never, 1 when full, 2 always */
     bool pmtu_black_holes;       /* look for paths that swallow large segments */
@@ -139,7 +141,8 @@ struct net_conf {
 
 struct net_stats {
     uint64_t orphan_segs, rst_sent, rst_limited, syn_dropped_backlog, accept_dropped;
-    uint64_t no_route, neigh_failed, neigh_queue_full, icmp_in, icmp_out, fragments_dropped;
+    uint64_t no_route, neigh_failed, neigh_queue_full, icmp_in, icmp_out;
+    uint64_t fragments_in, fragments_dropped, reassembled, reass_timeouts;
     uint64_t conn_nomem, hook_drops, pmtu_lowered;
     uint64_t cookies_sent, cookies_taken, cookies_bad;
 };
@@ -165,6 +168,7 @@ struct net {
     uint32_t next_ephemeral;
     struct rate_limit rst_limit, icmp_limit;
     struct neigh_table *neighs;
+    struct reass *reass; /* NULL: no fragment has come yet */
     struct net_route *routes; /* by falling prefix length */
     unsigned n_routes, max_routes;
     const struct log *log;

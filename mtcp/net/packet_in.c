@@ -16,6 +16,7 @@
 #include "mtcp/net/ndp.h"
 #include "mtcp/net/netif.h"
 #include "mtcp/net/packet_out.h"
+#include "mtcp/net/reass.h"
 #include "mtcp/net/time_wait.h"
 #include "mtcp/tcp/state.h"
 #include "mtcp/wire/hdr.h"
@@ -186,6 +187,8 @@ static void tcp_in(struct net *n, const struct rx *x)
 
 /* ---- packets -------------------------------------------------------------------------------- */
 
+static void fragment_in(struct net *n, const struct rx *x);
+
 static void packet_in(struct net *n, const struct rx *x)
 {
     switch (x->p.kind) {
@@ -210,8 +213,7 @@ static void packet_in(struct net *n, const struct rx *x)
         ndp_in(n, x);
         return;
     case PACKET_FRAGMENT:
-        n->stats.fragments_dropped++;
-        rx_orphan(n, x);
+        fragment_in(n, x);
         return;
     case PACKET_OTHER:
         rx_orphan(n, x);
@@ -263,7 +265,6 @@ static void packet_set_zone(struct packet *p, uint16_t zone)
 static bool rx_parse(struct net *n, struct rx *x)
 {
     struct net_if *nif = x->nif;
-    nif->rx_bytes += x->pkt->len;
     if (unlikely(x->pkt->flags & MTCP_PKT_RX_CSUM_BAD)) {
         nif->rx_bad_csum++;
         return false;
@@ -288,6 +289,21 @@ static bool rx_parse(struct net *n, struct rx *x)
     return true;
 }
 
+/* The last fragment of a packet brings it in whole; its owner is whoever the whole is for. The
+ * transport's checksum is verified now. */
+static void fragment_in(struct net *n, const struct rx *x)
+{
+    struct mtcp_pkt whole = {0};
+    struct rx joined = {.pkt = &whole, .nif = x->nif};
+    whole.data = reass_in(n, x, &whole.len);
+    if (!whole.data)
+        return;
+    whole.room = whole.len;
+    if (rx_parse(n, &joined) && joined.p.kind != PACKET_FRAGMENT)
+        packet_in(n, &joined);
+    mem_free(n->env.mem, whole.data, whole.room);
+}
+
 static void rx_prefetch_flow(const struct net *n, const struct rx *x)
 {
     if (likely(x->pkt && x->p.kind == PACKET_TCP))
@@ -303,6 +319,7 @@ static unsigned netif_rx(struct net *n, struct net_if *nif)
     for (unsigned i = 0; i < n_pkts; i++) {
         rx[i].pkt = pkts[i];
         rx[i].nif = nif;
+        nif->rx_bytes += pkts[i]->len;
         if (unlikely(!rx_parse(n, &rx[i])))
             rx[i].pkt = NULL;
     }

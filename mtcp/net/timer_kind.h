@@ -4,6 +4,11 @@
 
 #include "mtcp/tcp/conn.h"
 
-enum net_timer_kind { NET_TIMER_TIME_WAIT = TIMER_OTHER, NET_TIMER_NEIGH, NET_TIMER_NDP };
+enum net_timer_kind {
+    NET_TIMER_TIME_WAIT = TIMER_OTHER,
+    NET_TIMER_NEIGH,
+    NET_TIMER_NDP,
+    NET_TIMER_REASS
+};
 
 #endif

@@ -80,8 +80,10 @@ static int walk_options(const struct walk *w, uint32_t at, uint32_t end)
 static void fragment(const struct walk *w, const uint8_t *hdr)
 {
     w->c->has_fragment = true;
-    if ((load_be16(hdr + 2) & FRAGMENT_REST_MASK) != 0)
+    if ((load_be16(hdr + 2) & FRAGMENT_REST_MASK) != 0) {
         w->c->end = EXT_FRAGMENT;
+        w->c->frag_ref = w->next_hdr_at;
+    }
 }
 
 /* One header of `size` bytes at c->len. */

@@ -27,6 +27,8 @@ struct ext_chain {
     uint32_t len;      /* bytes from the start of the IPv6 header to what follows the chain */
     uint8_t code;      /* EXT_PROBLEM: the message's code */
     uint32_t pointer;  /* EXT_PROBLEM: where it lies, from the start of the IPv6 header */
+    uint32_t frag_ref; /* EXT_FRAGMENT: where the field lies that names the fragment header, which
+                          takes the last eight bytes of `len` */
 };
 
 /* Walks the chain of an IPv6 packet, whose header the caller has checked; `ip` ends where the

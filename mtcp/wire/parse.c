@@ -17,6 +17,7 @@
 
 #define IPV4_FRAG_MASK     0x3fffu /* MF and the offset */
 #define IPV4_FRAG_OFF_MASK 0x1fffu
+#define IPV4_MF            0x2000u
 
 #define ARP_HW_ETHERNET 1
 #define ARP_OP_REQUEST  1
@@ -232,6 +233,12 @@ static int parse_ipv4(struct packet *p, struct piece l3, enum packet_csum csum)
     p->dst = ip_addr_v4(h->dst);
     if (unlikely((be16_get(h->frag_off) & IPV4_FRAG_MASK) != 0)) {
         p->kind = PACKET_FRAGMENT;
+        p->frag.id = p->ip_id;
+        p->frag.off = (be16_get(h->frag_off) & IPV4_FRAG_OFF_MASK) * 8u;
+        p->frag.more = be16_get(h->frag_off) & IPV4_MF;
+        p->frag.ecn = h->tos & 3;
+        p->frag.data = l3.at + hdr_len;
+        p->frag.len = total_len - hdr_len;
         return 0;
     }
     struct piece l4 = {l3.at + hdr_len, total_len - hdr_len};
@@ -241,6 +248,21 @@ static int parse_ipv4(struct packet *p, struct piece l3, enum packet_csum csum)
         return parse_tcp(p, l4, csum);
     }
     return h->proto == IP_PROTO_ICMP ? parse_icmp(p, l4, csum) : 0;
+}
+
+/* The fragment header lies in the last eight bytes of the chain. */
+static void parse_ipv6_fragment(struct packet *p, struct piece ip, const struct ext_chain *chain)
+{
+    const struct ipv6_hdr *h = (const void *)ip.at;
+    const uint8_t *hdr = ip.at + chain->len - 8;
+    p->kind = PACKET_FRAGMENT;
+    p->frag.id = load_be32(hdr + 4);
+    p->frag.off = load_be16(hdr + 2) & 0xfff8u;
+    p->frag.more = hdr[3] & 1;
+    p->frag.ecn = be32_get(h->ver_class_flow) >> 20 & 3;
+    p->frag.next_hdr_off = (uint16_t)(p->l3_off + chain->frag_ref);
+    p->frag.data = ip.at + chain->len;
+    p->frag.len = ip.len - chain->len;
 }
 
 /* An IPv6 packet that does not begin with its TCP header. */
@@ -260,7 +282,7 @@ static int parse_ipv6_chain(struct packet *p, struct piece ip, enum packet_csum 
         return 0;
     }
     if (chain.end == EXT_FRAGMENT) {
-        p->kind = PACKET_FRAGMENT;
+        parse_ipv6_fragment(p, ip, &chain);
         return 0;
     }
     struct piece l4 = piece_skip(ip, chain.len);

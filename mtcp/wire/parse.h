@@ -42,6 +42,13 @@ struct packet {
     union {
         struct seg seg;
         struct ndp_msg ndp;
+        struct { /* the part of the packet that the fragment holds */
+            uint32_t id, off, len; /* off: bytes from the start of what was fragmented */
+            const uint8_t *data;
+            uint16_t next_hdr_off; /* IPv6: of the field that names the fragment header */
+            uint8_t ecn;           /* of the IP header */
+            bool more;
+        } frag;
         struct { /* of an ICMPv6 parameter problem (RFC 4443 3.4) */
             uint8_t code;
             uint32_t pointer; /* from the IPv6 header */

@@ -406,7 +406,11 @@ static size_t sockaddr_write(void *to, const struct ip_addr *ip, uint16_t port)
         memcpy(to, &in4, sizeof(in4));
         return sizeof(in4);
     }
-    memcpy(&in6.sin6_addr, ip->b, sizeof(ip->b));
+    struct ip_addr plain = *ip;
+    if (ip_addr_is_link_local(ip))
+        in6.sin6_scope_id = ip_addr_zone(ip);
+    ip_addr_set_zone(&plain, 0);
+    memcpy(&in6.sin6_addr, plain.b, sizeof(plain.b));
     memcpy(to, &in6, sizeof(in6));
     return sizeof(in6);
 }

@@ -115,17 +115,21 @@ static void end_open(struct duo *d, unsigned i)
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
-static mctx_t context_open(struct duo *d, unsigned i, const char *conf)
+static mctx_t context_open(struct duo *d, unsigned i, const char *conf, bool is_v6)
 {
     char text[4096];
     struct mtcp_io *ios[1] = {&d->io[i]};
     struct mtcp_env env = {now_us, wait_until, d, 1 + i};
-    snprintf(text, sizeof(text), "mos { %s\n netdev \"pair%u\" { address = \"10.0.0.%u/24\" } }",
-             conf ? conf : "", i, i + 1);
+    char v6[64] = "";
+    if (is_v6)
+        snprintf(v6, sizeof(v6), ", \"fd00::%u/64\"", i + 1);
+    snprintf(text, sizeof(text),
+             "mos { %s\n%s netdev \"pair%u\" { address = {\"10.0.0.%u/24\"%s} } }",
+             conf ? conf : "", is_v6 ? " ipv6_dad_probes = 0\n" : "", i, i + 1, v6);
     return mtcp_create_context_io((int)i, text, ios, 1, &env);
 }
 
-void duo_open(struct duo *d, const char *conf)
+static void open_both(struct duo *d, const char *conf, bool is_v6)
 {
     struct mtcp_io_pair_conf link = {.n_pkts = 1024, .depth = 512};
     memset(d, 0, sizeof(*d));
@@ -134,13 +138,23 @@ void duo_open(struct duo *d, const char *conf)
     CU_ASSERT_PTR_NOT_NULL_FATAL(d->pair);
     end_open(d, 0);
     end_open(d, 1);
-    d->srv = context_open(d, 0, conf);
-    d->cli = context_open(d, 1, conf);
+    d->srv = context_open(d, 0, conf, is_v6);
+    d->cli = context_open(d, 1, conf, is_v6);
     CU_ASSERT_PTR_NOT_NULL_FATAL(d->srv);
     CU_ASSERT_PTR_NOT_NULL_FATAL(d->cli);
     d->srv_ep = mtcp_epoll_create(d->srv, 1);
     d->cli_ep = mtcp_epoll_create(d->cli, 1);
     settle(d);
+}
+
+void duo_open(struct duo *d, const char *conf)
+{
+    open_both(d, conf, false);
+}
+
+void duo_open_v6(struct duo *d, const char *conf)
+{
+    open_both(d, conf, true);
 }
 
 void duo_close(struct duo *d)
@@ -176,6 +190,13 @@ struct sockaddr_in duo_addr(const char *ip, uint16_t port)
 {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port)};
     CU_ASSERT_EQUAL_FATAL(inet_pton(AF_INET, ip, &a.sin_addr), 1);
+    return a;
+}
+
+struct sockaddr_in6 duo_addr6(const char *ip, uint16_t port)
+{
+    struct sockaddr_in6 a = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+    CU_ASSERT_EQUAL_FATAL(inet_pton(AF_INET6, ip, &a.sin6_addr), 1);
     return a;
 }
 

@@ -34,6 +34,9 @@ struct duo {
 
 /* More lines for the mos section of both contexts; NULL: none. */
 void duo_open(struct duo *d, const char *conf);
+
+/* The same with IPv6 beside IPv4: server fd00::1, client fd00::2, theirs at once. */
+void duo_open_v6(struct duo *d, const char *conf);
 void duo_close(struct duo *d); /* destroys both contexts, gracefully */
 
 /* Both contexts run turns until nothing moves; then the clock goes on by `us`. */
@@ -53,5 +56,7 @@ int duo_pair(struct duo *d, int listener, int *cli);
 
 struct sockaddr_in;
 struct sockaddr_in duo_addr(const char *ip, uint16_t port);
+struct sockaddr_in6;
+struct sockaddr_in6 duo_addr6(const char *ip, uint16_t port);
 
 #endif

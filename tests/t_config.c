@@ -51,7 +51,7 @@ static void the_default_device_is_a_tap(void)
     EXPECT_EQ(conf.n_netdevs, 1);
     CU_ASSERT_STRING_EQUAL(conf.netdev[0].name, "tap0");
     CU_ASSERT_STRING_EQUAL(conf.netdev[0].device, "net_tap0,iface=dtap0");
-    CU_ASSERT(addr_is(&conf.netdev[0].addr, "10.9.0.2"));
+    CU_ASSERT(addr_is(&conf.netdev[0].addr[0].ip, "10.9.0.2"));
 }
 
 static void every_key_arrives(void)
@@ -132,15 +132,15 @@ static void sections_arrive(void)
     EXPECT_EQ(conf.n_netdevs, 2);
     CU_ASSERT_STRING_EQUAL(conf.netdev[0].name, "a");
     CU_ASSERT_STRING_EQUAL(conf.netdev[0].device, "0000:03:00.0");
-    CU_ASSERT(addr_is(&conf.netdev[0].addr, "10.1.2.3"));
-    EXPECT_EQ(conf.netdev[0].prefix_len, 16);
+    CU_ASSERT(addr_is(&conf.netdev[0].addr[0].ip, "10.1.2.3"));
+    EXPECT_EQ(conf.netdev[0].addr[0].prefix_len, 16);
     EXPECT_EQ(conf.netdev[0].mtu, 9000);
     EXPECT_EQ(conf.netdev[0].n_rxd, 512);
     EXPECT_EQ(conf.netdev[0].n_txd, 256);
     CU_ASSERT(conf.netdev[0].has_mac);
     CU_ASSERT(memcmp(conf.netdev[0].mac, "\x02\0\0\x0a\x0b\x0c", 6) == 0);
     CU_ASSERT_STRING_EQUAL(conf.netdev[1].device, "net_tap1,iface=dtap1");
-    EXPECT_EQ(conf.netdev[1].prefix_len, 64);
+    EXPECT_EQ(conf.netdev[1].addr[0].prefix_len, 64);
     EXPECT_EQ(conf.n_routes, 2);
     EXPECT_EQ(conf.route[0].route.prefix_len, 0);
     CU_ASSERT(addr_is(&conf.route[0].route.gateway, "10.1.0.1"));
@@ -153,6 +153,35 @@ static void sections_arrive(void)
     EXPECT_EQ(conf.n_monitors, 1);
     CU_ASSERT_STRING_EQUAL(conf.monitor[0].plugin, "./m.so");
     CU_ASSERT_STRING_EQUAL(conf.monitor[0].args, "x \"y\" \\");
+}
+
+static void both_families_at_one_netdev(void)
+{
+    EXPECT_EQ(load("mos { ipv6_dad_probes = 3\n"
+                   "netdev a { address = {\"10.1.2.3/16\", \"fd00::1/64\" , fe80::1/64} }\n"
+                   "netdev b { autoconf = 1 address = fe80::1/64 }\n"
+                   "route default { gateway = fe80::9 netdev = a }\n"
+                   "route ::/1 { gateway = fd00::9 netdev = a }\n"
+                   "arp fd00::5 { mac = 02:11:22:33:44:55 netdev = a } }"),
+              0);
+    CU_ASSERT_STRING_EQUAL(err, "");
+    EXPECT_EQ(conf.net.dad_probes, 3);
+    EXPECT_EQ(conf.netdev[0].n_addrs, 3);
+    CU_ASSERT(addr_is(&conf.netdev[0].addr[1].ip, "fd00::1"));
+    EXPECT_EQ(conf.netdev[0].addr[1].prefix_len, 64);
+    CU_ASSERT(!conf.netdev[0].autoconf && conf.netdev[1].autoconf);
+    CU_ASSERT(addr_is(&conf.route[0].route.dst, "::") && !ip_addr_is_v4(&conf.route[0].route.dst));
+    EXPECT_EQ(conf.route[0].route.prefix_len, 0);
+    CU_ASSERT(addr_is(&conf.arp[0].ip, "fd00::5"));
+    static const char *const bad[] = {
+        "mos { netdev a { address = {fd00::1/64, fd00::1/64} } }",
+        "mos { netdev a { address = fd00::1/64 } netdev b { address = {fd00::2/64, fd00::1/64} } }",
+        "mos { netdev a { address = {1.0.0.1/8, 1.0.0.2/8, 1.0.0.3/8, 1.0.0.4/8, 1.0.0.5/8} } }",
+        "mos { netdev a { address = ff02::1/64 } }",
+        "mos { netdev a { address = fe80:1::1/64 } }",
+    };
+    for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        EXPECT_EQ(load(bad[i]), -EINVAL);
 }
 
 static void idle_connections_may_live_for_ever(void)
@@ -228,7 +257,8 @@ static const struct {
     {"mos { num_cores = ", "config:1: end of file: a name or value is missing"},
     {"mos { num_cores = 1, }", "config:1: ,: a name or value is expected here"},
     {"mos { rmem_size = 4K\n rmem_max = 2K }", "config:2: rmem_max: below the size to begin with"},
-    {"mos { wmem_max = 4K }", "config:1: wmem_max: below the size to begin with; write at least 262144"},
+    {"mos { wmem_max = 4K }",
+     "config:1: wmem_max: below the size to begin with; write at least 262144"},
     {"mos = 5", "config:1: mos: is a section; write mos {"},
     {"mos \"x\" { }", "config:1: mos: has no title"},
     {"mos", "config:1: end of file: a name or value is missing"},
@@ -248,8 +278,8 @@ static const struct {
      "config:1: address: \"10.0.0.1\" is not possible here; write an address with its prefix"},
     {"mos { netdev a { address = \"10.0.0.1/33\" } }", "config:1: address:"},
     {"mos { netdev a { address = \"0.0.0.0/0\" } }", "config:1: address:"},
-    {"mos { netdev a {\n address = {\"10.0.0.1/8\", \"10.0.0.2/8\"} } }",
-     "config:2: address: takes one value"},
+    {"mos { netdev a {\n address = {\"10.0.0.1/8\" \"10.0.0.2/8\"} } }",
+     "config:2: address: is not separated"},
     {"mos { netdev a { address = {} } }", "config:1: }: a name or value"},
     {"mos { netdev a { mac = \"01:00:00:00:00:01\" } }", "config:1: mac:"},
     {"mos { netdev a { mac = \"02:00:00:00:01\" } }", "config:1: mac:"},
@@ -263,7 +293,7 @@ static const struct {
      "config:3: netdev: there is no netdev \"b\""},
     {"mos { netdev a { } netdev b { }\n route default { } }",
      "config:2: netdev: there is no netdev \"\""},
-    {"mos { netdev a { } route default { gateway = 2001:db8::1 } }",
+    {"mos { netdev a { } route 10.0.0.0/8 { gateway = 2001:db8::1 } }",
      "config:1: route: network and gateway must be of one family"},
     {"mos { netdev a { } route default { gateway = nobody } }", "config:1: gateway:"},
     {"mos { netdev a { } arp 10.0.0.9 { } }", "config:1: arp: mac is missing"},
@@ -411,7 +441,7 @@ static void comments_may_stand_between_any_two_words(void)
               0);
     CU_ASSERT_STRING_EQUAL(err, "");
     EXPECT_EQ(conf.num_cores, 2);
-    CU_ASSERT(conf.n_netdevs == 1 && addr_is(&conf.netdev[0].addr, "10.0.0.1"));
+    CU_ASSERT(conf.n_netdevs == 1 && addr_is(&conf.netdev[0].addr[0].ip, "10.0.0.1"));
 }
 
 /* ---- the page -------------------------------------------------------------------------------- */
@@ -435,8 +465,9 @@ static void the_page_names_every_key(void)
 
 TEST_SUITE(config, TEST_CASE(nothing_gives_the_defaults), TEST_CASE(the_default_device_is_a_tap),
            TEST_CASE(every_key_arrives), TEST_CASE(sections_arrive),
-           TEST_CASE(idle_connections_may_live_for_ever), TEST_CASE(the_only_netdev_needs_no_name),
-           TEST_CASE(buffers_bound_memory), TEST_CASE(what_is_wrong_is_named),
-           TEST_CASE(long_texts_are_refused), TEST_CASE(too_many_sections_are_refused),
-           TEST_CASE(files_are_read), TEST_CASE(comments_may_stand_between_any_two_words),
+           TEST_CASE(both_families_at_one_netdev), TEST_CASE(idle_connections_may_live_for_ever),
+           TEST_CASE(the_only_netdev_needs_no_name), TEST_CASE(buffers_bound_memory),
+           TEST_CASE(what_is_wrong_is_named), TEST_CASE(long_texts_are_refused),
+           TEST_CASE(too_many_sections_are_refused), TEST_CASE(files_are_read),
+           TEST_CASE(comments_may_stand_between_any_two_words),
            TEST_CASE(damaged_texts_are_harmless), TEST_CASE(the_page_names_every_key));

@@ -35,6 +35,7 @@ void config_default(struct config *c)
         .port_max = 60999,
         .pmtu_expires_s = 600,
         .pmtu_black_holes = true,
+        .dad_probes = 1,
         .syn_cookies = 1,
         .max_fragment_bytes = 4u << 20,
     };
@@ -53,8 +54,8 @@ void config_default_netdev(struct config *c)
     *d = (struct config_netdev){
         .name = "tap0",
         .device = "net_tap0,iface=dtap0",
-        .addr = ip_addr_v4(be32_make(0x0a090002)), /* 10.9.0.2 */
-        .prefix_len = 24,
+        .addr = {{ip_addr_v4(be32_make(0x0a090002)), 24}}, /* 10.9.0.2/24 */
+        .n_addrs = 1,
     };
     c->n_netdevs = 1;
 }
@@ -173,12 +174,12 @@ static int load_keys(const struct load *l, cfg_t *sec, enum config_sec kind, uns
                      void *base)
 {
     for (const struct config_key *k = config_sec_keys(kind); k->name; k++) {
-        if (cfg_size(sec, k->name) == 0)
-            continue;
-        const char *text = cfg_getnstr(sec, k->name, 0);
-        if (!text || store_value(k, (char *)base + k->off, text) == 0)
-            continue;
-        return complain_value(l, config_scan_line(l->scan, kind, instance, k), k, text);
+        for (unsigned i = 0; i < cfg_size(sec, k->name); i++) { /* more than one: of a list */
+            const char *text = cfg_getnstr(sec, k->name, i);
+            if (!text || store_value(k, (char *)base + k->off, text) == 0)
+                continue;
+            return complain_value(l, config_scan_line(l->scan, kind, instance, k), k, text);
+        }
     }
     return 0;
 }
@@ -229,7 +230,8 @@ static int check_netdev(const struct load *l, enum config_sec kind, unsigned i, 
 static int load_route(const struct load *l, cfg_t *sec, unsigned i)
 {
     struct config_route *r = &l->conf->route[i];
-    const char *title = strcmp(cfg_title(sec), "default") == 0 ? "0.0.0.0/0" : cfg_title(sec);
+    bool is_default = strcmp(cfg_title(sec), "default") == 0;
+    const char *title = is_default ? "0.0.0.0/0" : cfg_title(sec);
     if (config_parse_prefix(&r->route.dst, &r->route.prefix_len, title) < 0)
         return COMPLAIN_SEC(
             l, SEC_ROUTE, i,
@@ -237,6 +239,8 @@ static int load_route(const struct load *l, cfg_t *sec, unsigned i)
     int err = load_keys(l, sec, SEC_ROUTE, i, r);
     if (err < 0)
         return err;
+    if (is_default && !ip_addr_is_v4(&r->route.gateway) && !ip_addr_is_any(&r->route.gateway))
+        r->route.dst = (struct ip_addr){0}; /* the default of its family */
     if (!ip_addr_is_any(&r->route.gateway) &&
         ip_addr_is_v4(&r->route.gateway) != ip_addr_is_v4(&r->route.dst))
         return COMPLAIN_SEC(l, SEC_ROUTE, i, "network and gateway must be of one family");
@@ -310,6 +314,30 @@ static int load_sections(const struct load *l, cfg_t *mos)
     return 0;
 }
 
+static bool netdev_has(const struct config_netdev *d, const struct ip_addr *ip, unsigned n_addrs)
+{
+    for (unsigned i = 0; i < n_addrs; i++)
+        if (ip_addr_eq(&d->addr[i].ip, ip))
+            return true;
+    return false;
+}
+
+/* Every address once. Link-local ones are one per link. */
+static int check_addresses(const struct load *l)
+{
+    const struct config *c = l->conf;
+    for (unsigned i = 0; i < c->n_netdevs; i++)
+        for (unsigned a = 0; a < c->netdev[i].n_addrs; a++)
+            for (unsigned j = 0; j <= i; j++) {
+                const struct ip_addr *ip = &c->netdev[i].addr[a].ip;
+                unsigned n = j == i ? a : c->netdev[j].n_addrs;
+                if (netdev_has(&c->netdev[j], ip, n) && (j == i || !ip_addr_is_link_local(ip)))
+                    return COMPLAIN_SEC(l, SEC_NETDEV, i, "has the address of netdev \"%s\"",
+                                        c->netdev[j].name);
+            }
+    return 0;
+}
+
 /* What no key can tell alone. */
 static int check_whole(const struct load *l)
 {
@@ -334,13 +362,7 @@ static int check_whole(const struct load *l)
                 &l->err,
                 config_scan_line(l->scan, SEC_MOS, 0, config_key_find(SEC_MOS, bufs[i].name)),
                 bufs[i].name, "below the size to begin with; write at least %u", bufs[i].size);
-    for (unsigned i = 0; i < c->n_netdevs; i++)
-        for (unsigned j = 0; j < i; j++)
-            if (!ip_addr_is_any(&c->netdev[i].addr) &&
-                ip_addr_eq(&c->netdev[i].addr, &c->netdev[j].addr))
-                return COMPLAIN_SEC(l, SEC_NETDEV, i, "has the address of netdev \"%s\"",
-                                    c->netdev[j].name);
-    return 0;
+    return check_addresses(l);
 }
 
 /* ---- libconfuse ------------------------------------------------------------------------------ */

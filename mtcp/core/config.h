@@ -18,12 +18,20 @@
 #define CONFIG_MAX_ARP      64
 #define CONFIG_MAX_MONITORS 16
 
+#define CONFIG_MAX_ADDRS 4
+
+struct config_addr {
+    struct ip_addr ip;
+    uint8_t prefix_len;
+};
+
 struct config_netdev {
     char name[32];
     char device[256]; /* vdev string or PCI address */
-    struct ip_addr addr;
-    uint8_t prefix_len;
-    uint16_t mtu; /* 0: the device's */
+    struct config_addr addr[CONFIG_MAX_ADDRS];
+    unsigned n_addrs;
+    bool autoconf; /* IPv6 addresses from routers' prefixes */
+    uint16_t mtu;  /* 0: the device's */
     uint16_t n_rxd, n_txd;
     unsigned line; /* of `device` in the file; 0: not from a file */
     bool has_mac;

@@ -54,8 +54,11 @@ int config_parse_mac(struct mac_addr *mac, const char *text)
 static int parse_address(void *field, const char *text)
 {
     struct config_netdev *d = field;
-    if (config_parse_prefix(&d->addr, &d->prefix_len, text) < 0 || ip_addr_is_any(&d->addr))
+    struct config_addr a;
+    if (config_parse_prefix(&a.ip, &a.prefix_len, text) < 0 || ip_addr_is_any(&a.ip) ||
+        ip_addr_is_multicast(&a.ip) || d->n_addrs == CONFIG_MAX_ADDRS)
         return -EINVAL;
+    d->addr[d->n_addrs++] = a;
     return 0;
 }
 
@@ -199,6 +202,7 @@ static const struct config_key mos_keys[] = {
     BOOL("tcp_window_scaling", struct config, tcp.wscale),
     BYTES("max_fragment_bytes", struct config, net.max_fragment_bytes, 0, UINT64_MAX >> 1),
     NUM("tcp_syncookies", struct config, net.syn_cookies, 0, 2, 1),
+    NUM("ipv6_dad_probes", struct config, net.dad_probes, 0, 10, 1),
     BOOL("tcp_mtu_probing", struct config, net.pmtu_black_holes),
     NUM("mtu_expires", struct config, net.pmtu_expires_s, 1, 86400, 1),
     NUM("tcp_ecn", struct config, tcp.ecn, 0, 2, 1),
@@ -223,7 +227,8 @@ _Static_assert(sizeof(mos_keys) / sizeof(mos_keys[0]) <= CONFIG_KEYS_MAX, "room 
 static const struct config_key netdev_keys[] = {
     TEXT("device", struct config_netdev, device),
     {"address", KEY_OWN, 0, sizeof(struct config_netdev), 1, 0, 0, parse_address,
-     "an address with its prefix length, as \"10.9.0.2/24\""},
+     "an address with its prefix length, as \"10.9.0.2/24\"; at most four of them"},
+    BOOL("autoconf", struct config_netdev, autoconf),
     NUM("mtu", struct config_netdev, mtu, 576, 9216, 1),
     NUM("rx_descriptors", struct config_netdev, n_rxd, 0, 32768, 1),
     NUM("tx_descriptors", struct config_netdev, n_txd, 0, 32768, 1),

@@ -212,20 +212,19 @@ static int complain_unknown(struct config_scan *s, enum config_sec in, const cha
                     in == SEC_TOP ? "the file" : config_sec_name(in));
 }
 
-/* { WORD, WORD } after its opening brace. Only one word makes sense as yet. */
+/* { WORD, WORD } from its opening brace on. */
 static int scan_list(struct config_scan *s, const struct config_key *key)
 {
     char word[CONFIG_WORD_MAX];
-    s->at++;
-    for (unsigned n = 0;; n++) {
-        if (skip_blank(s) < 0)
+    for (;;) {
+        s->at++; /* the brace, or the comma */
+        if (skip_blank(s) < 0 || read_word(s, word) < 0 || skip_blank(s) < 0)
             return -EINVAL;
-        if (peek(s) == '}' && n == 1)
+        if (peek(s) == '}')
             break;
-        if (n == 1)
-            return COMPLAIN(s, key->name, "takes one value; write %s = VALUE", key->name);
-        if (read_word(s, word) < 0)
-            return -EINVAL;
+        if (peek(s) != ',')
+            return COMPLAIN(s, key->name, "is not separated; write %s = {VALUE, VALUE}",
+                            key->name);
     }
     s->at++;
     return 0;

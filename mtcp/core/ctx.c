@@ -55,15 +55,22 @@ static const struct config_netdev *netdev_of(const struct mtcp_ctx *ctx, unsigne
 static int add_interface(struct mtcp_ctx *ctx, unsigned i)
 {
     static const struct config_netdev none;
+    static const struct ip_addr no_addr;
     const struct config_netdev *d = netdev_of(ctx, i);
     struct mtcp_io *io = ctx->ios[i];
     const char *name = d ? d->name : io->name ? io->name : "?";
     if (!d)
         d = &none;
-    int index = net_if_add(&ctx->net, io, name, &d->addr, d->prefix_len);
-    if (index >= 0 && d->mtu && d->mtu < ctx->net.ifs[index].mtu)
-        ctx->net.ifs[index].mtu = d->mtu;
-    return index;
+    int index = net_if_add(&ctx->net, io, name, &no_addr, 0);
+    if (index < 0)
+        return index;
+    struct net_if *nif = &ctx->net.ifs[index];
+    if (d->mtu && d->mtu < nif->mtu)
+        nif->mtu = nif->mtu6 = d->mtu;
+    int err = 0;
+    for (unsigned a = 0; a < d->n_addrs && err == 0; a++)
+        err = net_addr_add(&ctx->net, nif->index, &d->addr[a].ip, d->addr[a].prefix_len);
+    return err == 0 && d->autoconf ? net_if_autoconf(&ctx->net, nif->index) : err;
 }
 
 /* The interface of a netdev section's name; -1: no device was given for it. */

@@ -14,8 +14,8 @@ static struct list_node *bucket_of(const struct net *n, uint16_t port)
     return (struct list_node *)&n->listeners[port % NET_LISTENER_BUCKETS];
 }
 
-/* How well a listening address fits: 0 not at all, 3 exactly. :: takes both families. */
-static unsigned addr_fit(const struct ip_addr *bound, const struct ip_addr *a)
+/* How well a listening address fits: 0 not at all, 3 exactly. :: takes both families, or IPv6. */
+static unsigned addr_fit(const struct ip_addr *bound, bool is_v6only, const struct ip_addr *a)
 {
     if (ip_addr_eq(bound, a))
         return 3;
@@ -23,7 +23,7 @@ static unsigned addr_fit(const struct ip_addr *bound, const struct ip_addr *a)
         return 0;
     if (ip_addr_is_v4(bound))
         return ip_addr_is_v4(a) ? 2 : 0;
-    return 1;
+    return is_v6only && ip_addr_is_v4(a) ? 0 : 1;
 }
 
 struct net_listener *listener_find(struct net *n, const struct ip_addr *addr, uint16_t port)
@@ -32,7 +32,7 @@ struct net_listener *listener_find(struct net *n, const struct ip_addr *addr, ui
     unsigned best_fit = 0;
     LIST_FOREACH (at, bucket_of(n, port)) {
         struct net_listener *l = container_of(at, struct net_listener, node);
-        unsigned fit = l->port == port ? addr_fit(&l->addr, addr) : 0;
+        unsigned fit = l->port == port ? addr_fit(&l->addr, l->is_v6only, addr) : 0;
         if (fit > best_fit) {
             best = l;
             best_fit = fit;
@@ -41,14 +41,21 @@ struct net_listener *listener_find(struct net *n, const struct ip_addr *addr, ui
     return best;
 }
 
-bool net_port_is_bound(const struct net *n, const struct ip_addr *a, uint16_t port)
+static bool port_is_bound(const struct net *n, const struct ip_addr *a, bool is_v6only,
+                          uint16_t port)
 {
     LIST_FOREACH (at, bucket_of(n, port)) {
         const struct net_listener *l = container_of(at, struct net_listener, node);
-        if (l->port == port && (addr_fit(&l->addr, a) || addr_fit(a, &l->addr)))
+        if (l->port == port &&
+            (addr_fit(&l->addr, l->is_v6only, a) || addr_fit(a, is_v6only, &l->addr)))
             return true;
     }
     return false;
+}
+
+bool net_port_is_bound(const struct net *n, const struct ip_addr *a, uint16_t port)
+{
+    return port_is_bound(n, a, false, port);
 }
 
 /* ---- listening ------------------------------------------------------------------------------ */
@@ -58,7 +65,7 @@ int net_listen(struct net *n, struct net_listener *l, const struct ip_addr *addr
 {
     if (!net_addr_is_local(n, addr))
         return -EADDRNOTAVAIL;
-    if (net_port_is_bound(n, addr, port))
+    if (port_is_bound(n, addr, l->is_v6only, port))
         return -EADDRINUSE;
     l->addr = *addr;
     l->port = port;

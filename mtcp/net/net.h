@@ -110,8 +110,9 @@ enum net_mark {
 /* A listening address. Half-open and completed connections are bounded separately by `backlog`. */
 struct net_listener {
     struct list_node node; /* in its port's bucket */
-    struct ip_addr addr;   /* unspecified: every address */
+    struct ip_addr addr;   /* 0.0.0.0: every one of IPv4; "::": of both families */
     uint16_t port;
+    bool is_v6only; /* "::": of IPv6 alone */
     uint32_t backlog;
     uint32_t n_half_open, n_accept;
     struct list_node accept; /* established, not accepted: struct net_waiting (listener.c). One that
@@ -122,7 +123,7 @@ struct net_listener {
     struct tcp_opt_ext ext;   /* inherited when has_ext */
     bool has_ext;
     uint64_t cookies_until_us; /* cookies that were sent may come back until then */
-    int sock; /* the listening socket's id */
+    int sock;                  /* the listening socket's id */
 };
 
 struct net_conf {
@@ -215,8 +216,8 @@ MUST_CHECK int net_neigh_add(struct net *n, uint8_t netif, const struct ip_addr 
 
 /* ---- one turn ---- */
 
-/* Time goes on. After a gap of more than a day since the last turn, timers run at once: some keep 32
- * bits of their deadlines, which input could no longer tell from those that it sets. */
+/* Time goes on. After a gap of more than a day since the last turn, timers run at once: some keep
+ * 32 bits of their deadlines, which input could no longer tell from those that it sets. */
 void net_clock(struct net *n, uint64_t now_us);
 
 /* Receives what has come, at most some bursts from every interface; the number of packets. */
@@ -230,7 +231,8 @@ bool net_has_work(const struct net *n);
 
 /* ---- listeners ---- */
 
-/* *l (zeroed but for params, conn_flags, ext, sock) listens. 0, -EADDRINUSE, -EADDRNOTAVAIL. */
+/* *l (zeroed but for is_v6only, params, conn_flags, ext, sock) listens. 0, -EADDRINUSE,
+ * -EADDRNOTAVAIL. */
 MUST_CHECK int net_listen(struct net *n, struct net_listener *l, const struct ip_addr *addr,
                           uint16_t port, uint32_t backlog);
 

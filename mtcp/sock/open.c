@@ -88,6 +88,8 @@ int mtcp_bind(mctx_t mctx, int sockid, const struct sockaddr *addr, socklen_t ad
         return (int)sock_result(err);
     if (s->type != MOS_SOCK_STREAM || (s->flags & SOCKF_CONN) || s->prep->port)
         return (int)sock_result(-EINVAL);
+    if ((s->flags & SOCKF_V6ONLY) && ip_addr_is_v4(&ip))
+        return (int)sock_result(-EINVAL);
     return (int)sock_result(prep_bind(ctx, s, &ip, port));
 }
 
@@ -95,9 +97,10 @@ int mtcp_bind(mctx_t mctx, int sockid, const struct sockaddr *addr, socklen_t ad
 
 static int listen_begin(struct mtcp_ctx *ctx, struct sock *s, uint32_t backlog)
 {
-    static const struct ip_addr any;
+    struct ip_addr any = s->flags & SOCKF_V6 ? (struct ip_addr){0} : ip_addr_v4(be32_make(0));
     struct prep *p = s->prep;
     bool was_bound = p->port != 0;
+    p->l.is_v6only = s->flags & SOCKF_V6ONLY;
     int err = was_bound ? 0 : prep_bind(ctx, s, &any, 0);
     if (err < 0)
         return err;
@@ -178,6 +181,8 @@ static int connect_begin(struct mtcp_ctx *ctx, struct sock *s, const struct net_
     struct prep *p = s->prep;
     struct net_end local = {p->addr, p->port};
     int err = 0;
+    if ((s->flags & SOCKF_V6ONLY) && ip_addr_is_v4(&remote->addr))
+        return -ENETUNREACH;
     if (!(s->flags & SOCKF_NONBLOCK) && !ctx_may_run(ctx))
         return -EDEADLK;
     struct tcp_conn *c = net_connect_prepare(&ctx->net, &local, remote, &err);

@@ -60,9 +60,16 @@ void preps_reap(struct mtcp_ctx *ctx)
 
 /* ---- binding --------------------------------------------------------------------------------- */
 
-static bool addrs_meet(const struct ip_addr *a, const struct ip_addr *b)
+/* Does an address bound by a socket with these flags take in another one? */
+static bool addr_takes(const struct ip_addr *bound, unsigned flags, const struct ip_addr *a)
 {
-    return ip_addr_is_any(a) || ip_addr_is_any(b) || ip_addr_eq(a, b);
+    if (ip_addr_eq(bound, a))
+        return true;
+    if (!ip_addr_is_any(bound))
+        return false;
+    if (ip_addr_is_v4(bound) || (flags & SOCKF_V6ONLY))
+        return ip_addr_is_v4(bound) == ip_addr_is_v4(a);
+    return true;
 }
 
 /* May both hold the port at once? As Linux: both say SO_REUSEPORT, or both SO_REUSEADDR and neither
@@ -80,7 +87,8 @@ static bool port_is_taken(const struct mtcp_ctx *ctx, const struct sock *s,
     const struct list_node *bucket = &ctx->socks->bound[port % SOCK_PORT_BUCKETS];
     LIST_FOREACH (at, bucket) {
         const struct prep *p = container_of(at, struct prep, bound);
-        if (p != s->prep && p->port == port && addrs_meet(&p->addr, addr) &&
+        if (p != s->prep && p->port == port &&
+            (addr_takes(&p->addr, p->flags, addr) || addr_takes(addr, s->flags, &p->addr)) &&
             !may_share(p, s->flags))
             return true;
     }

@@ -24,6 +24,11 @@ static int get_v6(const struct sockaddr *sa, socklen_t len, struct ip_addr *addr
     memcpy(&in6, sa, sizeof(in6));
     memcpy(addr->b, &in6.sin6_addr, sizeof(addr->b));
     *port = be16_get((be16_t){in6.sin6_port});
+    if (!ip_addr_is_link_local(addr))
+        return 0;
+    if (ip_addr_zone(addr) != 0 || in6.sin6_scope_id == 0 || in6.sin6_scope_id > UINT16_MAX)
+        return -EINVAL;
+    ip_addr_set_zone(addr, (uint16_t)in6.sin6_scope_id);
     return 0;
 }
 
@@ -51,7 +56,11 @@ void sock_addr_put(const struct ip_addr *addr, uint16_t port, bool is_v6, struct
 {
     struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = be16_make(port).raw};
     struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = be16_make(port).raw};
-    memcpy(&in6.sin6_addr, addr->b, sizeof(in6.sin6_addr));
+    struct ip_addr plain = *addr;
+    if (ip_addr_is_link_local(addr))
+        in6.sin6_scope_id = ip_addr_zone(addr);
+    ip_addr_set_zone(&plain, 0);
+    memcpy(&in6.sin6_addr, plain.b, sizeof(in6.sin6_addr));
     if (ip_addr_is_v4(addr))
         in.sin_addr.s_addr = addr->w[3].raw;
     socklen_t size = sock_addr_size(is_v6);

@@ -9,8 +9,9 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-/* 0; -EINVAL: too short; -EAFNOSUPPORT: another family than the socket's (is_v6). Addresses of
- * sockaddr_in, and v4-mapped ones, come out v4-mapped; "::" of an IPv6 socket too unless v6only. */
+/* 0; -EINVAL: too short, or link-local without the number of its netdev (from 1) as scope id;
+ * -EAFNOSUPPORT: another family than the socket's (is_v6). Addresses of sockaddr_in, and v4-mapped
+ * ones, come out v4-mapped. */
 MUST_CHECK int sock_addr_get(const struct sockaddr *sa, socklen_t len, bool is_v6,
                              struct ip_addr *addr, uint16_t *port);
 

@@ -15,7 +15,8 @@
 
 int sock_path_mtu(const struct mtcp_ctx *ctx, const struct tcp_conn *c)
 {
-    return pmtu_of(&ctx->net, &c->tuple.remote, netif_mtu(&ctx->net.ifs[c->flow.netif], &c->tuple.local));
+    return pmtu_of(&ctx->net, &c->tuple.remote,
+                   netif_mtu(&ctx->net.ifs[c->flow.netif], &c->tuple.local));
 }
 
 static uint8_t linux_state(uint8_t state)

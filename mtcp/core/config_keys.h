@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CONFIG_KEYS_MAX 48 /* in one section */
+#define CONFIG_KEYS_MAX 64 /* in one section */
 
 /* Sections. Each value of a key belongs to one, and to one instance of it. */
 enum config_sec {

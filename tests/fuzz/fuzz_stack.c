@@ -25,7 +25,7 @@
 #define WAITS_MAX    20000u /* of the loop in one step: more is not waiting */
 #define END_US       (4 * 3600 * UINT64_C(1000000)) /* by then every connection has ended */
 #define TIME_WAIT_US 61000000u
-#define JUMP_MAX_US  (24 * 3600 * UINT64_C(1000000))
+#define JUMP_MAX_US  (100 * 24 * 3600 * UINT64_C(1000000))
 #define START_US     1000000u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -162,7 +162,7 @@ static void step_run(const struct step *s)
         break;
     case OP_JUMP:
         w.now_us += (((uint64_t)s->len + 1) << (s->arg & 31)) % JUMP_MAX_US;
-        world_turn(); /* the loop runs now and then: deadlines have 32 bits */
+        world_turn();
         break;
     case OP_APP:
         app_call(s);
@@ -183,17 +183,23 @@ static void step_run(const struct step *s)
 
 static mctx_t context_new(void)
 {
-    char conf[512];
+    char conf[640];
     struct mtcp_io *ios[] = {&device};
     struct mtcp_env env = {.now_us = world_now, .wait = world_wait, .seed = 1u + w.head.seed};
-    uint8_t c = w.head.conf;
+    uint8_t c = w.head.conf, c2 = w.head.conf2;
     unsigned bytes = (c & CONF_TINY) ? 4096 : (c & CONF_LARGE) ? 1048576 : 16384;
     snprintf(conf, sizeof(conf),
              "mos { netdev \"fuzz0\" { address = \"10.0.0.1/24\" } max_concurrency = 32\n"
              "max_monitor_socks = 32\nrmem_size = %u\nwmem_size = %u\ntcp_timestamps = %u\n"
-             "tcp_sack = %u\ntcp_window_scaling = %u\ntcp_congestion = \"%s\" }",
+             "tcp_sack = %u\ntcp_window_scaling = %u\ntcp_congestion = \"%s\"\n"
+             "tcp_ecn = %u\ntcp_syncookies = %u\nmax_half_open = %u }",
              bytes, bytes < 65536 ? bytes : 65536, !(c & CONF_NO_TS), !(c & CONF_NO_SACK),
-             !(c & CONF_NO_WSCALE), (c & CONF_NEWRENO) ? "newreno" : "cubic");
+             !(c & CONF_NO_WSCALE), (c & CONF_NEWRENO) ? "newreno" : "cubic",
+             (c2 & CONF2_ECN) ? 1 : 2,
+             (c2 & CONF2_COOKIES)      ? 2
+             : (c2 & CONF2_NO_COOKIES) ? 0
+                                       : 1,
+             (c2 & CONF2_FEW_HALF_OPEN) ? 2 : 64);
     link_open(&device);
     return mtcp_create_context_io(0, conf, ios, 1, &env);
 }

@@ -130,6 +130,7 @@ static struct seg segment_of(struct slot *c, const struct step *s)
 {
     unsigned i = (unsigned)(c - w.slot);
     struct seg seg = {.flags = s->flags, .ttl = 64, .wnd = s->wnd};
+    seg.tos = (s->slot & STEP_CE) ? 3 : 0;
     seg.tuple = (struct flow_tuple){
         .local = ip_addr_v4(be32_make(peer_ip)),
         .remote = ip_addr_v4(be32_make(our_ip)),

@@ -23,7 +23,8 @@ struct prog_head {
     uint8_t history;  /* of the lazy monitor: kept bytes, 64 each */
     uint8_t lazy;     /* how much it peeks at a time */
     uint8_t seed;
-    uint8_t spare[2];
+    uint8_t conf2; /* enum prog_conf2 bits */
+    uint8_t spare;
 };
 
 enum prog_isn { ISN_ANY, ISN_WRAP32, ISN_WRAP31, ISN_ZERO, ISN_N };
@@ -37,6 +38,13 @@ enum prog_conf {
     CONF_NEWRENO = 1 << 5,
     CONF_NO_MONITOR_FIRST = 1 << 6, /* the monitors come after the listener */
     CONF_BACKLOG_1 = 1 << 7,
+};
+
+enum prog_conf2 {
+    CONF2_ECN = 1 << 0,           /* asks for ECN, too */
+    CONF2_COOKIES = 1 << 1,       /* every SYN is answered with a cookie */
+    CONF2_FEW_HALF_OPEN = 1 << 2, /* SYN cookies beyond two */
+    CONF2_NO_COOKIES = 1 << 3,
 };
 
 enum prog_mon {
@@ -112,6 +120,7 @@ enum prog_starve { STARVE_PKTS, STARVE_TX, STARVE_MEM, STARVE_END, STARVE_N };
 #define STEP_BURST   0x80 /* no turn of the loop after it */
 #define STEP_CSUM_OK 0x40 /* the device says that checksums are right */
 #define STEP_BAD_SUM 0x20 /* a checksum is wrong */
+#define STEP_CE      0x10 /* marked by a router */
 
 /* step.opts */
 enum prog_opt {

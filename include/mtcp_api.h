@@ -392,7 +392,7 @@ ssize_t mtcp_write(mctx_t mctx, int sockid, const char *buf, size_t len);
  * mtcp_write with flags. Sockets: stream.
  *
  *   flags    MSG_MORE: more follows, hold back a partial segment; MSG_DONTWAIT: don't block;
- *            MSG_NOSIGNAL: means nothing
+ *            MSG_OOB: what is written up to the last byte is urgent; MSG_NOSIGNAL: means nothing
  *   returns  as mtcp_write
  *   errors   as mtcp_write: EACCES; EPERM; EBADF; ENOTSOCK; EFAULT; EAGAIN; ENOTCONN; EPIPE;
  *            ECONNRESET; ETIMEDOUT; ECONNREFUSED; EHOSTUNREACH; ENETUNREACH; EINTR; EDEADLK;
@@ -444,11 +444,12 @@ int mtcp_getpeername(mctx_t mctx, int sockid, struct sockaddr *addr, socklen_t *
  * Ask or set what is not a socket option. Does not block. Sockets: stream, listening, pipe.
  *
  *   request  FIONREAD: bytes a read would give; SIOCOUTQ: bytes not acknowledged by the peer;
- *            FIONBIO: nonblocking if *argp is not 0, else blocking
- *   argp     int *, written by the first two, read by the last
+ *            SIOCATMARK: 1 when the next byte is the last urgent one; FIONBIO: nonblocking if
+ *            *argp is not 0, else blocking
+ *   argp     int *, read by the last, written by the others
  *   returns  0 or -1
- *   errors   EACCES; EPERM; EBADF; ENOTSOCK; EFAULT; EINVAL another request, or FIONREAD and
- *            SIOCOUTQ on a listener
+ *   errors   EACCES; EPERM; EBADF; ENOTSOCK; EFAULT; EINVAL another request, or one that asks
+ *            on a listener
  *   source   Linux, mOS
  */
 int mtcp_ioctl(mctx_t mctx, int sockid, int request, void *argp);

@@ -22,7 +22,7 @@ enum mtcp_epoll_op {
 enum epoll_event_type {
     MOS_EPOLLNONE = 0x1,        /* no event: asks for nothing */
     MOS_EPOLLIN = 0x2,          /* bytes, the end of the stream, a connection to accept */
-    MOS_EPOLLPRI = 0x4,         /* accepted, never reported */
+    MOS_EPOLLPRI = 0x4,         /* urgent data that was not read yet */
     MOS_EPOLLOUT = 0x8,         /* room to write; connecting has finished */
     MOS_EPOLLRDNORM = 0x10,     /* accepted, never reported */
     MOS_EPOLLRDBAND = 0x20,     /* accepted, never reported */

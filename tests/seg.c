@@ -31,7 +31,7 @@ static const struct {
 
 struct parsed {
     struct seg seg; /* seq and ack relative */
-    bool has_ack, has_win, has_mss, has_ws, has_sackok, has_ts, has_sack, has_no_opts, has_tos;
+    bool has_ack, has_win, has_mss, has_ws, has_sackok, has_ts, has_sack, has_urg, has_no_opts, has_tos;
 };
 
 static uint8_t parse_flags(const char **at)
@@ -98,6 +98,7 @@ static void parse_word(struct parsed *p, const char **at)
         parse_sack(p, at);
     } else if (word(at, "urg=")) {
         p->seg.urg = (uint16_t)number(at);
+        p->has_urg = true;
     } else if (word(at, "noopt")) {
         p->has_no_opts = true;
     } else if (word(at, "ecn")) {
@@ -305,6 +306,8 @@ static bool tx_matches(const struct segt *t, const struct parsed *p, const struc
     if (p->has_ack && s->ack.v != p->seg.ack.v + t->peer_isn)
         return false;
     if ((p->has_win && s->wnd != p->seg.wnd) || (p->has_tos && s->tos != p->seg.tos))
+        return false;
+    if (p->has_urg && s->urg != p->seg.urg)
         return false;
     return opts_match(t, p, &s->opt);
 }

@@ -412,7 +412,7 @@ static void bad_values_are_einval(void)
     SAYS(EINVAL, mtcp_writev(m, sock[STREAM], iov, IOV_MAX + 1));
     SAYS(EINVAL, mtcp_writev(m, sock[STREAM], long_iov, 2));
     SAYS(EOPNOTSUPP, mtcp_recv(m, sock[STREAM], room, 1, MSG_OOB));
-    SAYS(EOPNOTSUPP, mtcp_send(m, sock[STREAM], room, 1, MSG_OOB));
+    SAYS(EOPNOTSUPP, mtcp_send(m, sock[STREAM], room, 1, MSG_DONTROUTE));
     SAYS(EINVAL, mtcp_ioctl(m, sock[STREAM], 4711, room));
     SAYS(EINVAL, mtcp_epoll_create(m, 0));
     SAYS(EINVAL, mtcp_epoll_create1(m, 4711));

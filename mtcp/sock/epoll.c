@@ -16,8 +16,9 @@
 #include <unistd.h>
 
 /* Bits that a report can have; the rest of what is asked for says how. */
-#define REPORTED (MOS_EPOLLIN | MOS_EPOLLOUT | MOS_EPOLLERR | MOS_EPOLLHUP | MOS_EPOLLRDHUP)
-#define HOW      (MOS_EPOLLET | (uint32_t)MOS_EPOLLONESHOT)
+#define REPORTED                                                                                   \
+    (MOS_EPOLLIN | MOS_EPOLLPRI | MOS_EPOLLOUT | MOS_EPOLLERR | MOS_EPOLLHUP | MOS_EPOLLRDHUP)
+#define HOW (MOS_EPOLLET | (uint32_t)MOS_EPOLLONESHOT)
 
 struct epoll {
     struct list_node ready;

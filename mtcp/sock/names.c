@@ -84,11 +84,25 @@ static int64_t n_to_acknowledge(const struct sock *s)
     return sock_has_conn(s) && !(s->conn->flags & TCF_DEAD) ? s->conn->snd.unread : 0;
 }
 
+/* Is the next byte the last urgent one? */
+static bool is_at_mark(const struct sock *s)
+{
+    return sock_has_conn(s) && tcp_urgent_left(s->conn) == 1;
+}
+
+static bool ioctl_is_question(int request)
+{
+    return request == FIONREAD || request == SIOCOUTQ || request == SIOCATMARK;
+}
+
 static int ioctl_ask(const struct sock *s, int request, int *n)
 {
-    if (s->type == MOS_SOCK_STREAM_LISTEN || (s->type == MOS_SOCK_PIPE && request == SIOCOUTQ))
+    if (s->type == MOS_SOCK_STREAM_LISTEN || (s->type == MOS_SOCK_PIPE && request != FIONREAD))
         return -EINVAL;
-    *n = (int)(request == FIONREAD ? n_to_read(s) : n_to_acknowledge(s));
+    if (request == SIOCATMARK)
+        *n = is_at_mark(s);
+    else
+        *n = (int)(request == FIONREAD ? n_to_read(s) : n_to_acknowledge(s));
     return 0;
 }
 
@@ -107,7 +121,7 @@ int mtcp_ioctl(mctx_t mctx, int sockid, int request, void *argp)
         return (int)sock_result(-ENOTSOCK);
     if (!argp)
         return (int)sock_result(-EFAULT);
-    if (request == FIONREAD || request == SIOCOUTQ)
+    if (ioctl_is_question(request))
         return (int)sock_result(ioctl_ask(s, request, argp));
     if (request != FIONBIO)
         return (int)sock_result(-EINVAL);

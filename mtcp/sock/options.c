@@ -98,6 +98,15 @@ static int get_type(const struct ref *r, uint32_t arg, int *v)
     return 0;
 }
 
+/* What it is, it stays. */
+static int set_same(const struct ref *r, uint32_t arg, int v)
+{
+    (void)r;
+    (void)arg;
+    (void)v;
+    return 0;
+}
+
 static int get_domain(const struct ref *r, uint32_t arg, int *v)
 {
     (void)arg;
@@ -150,7 +159,7 @@ static struct tcp_opt_ext ext_of(const struct ref *r)
 {
     if (r->prep)
         return r->prep->l.ext;
-    return r->conn->ext ? *r->conn->ext : opt_ext_default();
+    return r->conn->ext ? *r->conn->ext : tcp_opt_ext_default();
 }
 
 /* To be written; NULL without memory. */
@@ -163,7 +172,7 @@ static struct tcp_opt_ext *ext_edit(const struct ref *r)
     if (!r->conn->ext) {
         r->conn->ext = mem_alloc(r->ctx->mem, sizeof(struct tcp_opt_ext));
         if (r->conn->ext)
-            *r->conn->ext = opt_ext_default();
+            *r->conn->ext = tcp_opt_ext_default();
     }
     return r->conn->ext;
 }
@@ -365,6 +374,7 @@ static const struct opt opts[] = {
     INT(SOL_SOCKET, SO_PROTOCOL, IPPROTO_TCP, 0, 0, get_type, NULL),
     INT(SOL_SOCKET, SO_DOMAIN, 0, 0, 0, get_domain, NULL),
     INT(SOL_SOCKET, SO_ACCEPTCONN, 0, 0, 0, get_acceptconn, NULL),
+    INT(SOL_SOCKET, SO_OOBINLINE, 1, 1, 1, get_type, set_same),
     SFLAG(SOL_SOCKET, SO_REUSEADDR, SOCKF_REUSEADDR),
     SFLAG(SOL_SOCKET, SO_REUSEPORT, SOCKF_REUSEPORT),
     FLAG(SOL_SOCKET, SO_KEEPALIVE, TCF_KEEPALIVE),

@@ -10,16 +10,6 @@
 /* Options that are flags of the connection. */
 #define OPTION_FLAGS (TCF_NODELAY | TCF_CORK | TCF_KEEPALIVE | TCF_QUICKACK)
 
-struct tcp_opt_ext opt_ext_default(void)
-{
-    return (struct tcp_opt_ext){
-        .keep_idle_s = 7200,
-        .keep_intvl_s = 75,
-        .keep_cnt = 9,
-        .linger_s = -1,
-    };
-}
-
 int prep_new(struct mtcp_ctx *ctx, struct sock *s)
 {
     struct prep *p = pool_get(&ctx->socks->preps);
@@ -27,7 +17,7 @@ int prep_new(struct mtcp_ctx *ctx, struct sock *s)
         return -ENOMEM;
     memset(p, 0, sizeof(*p));
     p->l.params = ctx->net.env.params;
-    p->l.ext = opt_ext_default();
+    p->l.ext = tcp_opt_ext_default();
     p->l.sock = s->id;
     p->ttl = 64;
     list_node_init(&p->bound);

@@ -37,7 +37,4 @@ MUST_CHECK int prep_to_conn(struct mtcp_ctx *ctx, const struct prep *p, struct t
 /* The options of a connection that failed go back, so that the socket can try again. */
 void prep_from_conn(struct prep *p, const struct tcp_conn *c);
 
-/* The options that nobody set. */
-struct tcp_opt_ext opt_ext_default(void);
-
 #endif

@@ -54,6 +54,14 @@ static int64_t nothing_to_read(struct tcp_conn *c, const struct dest *d)
     return is_at_end(c) ? 0 : -EAGAIN;
 }
 
+/* As many of `n` bytes as lie before the last urgent one, so that a reader finds that place
+ * (SIOCATMARK, as Linux); all when it is the next, or passed. */
+static size_t up_to_mark(const struct tcp_conn *c, size_t skip, size_t n)
+{
+    uint64_t left = tcp_urgent_left(c);
+    return likely(left <= skip + 1) || n < left - 1 - skip ? n : (size_t)(left - 1 - skip);
+}
+
 /* Fills with what is there beyond what `d` has: the number of bytes, or as nothing_to_read(). With
  * MSG_PEEK the bytes stay. */
 static int64_t conn_read(struct mtcp_ctx *ctx, struct tcp_conn *c, struct dest *d, int flags)
@@ -63,6 +71,7 @@ static int64_t conn_read(struct mtcp_ctx *ctx, struct tcp_conn *c, struct dest *
     if (there <= skip)
         return nothing_to_read(c, d);
     size_t n = there - skip < d->len - d->done ? there - skip : d->len - d->done;
+    n = up_to_mark(c, skip, n);
     ctx->socks->n_again = 0;
     dest_fill(d, &c->rcv, stream_read(&c->rcv) + skip, n);
     if (!(flags & MSG_PEEK))

@@ -45,6 +45,8 @@ static uint32_t conn_poll(const struct tcp_conn *c)
         return ev;
     if (tcp_readable(c) > 0)
         ev |= MOS_EPOLLIN;
+    if (tcp_urgent_left(c) > 0 && !no_more_in)
+        ev |= MOS_EPOLLPRI;
     if (no_more_out || sock_room(c) > 0)
         ev |= MOS_EPOLLOUT;
     return ev;

@@ -206,6 +206,8 @@ static uint32_t events_of_ready(uint32_t ready)
         ev |= MOS_EPOLLOUT;
     if (ready & TCP_READY_FIN)
         ev |= MOS_EPOLLIN | MOS_EPOLLRDHUP | MOS_EPOLLHUP;
+    if (ready & TCP_READY_URGENT)
+        ev |= MOS_EPOLLPRI;
     if (ready & TCP_READY_ERR)
         ev |= MOS_EPOLLERR | MOS_EPOLLIN | MOS_EPOLLOUT;
     if (ready & TCP_READY_CLOSED)

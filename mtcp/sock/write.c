@@ -151,11 +151,14 @@ ssize_t mtcp_send(mctx_t mctx, int sockid, const char *buf, size_t len, int flag
         return -1;
     if (s->type != MOS_SOCK_STREAM && s->type != MOS_SOCK_STREAM_LISTEN)
         return sock_result(-ENOTSOCK);
-    if (flags & ~(MSG_MORE | MSG_NOSIGNAL | MSG_DONTWAIT))
+    if (flags & ~(MSG_MORE | MSG_NOSIGNAL | MSG_DONTWAIT | MSG_OOB))
         return sock_result(-EOPNOTSUPP);
     struct iovec iov = {(void *)(uintptr_t)buf, len < LEN_MAX ? len : LEN_MAX};
     struct source src = {.iov = &iov, .n_iov = 1, .flags = flags};
-    return sock_result(sock_write(ctx, s, &src));
+    int64_t n = sock_write(ctx, s, &src);
+    if (n > 0 && (flags & MSG_OOB) && !conn_is_over(s->conn))
+        tcp_mark_urgent(&ctx->net.env, s->conn);
+    return sock_result(n);
 }
 
 ssize_t mtcp_writev(mctx_t mctx, int sockid, const struct iovec *iov, int iovcnt)

@@ -40,6 +40,16 @@ void tcp_params_default(struct tcp_params *p)
     };
 }
 
+struct tcp_opt_ext tcp_opt_ext_default(void)
+{
+    return (struct tcp_opt_ext){
+        .keep_idle_s = 7200,
+        .keep_intvl_s = 75,
+        .keep_cnt = 9,
+        .linger_s = -1,
+    };
+}
+
 void tcp_env_init(struct tcp_env *e, struct mem *mem, uint64_t seed, uint64_t now_us)
 {
     memset(e, 0, sizeof(*e));

@@ -146,6 +146,7 @@ enum tcp_ecn {
     ECN_CWR  = 1 << 1, /* cwnd was reduced: CWR goes with the next new data */
     ECN_SEEN = 1 << 2, /* the peer's data carries ECT */
 };
+#define TCF_URGENT (1u << 31) /* something urgent was written: ext->snd_up */
 
 /* conn.ready: news for the socket, cleared by whoever harvests. */
 enum tcp_ready {
@@ -155,11 +156,13 @@ enum tcp_ready {
     TCP_READY_ERR    = 1 << 3, /* conn.err was set */
     TCP_READY_CLOSED = 1 << 4, /* the state machine reached CLOSED or TIME_WAIT */
     TCP_READY_CONNECTED = 1 << 5,
+    TCP_READY_URGENT = 1 << 6, /* the peer's urgent pointer moved on */
 };
 
-/* Per-socket options that are off their defaults; allocated on first use, freed with the
- * connection. Only sock/ writes it. */
+/* Per-socket options that are off their defaults, and what else few connections have; allocated on
+ * first use, freed with the connection. Only sock/ writes it, but for what is urgent.c's. */
 struct tcp_opt_ext {
+    tcp_off_t rcv_up, snd_up; /* where urgent data ends: offset of the byte behind it (urgent.c) */
     uint32_t keep_idle_s, keep_intvl_s, keep_cnt; /* RFC 9293 3.8.4 */
     uint32_t user_timeout_ms;                     /* RFC 5482; 0: none */
     uint32_t notsent_lowat;                       /* 0: none */
@@ -287,6 +290,9 @@ static inline uint32_t conn_ts_now(const struct tcp_env *e, const struct tcp_con
 {
     return (uint32_t)(e->now_us / 1000) + c->ts_offset;
 }
+
+/* The options that nobody set. */
+struct tcp_opt_ext tcp_opt_ext_default(void);
 
 void tcp_env_init(struct tcp_env *e, struct mem *mem, uint64_t seed, uint64_t now_us);
 void tcp_params_default(struct tcp_params *p);

@@ -1,8 +1,8 @@
 /*
  * One segment in: RFC 9293 section 3.10.7.3 (SYN_SENT) and 3.10.7.4 (the others), step by step in
  * the RFC's order, with RFC 5961's answers to blind attacks and RFC 7323's PAWS. Decide first
- * (check_segment, pure), act once. Sequence numbers become stream offsets in in_decode() and nowhere
- * else; segments become bytes in text.c.
+ * (check_segment, pure), act once. Sequence numbers become stream offsets in in_decode() and
+ * nowhere else; segments become bytes in text.c.
  */
 #include "mtcp/tcp/input.h"
 
@@ -13,6 +13,7 @@
 #include "mtcp/tcp/state.h"
 #include "mtcp/tcp/tcp.h"
 #include "mtcp/tcp/timers.h"
+#include "mtcp/tcp/urgent.h"
 
 #include <errno.h>
 
@@ -58,8 +59,8 @@ static bool paws_rejects(const struct tcp_env *e, const struct tcp_conn *c, cons
     return (uint32_t)(e->now_us / 1000) - c->ts_recent_ms < PAWS_IDLE_MS;
 }
 
-/* Acceptable as Linux has it: not wholly before what was acknowledged, not beyond what was promised.
- * Looser on the left than the RFC, so that the ACK in a full duplicate still counts. */
+/* Acceptable as Linux has it: not wholly before what was acknowledged, not beyond what was
+ * promised. Looser on the left than the RFC, so that the ACK in a full duplicate still counts. */
 static bool in_window(const struct tcp_conn *c, const struct in *in)
 {
     tcp_off_t seq_end = in->end + (in->fin ? 1 : 0);
@@ -146,7 +147,8 @@ bool tcp_acceptable(const struct tcp_env *e, const struct tcp_conn *c, const str
 /* ---- what a refused segment gets ---- */
 
 /* At most one answer per half second and connection to segments that carry no data, with the half
- * second's edge at a random point: no ACK loops, nothing to count for a blind attacker (RFC 5961 7). */
+ * second's edge at a random point: no ACK loops, nothing to count for a blind attacker (RFC 5961
+ * 7). */
 static bool answer_is_limited(const struct tcp_env *e, struct tcp_conn *c)
 {
     uint8_t slot = (uint8_t)(((e->now_us + c->ts_offset) >> 19) | 1u << 7);
@@ -430,6 +432,8 @@ unsigned tcp_input(struct tcp_env *e, struct tcp_conn *c, const struct seg *s)
         }
         step_timestamp(e, c, &in);
         what = step_ack(e, c, &in);
+        if (unlikely(s->flags & TCP_URG))
+            urgent_in(e, c, &in);
         if (!(what & (TCP_IN_DIED | TCP_IN_TIME_WAIT)))
             what |= step_text_and_fin(e, c, &in);
     }

@@ -15,6 +15,7 @@
 #include "mtcp/tcp/state.h"
 #include "mtcp/tcp/tcp.h"
 #include "mtcp/tcp/timers.h"
+#include "mtcp/tcp/urgent.h"
 
 #include <string.h>
 
@@ -390,11 +391,15 @@ static bool next_any(const struct tcp_env *e, const struct tcp_conn *c, uint32_t
 static __attribute__((noinline)) bool next_rare(const struct tcp_env *e, const struct tcp_conn *c,
                                                 uint32_t max_len, struct tcp_tx *tx)
 {
-    if (!(c->flags & TCF_ECN))
+    if (!(c->flags & (TCF_ECN | TCF_URGENT)))
         return next_any(e, c, max_len, tx);
-    if (!next_any(e, c, ecn_max_len(c, max_len), tx))
+    if (c->flags & TCF_ECN)
+        max_len = ecn_max_len(c, max_len);
+    if (!next_any(e, c, urgent_max_len(c, max_len), tx))
         return false;
-    ecn_mark(c, tx);
+    if (c->flags & TCF_ECN)
+        ecn_mark(c, tx);
+    urgent_mark(c, tx);
     return true;
 }
 
@@ -413,7 +418,7 @@ bool tcp_output_next(const struct tcp_env *e, const struct tcp_conn *c, uint32_t
                      struct tcp_tx *tx)
 {
     const uint32_t rare =
-        TCF_SEND_RST | TCF_NEEDS_SYN | TCF_DEAD | TCF_REXMIT | TCF_PROBE | TCF_ECN;
+        TCF_SEND_RST | TCF_NEEDS_SYN | TCF_DEAD | TCF_REXMIT | TCF_PROBE | TCF_ECN | TCF_URGENT;
     if (unlikely((c->flags & rare) || c->state < TCPS_ESTABLISHED))
         return next_rare(e, c, max_len, tx);
     if (has_new(c))

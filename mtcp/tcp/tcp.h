@@ -68,6 +68,18 @@ static inline uint32_t tcp_writable(const struct tcp_conn *c)
     return c->snd.unread >= c->snd.limit ? 0 : c->snd.limit - c->snd.unread;
 }
 
+/* All bytes written so far are urgent (RFC 9293 3.10.2). Without memory they go all the same, and the
+ * peer does not hear that they are; counted. */
+void tcp_mark_urgent(struct tcp_env *e, struct tcp_conn *c);
+
+/* How many of the next bytes to be read, arrived or not, the peer calls urgent. */
+static inline uint64_t tcp_urgent_left(const struct tcp_conn *c)
+{
+    if (likely(c->ext == NULL) || c->ext->rcv_up <= (tcp_off_t)stream_read(&c->rcv))
+        return 0;
+    return (uint64_t)c->ext->rcv_up - stream_read(&c->rcv);
+}
+
 /* SHUT_WR: FIN after what is queued. SHUT_RD: arriving bytes count as read. 0, -ENOTCONN. */
 MUST_CHECK int tcp_shutdown(struct tcp_env *e, struct tcp_conn *c, int how);
 

@@ -480,7 +480,8 @@ int mtcp_pipe(mctx_t mctx, int pipeid[2]);
  *   SOL_MONSOCKET (mos_api.h)                          active monitor sockets; what is a policy
  *                                                      also passive ones
  * SO_ERROR gives the one pending error of the socket and clears it; whichever comes first delivers
- * it, SO_ERROR or the failing read, write or connect. 0: none.
+ * it, SO_ERROR or the failing read, write or connect. Without one it gives, once, what ICMP has lately
+ * said of a connection that goes on. 0: nothing.
  *
  *   optval   receives the value. NULL only with MOS_FRAGINFO_*BUF: the count alone
  *   optlen   in: bytes of room; out: bytes of the value. With MOS_FRAGINFO_*BUF: elements

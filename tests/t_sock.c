@@ -2,6 +2,8 @@
 #include "tests/duo.h"
 #include "tests/test.h"
 
+#include "mtcp/sock/sock.h"
+
 #include <mtcp_api.h>
 #include <mtcp_io.h>
 
@@ -422,6 +424,51 @@ static void nobody_there_is_unreachable(void)
     int c = stream(d.cli);
     EXPECT_ERR(connect_to(d.cli, c, "10.0.0.99", 80), EHOSTUNREACH);
     EXPECT_ERR(connect_to(d.cli, c, "192.168.7.7", 80), ENETUNREACH);
+    duo_close(&d);
+}
+
+/* What ICMP says of a connection that goes on. (RFC 9293 MUST-47, SHLD-25) */
+static void a_soft_error_can_be_asked_for(void)
+{
+    char buf[4];
+    duo_open(&d, NULL);
+    int c, l = duo_listen(&d, 80), s = duo_pair(&d, l, &c);
+    struct mtcp_ctx *ctx = ctx_of(d.cli);
+    struct tcp_conn *conn = sock_find(ctx, c)->conn;
+    tcp_net_error(&ctx->net.env, conn, EHOSTUNREACH, false);
+    EXPECT_ERR(mtcp_read(d.cli, c, buf, 4), EAGAIN); /* it is no failure */
+    EXPECT_EQ(so_error(d.cli, c), EHOSTUNREACH);
+    EXPECT_EQ(so_error(d.cli, c), 0);
+    tcp_net_error(&ctx->net.env, conn, EHOSTUNREACH, false);
+    mtcp_write(d.cli, c, "x", 1);
+    duo_step(&d, 0);
+    EXPECT_EQ(so_error(d.cli, c), 0); /* it was acknowledged: that is over */
+    EXPECT_EQ(mtcp_close(d.srv, s), 0);
+    duo_close(&d);
+}
+
+/* RFC 9293 MUST-42 */
+static void a_port_is_listened_on_while_it_connects(void)
+{
+    int on = 1;
+    duo_open(&d, NULL);
+    duo_listen(&d, 80);
+    int c = stream(d.cli), l = stream(d.cli);
+    mtcp_setsockopt(d.cli, c, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    mtcp_setsockopt(d.cli, l, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    EXPECT_EQ(bind_to(d.cli, c, "10.0.0.2", 5555), 0);
+    mtcp_setsock_nonblock(d.cli, c);
+    EXPECT_ERR(connect_to(d.cli, c, "10.0.0.1", 80), EINPROGRESS); /* SYN_SENT */
+    EXPECT_EQ(bind_to(d.cli, l, "10.0.0.2", 5555), 0);
+    EXPECT_EQ(mtcp_listen(d.cli, l, 5), 0);
+    mtcp_setsock_nonblock(d.cli, l);
+    duo_step(&d, 0);
+    EXPECT_EQ(connect_to(d.cli, c, "10.0.0.1", 80), 0);
+    int p = stream(d.srv);
+    mtcp_setsock_nonblock(d.srv, p);
+    EXPECT_ERR(connect_to(d.srv, p, "10.0.0.2", 5555), EINPROGRESS);
+    duo_step(&d, 0);
+    CU_ASSERT(mtcp_accept(d.cli, l, NULL, NULL) >= 0);
     duo_close(&d);
 }
 
@@ -870,4 +917,5 @@ TEST_SUITE(sock, TEST_CASE(bytes_go_both_ways), TEST_CASE(names_are_told),
            TEST_CASE(polling_alone_makes_progress), TEST_CASE(ids_are_the_lowest_free),
            TEST_CASE(accept_without_an_id_leaves_it_queued), TEST_CASE(nothing_is_left_behind),
            TEST_CASE(a_listener_is_closed_while_it_listens), TEST_CASE(the_waiting_call_ends),
-           TEST_CASE(pipes_carry_bytes));
+           TEST_CASE(pipes_carry_bytes), TEST_CASE(a_soft_error_can_be_asked_for),
+           TEST_CASE(a_port_is_listened_on_while_it_connects));

@@ -88,6 +88,10 @@ static int get_error(const struct ref *r, uint32_t arg, int *v)
 {
     (void)arg;
     *v = r->conn ? conn_take_error(r->conn) : 0;
+    if (r->conn && *v == 0) {
+        *v = r->conn->soft_err;
+        r->conn->soft_err = 0;
+    }
     return 0;
 }
 

@@ -266,6 +266,7 @@ static void in_establish(struct tcp_env *e, struct tcp_conn *c, const struct in 
     sample_handshake_rtt(e, c, in);
     tcp_handshake_done(e, c, c->backoff > 0);
     c->backoff = 0;
+    c->soft_err = 0;
     if (c->flags & TCF_NEEDS_SYN)
         c->flags |= TCF_ACK_NOW; /* in the place of the SYN-ACK that has not gone yet */
     c->flags &= ~(uint32_t)TCF_NEEDS_SYN;

@@ -356,6 +356,7 @@ static inline void una_advance(struct tcp_env *e, struct tcp_conn *c, tcp_off_t 
     }
     c->snd_una = ack;
     c->backoff = 0;                           /* RFC 6298 5.7 */
+    c->soft_err = 0;                          /* the path is there, whatever ICMP said */
     if (unlikely(was_full))
         tune_snd(e, c);
     if (unlikely(was_full || c->ext != NULL)) /* options may say that room is more than a byte */

@@ -51,6 +51,23 @@ static void a_deadline_that_was_cleared_does_nothing(void)
     segt_free(t);
 }
 
+/* RFC 6298 5.3-1 */
+static void an_ack_of_new_data_puts_the_timeout_off(void)
+{
+    struct segt *t = segt_established();
+    segt_write(t, 2000);
+    seg_expect(t, "A 1+1000");
+    seg_expect(t, "PA 1001+1000");
+    segt_advance(t, 150 * MS);
+    seg_in(t, "A 1 ack=1001");
+    uint64_t rto = rtt_rto(&t->env, &t->conn);
+    segt_advance(t, rto - 1 * MS);
+    seg_silence(t);
+    segt_advance(t, 1 * MS + WHEEL_TICK_US);
+    seg_expect(t, "PA 1001+1000");
+    segt_free(t);
+}
+
 static void deadlines_survive_the_wrap_of_ticks(void)
 {
     struct segt *t = segt_established();
@@ -225,6 +242,21 @@ static void a_syn_is_repeated_six_times(void)
     segt_free(t);
 }
 
+/* RFC 9293 MUST-23 */
+static void one_more_syn_makes_it_four_minutes(void)
+{
+    struct segt *t = segt_syn_sent();
+    t->env.params.syn_retries = 7;
+    segt_advance(t, 180 * SEC);
+    expect_state(t, TCPS_SYN_SENT);
+    EXPECT_EQ(t->n_tx, 7);
+    segt_advance(t, 60 * SEC);
+    expect_state(t, TCPS_SYN_SENT);
+    segt_advance(t, 10 * SEC);
+    expect_state(t, TCPS_CLOSED);
+    segt_free(t);
+}
+
 static void the_first_window_after_a_lost_syn_is_one_segment(void)
 {
     struct segt *t = segt_syn_sent();
@@ -235,6 +267,29 @@ static void the_first_window_after_a_lost_syn_is_one_segment(void)
     EXPECT_EQ(t->conn.cwnd, 1000);
     EXPECT_EQ(t->conn.backoff, 0);
     EXPECT_EQ(t->conn.srtt_us, 0); /* Karn */
+    segt_free(t);
+}
+
+/* One second was too short for the SYN, or seemed to be. (RFC 6298 5.7-1) */
+static void data_after_a_lost_syn_waits_three_seconds(void)
+{
+    struct segt *t = segt_syn_sent();
+    segt_advance(t, 1100 * MS);
+    seg_expect(t, "S 0 mss=1460");
+    seg_in(t, "SA 0 ack=1 mss=1000");
+    seg_expect(t, "A 1 ack=1");
+    segt_write(t, 100);
+    seg_expect(t, "PA 1+100");
+    segt_advance(t, 2999 * MS);
+    seg_silence(t);
+    segt_advance(t, 2 * MS);
+    seg_expect(t, "PA 1+100");
+    segt_advance(t, 20 * MS);
+    seg_in(t, "A 1 ack=101");
+    segt_write(t, 100);
+    segt_advance(t, 20 * MS);
+    seg_in(t, "A 1 ack=201"); /* a round trip: nothing of that is left */
+    CU_ASSERT(rtt_rto(&t->env, &t->conn) < 300 * MS);
     segt_free(t);
 }
 
@@ -390,6 +445,19 @@ static void activity_puts_keepalive_off(void)
     segt_free(t);
 }
 
+/* RFC 9293 MUST-28 */
+static void keepalive_waits_two_hours_unless_told(void)
+{
+    struct segt *t = segt_established();
+    t->conn.flags |= TCF_KEEPALIVE;
+    timers_watch_idle(&t->env, &t->conn);
+    segt_advance(t, 7199 * SEC);
+    seg_silence(t);
+    segt_advance(t, 2 * SEC);
+    seg_expect(t, "A 0 ack=1");
+    segt_free(t);
+}
+
 /* RFC 9293 MUST-25 */
 static void an_idle_connection_lives_unless_told_otherwise(void)
 {
@@ -466,4 +534,8 @@ TEST_SUITE(timers, TEST_CASE(one_entry_serves_the_earliest_deadline),
            TEST_CASE(and_gives_up_one_that_is_gone), TEST_CASE(activity_puts_keepalive_off),
            TEST_CASE(an_idle_connection_lives_unless_told_otherwise),
            TEST_CASE(time_wait_lasts_its_time), TEST_CASE(an_orphan_waits_a_minute_for_the_fin),
-           TEST_CASE(nothing_fires_after_the_end));
+           TEST_CASE(nothing_fires_after_the_end),
+           TEST_CASE(an_ack_of_new_data_puts_the_timeout_off),
+           TEST_CASE(one_more_syn_makes_it_four_minutes),
+           TEST_CASE(data_after_a_lost_syn_waits_three_seconds),
+           TEST_CASE(keepalive_waits_two_hours_unless_told));

@@ -264,6 +264,8 @@ static void sample_handshake_rtt(struct tcp_env *e, struct tcp_conn *c, const st
 static void in_establish(struct tcp_env *e, struct tcp_conn *c, const struct in *in)
 {
     sample_handshake_rtt(e, c, in);
+    if (c->backoff > 0)
+        rtt_no_sample(c);
     tcp_handshake_done(e, c, c->backoff > 0);
     c->backoff = 0;
     c->soft_err = 0;

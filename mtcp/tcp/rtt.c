@@ -4,6 +4,9 @@
 /* A sample beyond this is a clock's error or a peer's lie; keeps every sum within 32 bits. */
 #define RTT_MAX_US (600u * 1000 * 1000)
 
+/* The timeout of data when the handshake's was too short and nothing is known (RFC 6298 5.7). */
+#define RTO_UNMEASURED_US (3u * 1000 * 1000)
+
 void rtt_init(const struct tcp_env *e, struct tcp_conn *c)
 {
     (void)e;
@@ -28,6 +31,12 @@ static inline void rtt_next_sample(struct tcp_conn *c, uint32_t rtt_us)
     c->srtt_us = (uint32_t)((int32_t)c->srtt_us + err / 8);
 }
 
+void rtt_no_sample(struct tcp_conn *c)
+{
+    if (c->srtt_us == 0)
+        c->rttvar_us = RTO_UNMEASURED_US;
+}
+
 void rtt_sample(const struct tcp_env *e, struct tcp_conn *c, uint32_t rtt_us)
 {
     (void)e;
@@ -49,7 +58,7 @@ uint32_t rtt_rto_base(const struct tcp_env *e, const struct tcp_conn *c)
 {
     const struct tcp_params *p = &e->params;
     if (unlikely(c->srtt_us == 0))
-        return p->init_rto_us;
+        return c->rttvar_us != 0 ? c->rttvar_us : p->init_rto_us;
     uint32_t var = 4 * c->rttvar_us; /* RFC 6298 2.3: K = 4 */
     uint32_t rto = c->srtt_us + (var > p->min_rto_us ? var : p->min_rto_us);
     return rto < p->max_rto_us ? rto : p->max_rto_us;

@@ -8,6 +8,10 @@
 void rtt_init(const struct tcp_env *e, struct tcp_conn *c);
 void rtt_sample(const struct tcp_env *e, struct tcp_conn *c, uint32_t rtt_us);
 
+/* The handshake's first segment was lost. Unless timestamps have measured a round trip, data begins
+ * with a timeout of three seconds (RFC 6298 5.7). */
+void rtt_no_sample(struct tcp_conn *c);
+
 /* The retransmission timeout without back-off: srtt plus a variance term that is at least
  * min_rto_us; init_rto_us before the first sample. */
 uint32_t rtt_rto_base(const struct tcp_env *e, const struct tcp_conn *c);

@@ -193,6 +193,71 @@ static void cubic_is_friendly(void)
               grown <= 110); /* 0.53 to 1 segment per round trip; the curve gives 0 */
 }
 
+static void short_round_trip(struct fixture *f, uint32_t per_ack)
+{
+    uint32_t cwnd = f->conn.cwnd;
+    for (uint32_t n = 0; n < cwnd; n += per_ack) {
+        f->now_us += 5000ull * per_ack / cwnd;
+        acked(f, per_ack);
+    }
+}
+
+/* Once the old window is regained, a segment per round trip as NewReno. (RFC 9438 4.3-3) */
+static void cubic_is_no_slower_than_newreno_beyond(void)
+{
+    struct fixture f;
+    setup(&f, &tcp_cc_cubic);
+    f.conn.srtt_us = 5000;
+    f.conn.cwnd = 20 * MSS;
+    loss(&f);
+    for (int i = 0; f.conn.cwnd < 21 * MSS && i < 100; i++)
+        short_round_trip(&f, MSS);
+    uint32_t before = f.conn.cwnd;
+    for (int i = 0; i < 20; i++)
+        short_round_trip(&f, MSS);
+    uint32_t grown = f.conn.cwnd - before;
+    CU_ASSERT(grown >= 18 * MSS && grown <= 21 * MSS);
+}
+
+/* However many segments an ACK is for. (RFC 9438 4.3-2) */
+static void cubic_counts_bytes(void)
+{
+    uint32_t cwnd[3];
+    for (uint32_t k = 1; k <= 3; k++) {
+        struct fixture f;
+        setup(&f, &tcp_cc_cubic);
+        f.conn.srtt_us = 5000;
+        f.conn.cwnd = 40 * MSS;
+        loss(&f);
+        for (int i = 0; i < 20; i++)
+            short_round_trip(&f, k * MSS);
+        cwnd[k - 1] = f.conn.cwnd / MSS;
+    }
+    CU_ASSERT(cwnd[0] > 28 + 8);
+    CU_ASSERT(cwnd[1] + 2 >= cwnd[0] && cwnd[1] <= cwnd[0] + 2);
+    CU_ASSERT(cwnd[2] + 2 >= cwnd[0] && cwnd[2] <= cwnd[0] + 2);
+}
+
+/* What was reached before the timeout is no measure any more: K is 0, and the estimate begins where
+ * congestion avoidance does. (RFC 9438 4.8-1) */
+static void cubic_begins_anew_after_a_timeout(void)
+{
+    struct fixture f;
+    setup(&f, &tcp_cc_cubic);
+    f.conn.cwnd = 100 * MSS;
+    f.conn.snd_max = f.conn.snd_una + f.conn.cwnd;
+    f.conn.ssthresh = f.conn.cc_ops->ssthresh(&f.conn, f.now_us);
+    EXPECT_EQ(f.conn.ssthresh, 70 * MSS);
+    f.conn.cwnd = MSS;
+    f.conn.cc_ops->rto(&f.conn, f.now_us);
+    while (f.conn.cwnd < f.conn.ssthresh)
+        round_trip(&f);
+    acked(&f, MSS);
+    EXPECT_EQ(f.conn.cc.cubic.k_ms, 0);
+    CU_ASSERT(f.conn.cc.cubic.w_max >= 70 * MSS && f.conn.cc.cubic.w_max < 75 * MSS);
+    CU_ASSERT(f.conn.cc.cubic.w_est >> 16 >= 70 && f.conn.cc.cubic.w_est >> 16 < 75);
+}
+
 /* RFC 9438 4.4: at most half of itself per round trip, however far ahead the curve is. */
 static void cubic_grows_by_half_at_most(void)
 {
@@ -251,4 +316,6 @@ TEST_SUITE(cc, TEST_CASE(they_are_found_by_name), TEST_CASE(slow_start_in_both),
            TEST_CASE(cubic_converges_fast), TEST_CASE(cubic_follows_its_curve),
            TEST_CASE(cubic_is_friendly), TEST_CASE(cubic_grows_by_half_at_most),
            TEST_CASE(cubic_does_not_count_time_without_use),
-           TEST_CASE(a_huge_window_stays_in_range));
+           TEST_CASE(a_huge_window_stays_in_range),
+           TEST_CASE(cubic_is_no_slower_than_newreno_beyond), TEST_CASE(cubic_counts_bytes),
+           TEST_CASE(cubic_begins_anew_after_a_timeout));

@@ -166,7 +166,8 @@ static uint32_t cubic_ssthresh(struct tcp_conn *c, uint64_t now_us)
 static void cubic_rto(struct tcp_conn *c, uint64_t now_us)
 {
     (void)now_us;
-    c->cc.cubic.epoch_ms = 0; /* RFC 9438 4.8 */
+    c->cc.cubic.epoch_ms = 0;
+    c->cc.cubic.w_max = 0; /* what was reached is no measure any more: K will be 0 (RFC 9438 4.8) */
 }
 
 static void cubic_idle(struct tcp_conn *c, uint64_t now_us, uint32_t idle_us)

@@ -87,6 +87,28 @@ static void all_combinations_fit(void)
     }
 }
 
+/* Options fill the header to its last byte, or are followed by zeros. (RFC 9293 MUST-69) */
+static void nothing_lies_behind_the_options(void)
+{
+    for (unsigned bits = 0; bits < 16; bits++)
+        for (uint8_t n = 0; n <= TCP_SACK_MAX; n++) {
+            struct tcp_opts o = {.has_mss = bits & 1,
+                                 .mss = 1460,
+                                 .has_wscale = bits & 2,
+                                 .has_ts = bits & 4,
+                                 .sack_permitted = bits & 8,
+                                 .n_sack = n};
+            uint8_t b[TCP_OPT_MAX];
+            memset(b, 0xa5, sizeof(b));
+            uint32_t len = build_tcp_opts(b, &o), at = 0;
+            while (at < len && b[at] != 0)
+                at += b[at] == 1 ? 1 : b[at + 1];
+            CU_ASSERT(at <= len);
+            for (; at < len; at++)
+                EXPECT_EQ(b[at], 0);
+        }
+}
+
 static void timestamps_leave_room_for_three_blocks(void)
 {
     struct tcp_opts o = {.has_ts = true, .n_sack = 4};
@@ -245,4 +267,4 @@ TEST_SUITE(build, TEST_CASE(a_syn_has_linux_options),
            TEST_CASE(offload_leaves_the_pseudo_sum), TEST_CASE(checksums_can_be_filled_twice),
            TEST_CASE(the_largest_packet_has_its_length),
            TEST_CASE(arp_requests_go_to_all_replies_to_one),
-           TEST_CASE(an_echo_is_answered_in_place));
+           TEST_CASE(an_echo_is_answered_in_place), TEST_CASE(nothing_lies_behind_the_options));

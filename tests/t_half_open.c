@@ -102,6 +102,21 @@ static void a_small_or_missing_mss_is_made_safe(void)
     }
 }
 
+/* RFC 9293 MUST-15 */
+static void a_missing_mss_depends_on_the_family(void)
+{
+    struct seg s = syn();
+    s.opt.has_mss = false;
+    struct fixture *f = half_open_of(&s);
+    EXPECT_EQ(f->h.mss_peer, 536);
+    fixture_free(f);
+    s.tuple.local = (struct ip_addr){.b = {0x20, 0x01, 0x0d, 0xb8, [15] = 1}};
+    s.tuple.remote = (struct ip_addr){.b = {0x20, 0x01, 0x0d, 0xb8, [15] = 2}};
+    f = half_open_of(&s);
+    EXPECT_EQ(f->h.mss_peer, 1220);
+    fixture_free(f);
+}
+
 static void every_arm_of_syn_received(void)
 {
     static const struct {
@@ -109,19 +124,19 @@ static void every_arm_of_syn_received(void)
         uint32_t seq, ack;
         enum tcp_half_open_verdict want;
     } row[] = {
-        {TCP_SYN, 0, 0, TCP_HO_SYNACK},              /* the SYN again */
-        {TCP_SYN, 5, 0, TCP_HO_ACK},                 /* another SYN in the window (RFC 5961 4.2) */
+        {TCP_SYN, 0, 0, TCP_HO_SYNACK}, /* the SYN again */
+        {TCP_SYN, 5, 0, TCP_HO_ACK},    /* another SYN in the window (RFC 5961 4.2) */
         {TCP_SYN | TCP_ACK, 1, 1, TCP_HO_ACK},
-        {TCP_ACK, 1, 1, TCP_HO_PROMOTE},             /* the handshake's end */
+        {TCP_ACK, 1, 1, TCP_HO_PROMOTE}, /* the handshake's end */
         {TCP_ACK | TCP_PSH, 1, 1, TCP_HO_PROMOTE},
         {TCP_ACK | TCP_FIN, 1, 1, TCP_HO_PROMOTE},
-        {TCP_ACK, 1, 2, TCP_HO_RESET},               /* acknowledges what was never sent */
+        {TCP_ACK, 1, 2, TCP_HO_RESET}, /* acknowledges what was never sent */
         {TCP_ACK, 1, 0, TCP_HO_RESET},
-        {TCP_ACK, 70000, 1, TCP_HO_ACK},             /* outside the window */
+        {TCP_ACK, 70000, 1, TCP_HO_ACK}, /* outside the window */
         {TCP_ACK, (uint32_t)-9, 1, TCP_HO_ACK},
-        {0, 1, 0, TCP_HO_DROP},                      /* no ACK bit */
-        {TCP_RST, 1, 0, TCP_HO_CLOSED},              /* exactly the next number */
-        {TCP_RST, 2, 0, TCP_HO_ACK},                 /* in the window: challenge (RFC 5961 3.2) */
+        {0, 1, 0, TCP_HO_DROP},         /* no ACK bit */
+        {TCP_RST, 1, 0, TCP_HO_CLOSED}, /* exactly the next number */
+        {TCP_RST, 2, 0, TCP_HO_ACK},    /* in the window: challenge (RFC 5961 3.2) */
         {TCP_RST, 70000, 0, TCP_HO_DROP},
         {TCP_RST | TCP_ACK, (uint32_t)-9, 1, TCP_HO_DROP},
     };
@@ -172,12 +187,12 @@ static void every_arm_of_time_wait(void)
         uint32_t seq, ack, ts;
         unsigned want;
     } row[] = {
-        {TCP_RST, 0, 0, 0, 0},                        /* RFC 1337 */
+        {TCP_RST, 0, 0, 0, 0}, /* RFC 1337 */
         {TCP_RST, 100, 0, 0, 0},
-        {TCP_ACK, 0, 0, 0, 0},                        /* the end's last ACK */
+        {TCP_ACK, 0, 0, 0, 0}, /* the end's last ACK */
         {TCP_ACK, 5, 0, 0, TCP_IN_ACK_DUE},
         {TCP_FIN | TCP_ACK, (uint32_t)-1, 0, 0, TCP_IN_ACK_DUE},
-        {TCP_SYN, 1, 0, 0, TCP_IN_NEW_SYN},           /* beyond everything used */
+        {TCP_SYN, 1, 0, 0, TCP_IN_NEW_SYN}, /* beyond everything used */
         {TCP_SYN, 0, 0, 0, TCP_IN_ACK_DUE},
         {TCP_SYN, (uint32_t)-500, 0, 0, TCP_IN_ACK_DUE},
         {TCP_SYN, (uint32_t)-500, 0, 51, TCP_IN_NEW_SYN}, /* a newer timestamp (RFC 6191) */
@@ -217,4 +232,5 @@ TEST_SUITE(half_open, TEST_CASE(the_synack_answers_what_was_offered),
            TEST_CASE(a_small_or_missing_mss_is_made_safe), TEST_CASE(every_arm_of_syn_received),
            TEST_CASE(an_old_timestamp_is_not_promoted),
            TEST_CASE(a_challenge_ack_keeps_the_promised_edge), TEST_CASE(every_arm_of_time_wait),
-           TEST_CASE(a_reset_is_made_in_the_rfcs_form));
+           TEST_CASE(a_reset_is_made_in_the_rfcs_form),
+           TEST_CASE(a_missing_mss_depends_on_the_family));

@@ -8,7 +8,14 @@
 #include <errno.h>
 #include <string.h>
 
-enum { UNREACHABLE = 3, ECHO_REPLY = 0, ECHO = 8, TIME_EXCEEDED = 11, PARAMETER_PROBLEM = 12 };
+enum {
+    UNREACHABLE = 3,
+    SOURCE_QUENCH = 4,
+    ECHO_REPLY = 0,
+    ECHO = 8,
+    TIME_EXCEEDED = 11,
+    PARAMETER_PROBLEM = 12
+};
 
 static void icmp_in_from(struct world *w, const char *src, uint8_t type, uint8_t code,
                          const void *data, uint32_t len)
@@ -166,6 +173,20 @@ static void a_soft_error_is_remembered(void)
         EXPECT_EQ(c->soft_err, soft[i].err);
         world_down(&w);
     }
+}
+
+/* RFC 9293 MUST-55 */
+static void source_quench_is_ignored(void)
+{
+    struct world w;
+    world_up(&w, NULL);
+    struct tcp_conn *c = world_connect(&w);
+    struct seg q = quote(c, c->iss);
+    error_in(&w, SOURCE_QUENCH, 0, &q, 0);
+    EXPECT_EQ(c->state, TCPS_SYN_SENT);
+    EXPECT_EQ(c->err, 0);
+    EXPECT_EQ(c->soft_err, 0);
+    world_down(&w);
 }
 
 static struct tcp_conn *established(struct world *w, struct net_listener *l)
@@ -413,4 +434,5 @@ TEST_SUITE(icmp, TEST_CASE(echo_is_answered_with_its_data),
            TEST_CASE(an_error_about_nothing_in_flight_is_not_believed),
            TEST_CASE(garbage_is_harmless), TEST_CASE(the_path_mtu_is_taken),
            TEST_CASE(echo6_is_answered_with_its_data), TEST_CASE(errors6_reach_their_connection),
-           TEST_CASE(a_packet_too_big_lowers_the_mss), TEST_CASE(what_can_not_be_taken_is_told));
+           TEST_CASE(a_packet_too_big_lowers_the_mss), TEST_CASE(what_can_not_be_taken_is_told),
+           TEST_CASE(source_quench_is_ignored));

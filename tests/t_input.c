@@ -42,6 +42,31 @@ static void syn_sent_without_mss_option_uses_536(void)
     segt_free(t);
 }
 
+/* Whichever takes less. (RFC 9293 MUST-16) */
+static void segments_fit_both_ends(void)
+{
+    struct segt *t = segt_syn_sent();
+    seg_in(t, "SA 0 ack=1 mss=9000");
+    EXPECT_EQ(t->conn.mss, 1460);
+    segt_free(t);
+    t = segt_syn_sent();
+    seg_in(t, "SA 0 ack=1 mss=700 ts=1,0");
+    EXPECT_EQ(t->conn.mss, 700 - 12);
+    segt_free(t);
+}
+
+/* Our SYN had it, the peer's has not. (RFC 7323 2.2-1) */
+static void windows_are_not_scaled_by_one_side(void)
+{
+    struct segt *t = segt_syn_sent();
+    CU_ASSERT(t->conn.rcv_wscale > 0);
+    seg_in(t, "SA 0 ack=1 mss=1000 win=100");
+    seg_in(t, "A 1 ack=1 win=200");
+    EXPECT_EQ(t->conn.snd_wnd, 200);
+    EXPECT_EQ(t->conn.rcv_wscale, 0);
+    segt_free(t);
+}
+
 static void syn_sent_answers_a_wrong_ack_with_reset(void)
 {
     struct segt *t = segt_syn_sent();
@@ -78,6 +103,21 @@ static void simultaneous_open(void)
     seg_silence(t);
     seg_in(t, "SA 0 ack=1 mss=1000");
     expect_state(t, TCPS_ESTABLISHED);
+    segt_free(t);
+}
+
+/* The open was ours, so there is somebody to tell; a listener's record just goes. (RFC 9293
+ * MUST-11)
+ */
+static void a_reset_of_a_simultaneous_open_refuses_it(void)
+{
+    struct segt *t = segt_syn_sent();
+    seg_in(t, "S 0 mss=1000");
+    seg_expect(t, "SA 0 ack=1");
+    seg_in(t, "R 1");
+    expect_state(t, TCPS_CLOSED);
+    EXPECT_EQ(t->conn.err, ECONNREFUSED);
+    seg_silence(t);
     segt_free(t);
 }
 
@@ -292,6 +332,80 @@ static void answers_to_bare_segments_are_limited(void)
     segt_free(t);
 }
 
+/* RFC 5681 4.2-4 */
+static void a_segment_gets_one_ack_at_most(void)
+{
+    static const char *const segments[] = {
+        "A 1+1000 ack=1",    "A 1+1000 ack=1",    /* in order, and again */
+        "A 3001+1000 ack=1", "A 2001+500 ack=1",  /* behind holes */
+        "A 1001+1000 ack=1", "A 900001+10 ack=1", /* fills one; beyond the window */
+        "A 2501+500 ack=1",  "FA 4001+600 ack=1", /* fills the other; the end */
+        "FA 4001+600 ack=1", "A 5000 ack=1",      /* which comes again; beyond it */
+    };
+    struct segt *t = segt_established_with("sackok");
+    t->conn.flags |= TCF_QUICKACK;
+    for (unsigned i = 0; i < sizeof(segments) / sizeof(segments[0]); i++) {
+        seg_in(t, segments[i]);
+        CU_ASSERT(t->n_tx - t->at_tx <= 1);
+        t->n_tx = t->at_tx = 0;
+    }
+    segt_free(t);
+}
+
+/* RFC 9293 MUST-1 */
+static void the_largest_window_is_no_negative_one(void)
+{
+    struct segt *t = segt_established();
+    seg_in(t, "A 1 ack=1 win=65535");
+    EXPECT_EQ(t->conn.snd_wnd, 65535);
+    EXPECT_EQ(t->conn.snd_wnd_max, 65535);
+    segt_free(t);
+}
+
+/* RFC 9293 REC-1, RFC 7323 2.3-1, 2.2-4 */
+static void windows_have_thirty_bits(void)
+{
+    struct segt *t = segt_established_with("ws=14");
+    seg_in(t, "A 1 ack=1 win=65535");
+    EXPECT_EQ(t->conn.snd_wnd, 65535u << 14);
+    seg_in(t, "A 1+1 ack=1 win=3 ws=2"); /* nothing is agreed on later */
+    EXPECT_EQ(t->conn.snd_wnd, 3u << 14);
+    segt_free(t);
+}
+
+/* RFC 2018 4-1 */
+static void no_blocks_for_who_does_not_know_them(void)
+{
+    struct segt *t = segt_established();
+    seg_in(t, "A 1001+1000 ack=1");
+    seg_expect(t, "A 1 ack=1 noopt");
+    seg_in(t, "A 1+1000 ack=1");
+    seg_in(t, "A 1+1000 ack=1"); /* a duplicate, too */
+    seg_expect(t, "A 1 ack=2001 noopt");
+    seg_expect(t, "A 1 ack=2001 noopt");
+    segt_free(t);
+}
+
+/* What a SYN says is said once. (RFC 9293 MUST-65, RFC 2018 2-1) */
+static void a_syns_options_are_on_syns_only(void)
+{
+    struct segt *t = segt_established_with("sackok ws=2 ts=1,0");
+    segt_write(t, 1500);
+    seg_in(t, "A 1001+10 ack=1 ts=2,0");
+    seg_in(t, "A 1+2000 ack=1501 ts=2,0");
+    EXPECT_EQ(tcp_shutdown(&t->env, &t->conn, 1), 0);
+    segt_flush(t);
+    tcp_abort(&t->env, &t->conn, HOOK_END_ABORT, 0);
+    segt_flush(t);
+    CU_ASSERT(t->n_tx >= 5);
+    for (unsigned i = 0; i < t->n_tx; i++) {
+        const struct tcp_opts *o = &t->tx[i].seg.opt;
+        CU_ASSERT(!o->has_mss && !o->has_wscale && !o->sack_permitted);
+    }
+    EXPECT_EQ(t->tx[t->n_tx - 1].seg.flags, TCP_RST | TCP_ACK);
+    segt_free(t);
+}
+
 /* ---- PAWS (RFC 7323 section 5) ---- */
 
 static void paws_refuses_an_old_timestamp(void)
@@ -312,6 +426,72 @@ static void paws_believes_anything_after_24_days(void)
     t->env.now_us += 25ull * 24 * 3600 * 1000000;
     seg_in(t, "A 1+100 ack=1 ts=5,0");
     EXPECT_EQ(tcp_readable(&t->conn), 100);
+    segt_free(t);
+}
+
+/* RFC 7323 5.3-2 */
+static void paws_comes_before_the_window(void)
+{
+    struct segt *t = segt_established_with("ts=1000,0");
+    seg_in(t, "A 400001+100 ack=1 ts=999,0");
+    EXPECT_EQ(t->env.stats.paws_drops, 1);
+    EXPECT_EQ(t->env.stats.out_of_window_in, 0);
+    segt_free(t);
+}
+
+/* RFC 7323 5.2-1, 5.2-2 */
+static void a_resets_timestamp_means_nothing(void)
+{
+    struct segt *t = segt_established_with("ts=1000,0");
+    seg_in(t, "R 50 ts=5000,0"); /* in the window, not at its edge */
+    seg_expect(t, "A 1 ack=1 ts=0,1000");
+    seg_in(t, "R 1 ts=5,0");
+    expect_state(t, TCPS_CLOSED);
+    EXPECT_EQ(t->env.stats.paws_drops, 0);
+    segt_free(t);
+}
+
+/* RFC 7323 3.2-4; 3.2 would have it dropped: see tests/rfc. */
+static void a_segment_without_timestamps_is_survived(void)
+{
+    struct segt *t = segt_established_with("ts=1000,0");
+    seg_in(t, "A 1+100 ack=1");
+    expect_state(t, TCPS_ESTABLISHED);
+    EXPECT_EQ(tcp_readable(&t->conn), 100);
+    seg_in(t, "A 101+100 ack=1 ts=1001,0");
+    EXPECT_EQ(tcp_readable(&t->conn), 200);
+    segt_free(t);
+}
+
+/* The peer times how long until it was acknowledged, delay and all. (RFC 7323 4.3-1) */
+static void a_delayed_ack_echoes_the_first(void)
+{
+    struct segt *t = segt_established_with("ts=1000,0");
+    seg_in(t, "A 1+100 ack=1 ts=1001,0");
+    segt_advance(t, 10000);
+    seg_in(t, "A 101+100 ack=1 ts=1011,0");
+    seg_silence(t);
+    segt_advance(t, 40000);
+    seg_expect(t, "A 1 ack=201 ts=0,1001");
+    seg_in(t, "A 201+100 ack=1 ts=1060,0");
+    segt_advance(t, 50000);
+    seg_expect(t, "A 1 ack=301 ts=0,1060");
+    segt_free(t);
+}
+
+/* RFC 7323 4.1-1 */
+static void an_echo_of_nothing_new_is_no_round_trip(void)
+{
+    struct segt *t = segt_established_with("ts=1000,0");
+    uint32_t srtt = t->conn.srtt_us, rttvar = t->conn.rttvar_us;
+    uint32_t now = conn_ts_now(&t->env, &t->conn);
+    char s[60];
+    for (unsigned i = 1; i < 5; i++) {
+        snprintf(s, sizeof(s), "A %u+1 ack=1 ts=1001,%u", i, now - 500);
+        seg_in(t, s);
+    }
+    EXPECT_EQ(t->conn.srtt_us, srtt);
+    EXPECT_EQ(t->conn.rttvar_us, rttvar);
     segt_free(t);
 }
 
@@ -361,6 +541,55 @@ static void a_syn_in_any_synchronized_state_is_challenged(void)
         CU_ASSERT((t->tx[0].seg.flags & (TCP_ACK | TCP_RST)) == TCP_ACK);
         segt_free(t);
     }
+}
+
+/* ... and far outside the window, too. (RFC 5961 4.2-1) */
+static void a_syn_from_anywhere_is_challenged(void)
+{
+    static const char *const syns[] = {"S 1", "S 900000", "S -900000", "SA 50 ack=1", "S 1+10"};
+    for (unsigned i = 0; i < sizeof(syns) / sizeof(syns[0]); i++) {
+        struct segt *t = segt_established();
+        seg_in(t, syns[i]);
+        seg_expect(t, "A 1 ack=1");
+        seg_silence(t);
+        expect_state(t, TCPS_ESTABLISHED);
+        EXPECT_EQ(tcp_readable(&t->conn), 0);
+        segt_free(t);
+    }
+}
+
+/* RFC 5961 3.2-4, 4.2-2, 5.2-2 */
+static void nothing_of_a_challenged_segment_counts(void)
+{
+    static const char *const segments[] = {"RA 2+10 ack=501 win=7", "SA 1+10 ack=501 win=7",
+                                           "A 1+10 ack=900001 win=7", "FA 1+10 ack=-100000 win=7"};
+    for (unsigned i = 0; i < sizeof(segments) / sizeof(segments[0]); i++) {
+        struct segt *t = segt_established_with("ts=1000,0");
+        segt_write(t, 500);
+        seg_expect(t, "PA 1+500");
+        char s[80];
+        snprintf(s, sizeof(s), "%s ts=2000,0", segments[i]);
+        seg_in(t, s);
+        seg_expect(t, "A 501 ack=1 ts=0,1000");
+        seg_silence(t);
+        expect_state(t, TCPS_ESTABLISHED);
+        EXPECT_EQ(t->conn.snd_una, 0);
+        EXPECT_EQ(t->conn.snd_wnd, 50000);
+        EXPECT_EQ(tcp_readable(&t->conn), 0);
+        EXPECT_EQ(t->env.stats.challenge_acks, 1);
+        segt_free(t);
+    }
+}
+
+/* RFC 9293 SHLD-2 */
+static void a_reset_may_say_why(void)
+{
+    struct segt *t = segt_established();
+    seg_in(t, "R 1+20");
+    expect_state(t, TCPS_CLOSED);
+    EXPECT_EQ(t->conn.err, ECONNRESET);
+    EXPECT_EQ(tcp_readable(&t->conn), 0);
+    segt_free(t);
 }
 
 static void a_reset_in_any_synchronized_state_closes(void)
@@ -656,43 +885,48 @@ static void a_window_of_descending_bytes_costs_little(void)
     segt_free(t);
 }
 
-TEST_SUITE(input, TEST_CASE(syn_sent_takes_the_synack), TEST_CASE(syn_sent_negotiates_options),
-           TEST_CASE(syn_sent_without_mss_option_uses_536),
-           TEST_CASE(syn_sent_answers_a_wrong_ack_with_reset),
-           TEST_CASE(syn_sent_is_refused_by_a_reset_that_acks_the_syn),
-           TEST_CASE(simultaneous_open), TEST_CASE(a_close_in_syn_rcvd_waits_for_the_handshake),
-           TEST_CASE(a_synack_that_was_not_sent_yet_is_replaced_by_an_ack),
-           TEST_CASE(a_fin_on_a_crossing_syn_waits_for_the_handshake),
-           TEST_CASE(syn_rcvd_resends_its_synack_for_a_repeated_syn),
-           TEST_CASE(syn_rcvd_answers_a_wrong_ack_with_reset), TEST_CASE(data_on_the_synack_counts),
-           TEST_CASE(data_in_order_is_delivered_and_acked),
-           TEST_CASE(a_single_segment_is_acked_after_the_delay), TEST_CASE(a_burst_is_acked_once),
-           TEST_CASE(a_hole_is_told_and_filled), TEST_CASE(a_duplicate_is_reported_by_dsack),
-           TEST_CASE(an_overlap_delivers_only_the_new_part),
-           TEST_CASE(beyond_the_window_is_refused),
-           TEST_CASE(the_part_beyond_the_window_is_cut_off), TEST_CASE(a_window_probe_is_answered),
-           TEST_CASE(answers_to_bare_segments_are_limited),
-           TEST_CASE(paws_refuses_an_old_timestamp),
-           TEST_CASE(paws_believes_anything_after_24_days),
-           TEST_CASE(the_timestamp_of_an_out_of_order_segment_is_not_echoed),
-           TEST_CASE(a_reset_at_the_edge_resets), TEST_CASE(a_reset_in_the_window_is_challenged),
-           TEST_CASE(a_syn_in_any_synchronized_state_is_challenged),
-           TEST_CASE(a_reset_in_any_synchronized_state_closes),
-           TEST_CASE(a_segment_without_ack_is_dropped),
-           TEST_CASE(an_ack_of_the_future_is_challenged),
-           TEST_CASE(an_ack_far_in_the_past_is_challenged),
-           TEST_CASE(an_old_ack_may_still_carry_data),
-           TEST_CASE(the_window_comes_from_the_newest_segment_only),
-           TEST_CASE(a_fin_moves_established_to_close_wait),
-           TEST_CASE(a_fin_out_of_order_waits_for_its_data),
-           TEST_CASE(data_beyond_a_fin_is_ignored), TEST_CASE(an_active_close_ends_in_time_wait),
-           TEST_CASE(a_fin_that_acks_our_fin_goes_straight_to_time_wait),
-           TEST_CASE(simultaneous_close), TEST_CASE(a_repeated_fin_restarts_time_wait),
-           TEST_CASE(time_wait_does_not_answer_every_bare_ack),
-           TEST_CASE(a_reset_does_not_assassinate_time_wait),
-           TEST_CASE(time_wait_lets_a_newer_syn_in), TEST_CASE(data_after_close_is_reset),
-           TEST_CASE(close_with_unread_data_resets), TEST_CASE(fin_wait_2_of_a_closed_socket_ends),
-           TEST_CASE(shut_rd_counts_arriving_bytes_as_read),
-           TEST_CASE(shut_rd_leaves_what_was_queued_before),
-           TEST_CASE(no_memory_drops_the_segment_unacknowledged),
-           TEST_CASE(a_window_of_descending_bytes_costs_little));
+TEST_SUITE(
+    input, TEST_CASE(syn_sent_takes_the_synack), TEST_CASE(syn_sent_negotiates_options),
+    TEST_CASE(syn_sent_without_mss_option_uses_536),
+    TEST_CASE(syn_sent_answers_a_wrong_ack_with_reset),
+    TEST_CASE(syn_sent_is_refused_by_a_reset_that_acks_the_syn), TEST_CASE(simultaneous_open),
+    TEST_CASE(a_close_in_syn_rcvd_waits_for_the_handshake),
+    TEST_CASE(a_synack_that_was_not_sent_yet_is_replaced_by_an_ack),
+    TEST_CASE(a_fin_on_a_crossing_syn_waits_for_the_handshake),
+    TEST_CASE(syn_rcvd_resends_its_synack_for_a_repeated_syn),
+    TEST_CASE(syn_rcvd_answers_a_wrong_ack_with_reset), TEST_CASE(data_on_the_synack_counts),
+    TEST_CASE(data_in_order_is_delivered_and_acked),
+    TEST_CASE(a_single_segment_is_acked_after_the_delay), TEST_CASE(a_burst_is_acked_once),
+    TEST_CASE(a_hole_is_told_and_filled), TEST_CASE(a_duplicate_is_reported_by_dsack),
+    TEST_CASE(an_overlap_delivers_only_the_new_part), TEST_CASE(beyond_the_window_is_refused),
+    TEST_CASE(the_part_beyond_the_window_is_cut_off), TEST_CASE(a_window_probe_is_answered),
+    TEST_CASE(answers_to_bare_segments_are_limited), TEST_CASE(paws_refuses_an_old_timestamp),
+    TEST_CASE(paws_believes_anything_after_24_days),
+    TEST_CASE(the_timestamp_of_an_out_of_order_segment_is_not_echoed),
+    TEST_CASE(a_reset_at_the_edge_resets), TEST_CASE(a_reset_in_the_window_is_challenged),
+    TEST_CASE(a_syn_in_any_synchronized_state_is_challenged),
+    TEST_CASE(a_reset_in_any_synchronized_state_closes),
+    TEST_CASE(a_segment_without_ack_is_dropped), TEST_CASE(an_ack_of_the_future_is_challenged),
+    TEST_CASE(an_ack_far_in_the_past_is_challenged), TEST_CASE(an_old_ack_may_still_carry_data),
+    TEST_CASE(the_window_comes_from_the_newest_segment_only),
+    TEST_CASE(a_fin_moves_established_to_close_wait),
+    TEST_CASE(a_fin_out_of_order_waits_for_its_data), TEST_CASE(data_beyond_a_fin_is_ignored),
+    TEST_CASE(an_active_close_ends_in_time_wait),
+    TEST_CASE(a_fin_that_acks_our_fin_goes_straight_to_time_wait), TEST_CASE(simultaneous_close),
+    TEST_CASE(a_repeated_fin_restarts_time_wait),
+    TEST_CASE(time_wait_does_not_answer_every_bare_ack),
+    TEST_CASE(a_reset_does_not_assassinate_time_wait), TEST_CASE(time_wait_lets_a_newer_syn_in),
+    TEST_CASE(data_after_close_is_reset), TEST_CASE(close_with_unread_data_resets),
+    TEST_CASE(fin_wait_2_of_a_closed_socket_ends), TEST_CASE(shut_rd_counts_arriving_bytes_as_read),
+    TEST_CASE(shut_rd_leaves_what_was_queued_before),
+    TEST_CASE(no_memory_drops_the_segment_unacknowledged),
+    TEST_CASE(a_window_of_descending_bytes_costs_little), TEST_CASE(segments_fit_both_ends),
+    TEST_CASE(windows_are_not_scaled_by_one_side),
+    TEST_CASE(a_reset_of_a_simultaneous_open_refuses_it), TEST_CASE(a_segment_gets_one_ack_at_most),
+    TEST_CASE(the_largest_window_is_no_negative_one), TEST_CASE(windows_have_thirty_bits),
+    TEST_CASE(no_blocks_for_who_does_not_know_them), TEST_CASE(a_syns_options_are_on_syns_only),
+    TEST_CASE(paws_comes_before_the_window), TEST_CASE(a_resets_timestamp_means_nothing),
+    TEST_CASE(a_segment_without_timestamps_is_survived), TEST_CASE(a_delayed_ack_echoes_the_first),
+    TEST_CASE(an_echo_of_nothing_new_is_no_round_trip),
+    TEST_CASE(a_syn_from_anywhere_is_challenged), TEST_CASE(nothing_of_a_challenged_segment_counts),
+    TEST_CASE(a_reset_may_say_why));

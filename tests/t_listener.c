@@ -57,6 +57,62 @@ static void addresses_and_ports_are_taken_once(void)
     world_down(&w);
 }
 
+/* Listening takes nothing from connections that are there. (RFC 9293 MUST-41) */
+static void listening_changes_no_connection(void)
+{
+    struct world w;
+    struct net_listener l, same, other;
+    world_up(&w, NULL);
+    world_listen(&w, &l, 10);
+    world_handshake(&w, 4000);
+    world_syn(&w, 4001, 1000);
+    world_turn(&w);
+    uint32_t iss = world_expect(&w, 4001, SYNACK)->seq.v;
+    EXPECT_EQ(listen_on(&w, &same, "10.0.0.1", 80), -EADDRINUSE);
+    EXPECT_EQ(listen_on(&w, &other, "10.0.0.1", 81), 0);
+    world_seg(&w, 4001, TCP_ACK, 1001, iss + 1);
+    world_turn(&w);
+    EXPECT_EQ(l.n_accept, 2);
+    EXPECT_EQ(other.n_accept + other.n_half_open, 0);
+    struct tcp_conn *c = net_accept(&w.net, &l);
+    EXPECT_EQ(c->tuple.remote_port, 4000);
+    EXPECT_EQ(c->state, TCPS_ESTABLISHED);
+    world_down(&w);
+}
+
+/* The address that the SYN was sent to. (RFC 9293 MUST-45) */
+static void answers_come_from_where_the_syn_went(void)
+{
+    struct world w;
+    struct net_listener l;
+    struct ip_addr second = world_ip("10.0.1.1");
+    world_up(&w, NULL);
+    EXPECT_EQ(net_if_add(&w.net, &w.dev.io, "second", &second, 24), 1);
+    EXPECT_EQ(listen_on(&w, &l, "0.0.0.0", 80), 0);
+    struct seg s = {
+        .tuple = {world_ip("10.0.0.2"), second, 4000, 80}, .flags = TCP_SYN, .seq = seq_make(1000)};
+    world_in(&w, &s);
+    world_turn(&w);
+    s = (struct seg){
+        .tuple = {world_ip("10.0.0.2"), second, 4000, 80}, .flags = TCP_ACK, .seq = seq_make(1001)};
+    for (const struct packet *p; (p = world_out(&w)) != NULL;)
+        if (p->kind == PACKET_TCP) {
+            CU_ASSERT(ip_addr_eq(&p->src, &second));
+            s.ack = seq_add(p->seg.seq, 1);
+        }
+    world_in(&w, &s);
+    world_turn(&w);
+    struct tcp_conn *c = net_accept(&w.net, &l);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+    CU_ASSERT(ip_addr_eq(&c->tuple.local, &second));
+    EXPECT_EQ(tcp_send(&w.net.env, c, "x", 1), 1);
+    world_turn(&w);
+    const struct packet *p = world_out(&w);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+    CU_ASSERT(ip_addr_eq(&p->src, &second));
+    world_down(&w);
+}
+
 /* ---- half-open records ---------------------------------------------------------------------- */
 
 static void a_handshake_makes_a_connection(void)
@@ -323,4 +379,6 @@ TEST_SUITE(listener, TEST_CASE(each_address_has_its_listener),
            TEST_CASE(the_backlog_bounds_the_accept_queue),
            TEST_CASE(without_memory_the_handshake_goes_on_later),
            TEST_CASE(a_reset_connection_is_still_accepted),
-           TEST_CASE(unlisten_resets_what_was_not_accepted));
+           TEST_CASE(unlisten_resets_what_was_not_accepted),
+           TEST_CASE(listening_changes_no_connection),
+           TEST_CASE(answers_come_from_where_the_syn_went));

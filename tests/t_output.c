@@ -400,6 +400,16 @@ static void every_segment_has_timestamps_once_agreed(void)
     segt_free(t);
 }
 
+/* RFC 7323 3.2-2 */
+static void resets_have_timestamps_too(void)
+{
+    struct segt *t = segt_established_with("ts=500,0");
+    tcp_abort(&t->env, &t->conn, HOOK_END_ABORT, 0);
+    segt_flush(t);
+    seg_expect(t, "RA 1 ack=1 ts=0,500");
+    segt_free(t);
+}
+
 static void the_latest_run_is_reported_first(void)
 {
     struct segt *t = segt_established_with("sackok");
@@ -621,4 +631,4 @@ TEST_SUITE(
     TEST_CASE(the_right_edge_moves_by_worthwhile_steps),
     TEST_CASE(a_scaled_window_is_rounded_in_the_peers_favour),
     TEST_CASE(a_lost_try_still_arms_the_timer), TEST_CASE(what_did_not_pass_leaves_no_hole),
-    TEST_CASE(a_smaller_mtu_resends_what_was_too_large));
+    TEST_CASE(a_smaller_mtu_resends_what_was_too_large), TEST_CASE(resets_have_timestamps_too));

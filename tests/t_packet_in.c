@@ -92,6 +92,48 @@ static void senders_that_are_no_hosts_get_nothing(void)
     world_down(&w);
 }
 
+/* Though the frame was for us alone. (RFC 9293 MUST-57) */
+static void segments_to_many_get_nothing(void)
+{
+    static const char *const to[] = {"224.0.0.1", "239.1.2.3", "255.255.255.255", "10.0.0.255"};
+    struct world w;
+    struct net_listener l;
+    uint8_t frame[BUILD_HDR_MAX];
+    struct build_l2 ours = {.src = world_mac(2), .dst = world_mac(1)};
+    world_up(&w, NULL);
+    world_listen(&w, &l, 10);
+    for (unsigned i = 0; i < sizeof(to) / sizeof(to[0]); i++)
+        world_in_frame(&w, frame, syn_frame(frame, &ours, to[i]), 0);
+    world_turn(&w);
+    world_silence(&w);
+    EXPECT_EQ(l.n_half_open, 0);
+    world_down(&w);
+}
+
+/* The answer goes where routes lead, without options, whatever way the SYN says it took. (RFC 9293
+ * not MUST-51, MUST-52, MUST-53) */
+static void source_routes_are_not_followed(void)
+{
+    static const uint8_t lsrr[8] = {131, 7, 8, 192, 0, 2, 77, 0};
+    struct world w;
+    struct net_listener l;
+    uint8_t frame[BUILD_HDR_MAX + 8];
+    struct build_l2 ours = {.src = world_mac(2), .dst = world_mac(1)};
+    world_up(&w, NULL);
+    world_listen(&w, &l, 10);
+    uint32_t len = syn_frame(frame, &ours, "10.0.0.1");
+    memmove(frame + 14 + 28, frame + 14 + 20, len - 34);
+    memcpy(frame + 14 + 20, lsrr, sizeof(lsrr));
+    frame[14] = 0x47;
+    frame[14 + 3] = (uint8_t)(len + 8 - 14);
+    world_in_frame(&w, frame, len + 8, MTCP_PKT_RX_CSUM_GOOD);
+    world_turn(&w);
+    (void)world_expect(&w, 4000, TCP_SYN | TCP_ACK);
+    EXPECT_EQ(w.got.l4_off, 14 + 20);
+    EXPECT_EQ(w.got.dst.b[15], 2);
+    world_down(&w);
+}
+
 /* ---- segments of nobody --------------------------------------------------------------------- */
 
 static void nobody_answers_with_a_reset(void)
@@ -294,4 +336,5 @@ TEST_SUITE(packet_in, TEST_CASE(not_ours_is_counted_and_dropped),
            TEST_CASE(resets_are_rate_limited), TEST_CASE(fragments_are_counted),
            TEST_CASE(data_reaches_the_connection), TEST_CASE(full_bursts_are_taken_whole),
            TEST_CASE(the_dead_take_nothing), TEST_CASE(an_owner_keeps_a_dead_connection),
-           TEST_CASE(without_an_owner_it_is_freed_at_once), TEST_CASE(the_ready_list_stays_whole));
+           TEST_CASE(without_an_owner_it_is_freed_at_once), TEST_CASE(the_ready_list_stays_whole),
+           TEST_CASE(segments_to_many_get_nothing), TEST_CASE(source_routes_are_not_followed));

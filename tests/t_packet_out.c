@@ -72,6 +72,25 @@ static void a_frame_is_complete(void)
     world_down(&w);
 }
 
+/* RFC 9293 MUST-48, MUST-49, SHLD-21, SHLD-22 */
+static void what_was_asked_for_is_in_the_ip_header(void)
+{
+    struct world w;
+    struct net_listener l = {0};
+    world_up(&w, NULL);
+    struct tcp_conn *c = open_conn(&w, &l, 4000);
+    for (unsigned i = 1; i < 4; i++) {
+        c->tos = (uint8_t)(i << 5); /* may change at any time */
+        c->ttl = (uint8_t)(7 * i);
+        write_pattern(&w, c, 10);
+        world_turn(&w);
+        const struct seg *s = world_expect(&w, 4000, TCP_ACK | TCP_PSH);
+        EXPECT_EQ(s->tos, i << 5);
+        EXPECT_EQ(s->ttl, 7 * i);
+    }
+    world_down(&w);
+}
+
 /* The ring wraps: a segment in two pieces. */
 static void a_payload_in_two_pieces_is_copied_whole(void)
 {
@@ -354,4 +373,5 @@ TEST_SUITE(packet_out, TEST_CASE(a_frame_is_complete),
            TEST_CASE(what_the_device_refuses_is_kept_in_order), TEST_CASE(what_waits_is_bounded),
            TEST_CASE(small_packets_are_no_overflow),
            TEST_CASE(a_wide_window_does_not_starve_the_others), TEST_CASE(a_turn_has_a_share),
-           TEST_CASE(without_a_route_nothing_is_sent));
+           TEST_CASE(without_a_route_nothing_is_sent),
+           TEST_CASE(what_was_asked_for_is_in_the_ip_header));

@@ -538,6 +538,19 @@ static void a_timeout_resends_everything_in_slow_start(void)
     segt_free(t);
 }
 
+/* RFC 5681 3.1-9 */
+static void a_second_timeout_leaves_ssthresh_alone(void)
+{
+    struct segt *t = ten_in_flight("");
+    segt_advance(t, 250 * MS);
+    EXPECT_EQ(t->conn.ssthresh, 5000);
+    segt_advance(t, 2000 * MS);
+    EXPECT_EQ(t->env.stats.rto, 3);
+    EXPECT_EQ(t->conn.ssthresh, 5000);
+    EXPECT_EQ(t->conn.cwnd, 1000);
+    segt_free(t);
+}
+
 static void what_is_sacked_is_not_resent_after_a_timeout(void)
 {
     struct segt *t = ready("sackok");
@@ -793,4 +806,5 @@ TEST_SUITE(recovery, TEST_CASE(a_ping_pong_needs_no_scoreboard),
            TEST_CASE(data_and_fin_go_again_together), TEST_CASE(it_restarts_after_an_idle_time),
            TEST_CASE(it_grows_when_it_was_the_limit_only),
            TEST_CASE(an_ack_per_byte_opens_it_by_bytes), TEST_CASE(streams_over_four_gigabytes),
-           TEST_CASE(a_storm_of_sack_blocks), TEST_CASE(short_of_memory_now_and_then));
+           TEST_CASE(a_storm_of_sack_blocks), TEST_CASE(short_of_memory_now_and_then),
+           TEST_CASE(a_second_timeout_leaves_ssthresh_alone));

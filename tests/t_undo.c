@@ -89,6 +89,23 @@ static void an_older_echo(void)
     segt_free(t);
 }
 
+/* RFC 9438 4.9-2 */
+static void cubic_gets_its_window_back(void)
+{
+    struct segt *t = segt_established_with("ts=1,0");
+    segt_write(t, 40000);
+    uint32_t first = conn_ts_now(&t->env, &t->conn), before = t->conn.cwnd;
+    char s[60];
+    segt_advance(t, 250 * MS);
+    EXPECT_EQ(t->env.stats.rto, 1);
+    forget_sent(t);
+    snprintf(s, sizeof(s), "A 1 ack=%u ts=2,%u", 1u + t->conn.mss, first);
+    seg_in(t, s);
+    EXPECT_EQ(t->env.stats.undone, 1);
+    CU_ASSERT(t->conn.cwnd >= before);
+    segt_free(t);
+}
+
 static void the_echo_of_the_retransmission_itself(void)
 {
     struct segt *t = ten_in_flight("ts=1,0");
@@ -145,4 +162,4 @@ TEST_SUITE(undo, TEST_CASE(duplicates_of_all_that_was_resent),
            TEST_CASE(one_that_was_needed_keeps_the_reduction), TEST_CASE(an_older_echo),
            TEST_CASE(the_echo_of_the_retransmission_itself),
            TEST_CASE(originals_that_arrive_after_a_timeout),
-           TEST_CASE(what_comes_much_later_undoes_nothing));
+           TEST_CASE(what_comes_much_later_undoes_nothing), TEST_CASE(cubic_gets_its_window_back));

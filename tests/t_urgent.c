@@ -158,6 +158,7 @@ static void each_segment_has_its_own_pointer(void)
     seg_expect(t, "UA 1+1000 urg=3000");
     seg_expect(t, "UA 1001+1000 urg=2000");
     seg_expect(t, "UPA 2001+1000 urg=1000");
+    seg_in(t, "A 1 ack=3001");
     segt_write(t, 3000);
     seg_expect(t, "PA 3001+3000 urg=0");
     seg_silence(t);

@@ -139,6 +139,7 @@ enum tcp_conn_flag {
     TCF_ECN         = 1 << 29, /* ECN negotiated; in SYN_SENT: asked for */
     TCF_MTU_LOW     = 1 << 30, /* the path takes less than the interface: net/pmtu.c */
 };
+#define TCF_URGENT (1u << 31) /* something urgent was written: ext->snd_up */
 
 /* conn.ecn, while TCF_ECN (ecn.h, recovery.c) */
 enum tcp_ecn {
@@ -146,7 +147,6 @@ enum tcp_ecn {
     ECN_CWR  = 1 << 1, /* cwnd was reduced: CWR goes with the next new data */
     ECN_SEEN = 1 << 2, /* the peer's data carries ECT */
 };
-#define TCF_URGENT (1u << 31) /* something urgent was written: ext->snd_up */
 
 /* conn.ready: news for the socket, cleared by whoever harvests. */
 enum tcp_ready {

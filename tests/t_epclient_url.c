@@ -13,9 +13,36 @@ static void expect(const char *text, const char *host, uint16_t port, const char
     CU_ASSERT(url_parse(&url, text));
     CU_ASSERT_STRING_EQUAL(url.host, host);
     CU_ASSERT_STRING_EQUAL(url.path, path);
-    EXPECT_EQ(ntohs(url.addr.sin_port), port);
-    EXPECT_EQ(url.addr.sin_family, AF_INET);
-    EXPECT_EQ(ntohl(url.addr.sin_addr.s_addr), 0x0a090002);
+    const struct sockaddr_in *a = (const struct sockaddr_in *)&url.addr;
+    EXPECT_EQ(url.addr_len, sizeof(*a));
+    EXPECT_EQ(ntohs(a->sin_port), port);
+    EXPECT_EQ(a->sin_family, AF_INET);
+    EXPECT_EQ(ntohl(a->sin_addr.s_addr), 0x0a090002);
+}
+
+static void expect6(const char *text, const char *host, const char *addr, uint16_t port)
+{
+    char got[INET6_ADDRSTRLEN];
+    const struct sockaddr_in6 *a = (const struct sockaddr_in6 *)&url.addr;
+    CU_ASSERT_FATAL(url_parse(&url, text));
+    CU_ASSERT_STRING_EQUAL(url.host, host);
+    EXPECT_EQ(url.addr_len, sizeof(*a));
+    EXPECT_EQ(a->sin6_family, AF_INET6);
+    EXPECT_EQ(ntohs(a->sin6_port), port);
+    CU_ASSERT_STRING_EQUAL(inet_ntop(AF_INET6, &a->sin6_addr, got, sizeof(got)), addr);
+}
+
+static void addresses_in_brackets(void)
+{
+    static const char *const wrong[] = {"[fd00::2",    "[fd00::2]x", "[fd00::2]:",  "[fd00::g]",
+                                        "[10.9.0.2]",  "fd00::2",    "[fe80::1%]",  "[fe80::1%x]",
+                                        "[fe80::1%0]", "[]",         "[fd00::2]:0", "[fd00::2]]"};
+    expect6("http://[fd00::2]/x", "[fd00::2]", "fd00::2", 80);
+    expect6("[fd00::2]:8080", "[fd00::2]:8080", "fd00::2", 8080);
+    expect6("http://[fe80::1%3]:81/", "[fe80::1]:81", "fe80::1", 81);
+    EXPECT_EQ(((struct sockaddr_in6 *)&url.addr)->sin6_scope_id, 3);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        CU_ASSERT_FALSE(url_parse(&url, wrong[i]));
 }
 
 static void good_ones(void)
@@ -44,7 +71,6 @@ static void wrong_ones(void)
         "10.9.0.2/a b",
         "10.9.0.2/a\r\nX: y",
         "10.9.0.256",
-        "[::1]:80",
         "10.9.0.2:00000000000000000000000000000000000000000000000000000080",
     };
 
@@ -65,5 +91,5 @@ static void long_paths_are_refused(void)
     CU_ASSERT_FALSE(url_parse(&url, text));
 }
 
-TEST_SUITE(epclient_url, TEST_CASE(good_ones), TEST_CASE(wrong_ones),
-           TEST_CASE(long_paths_are_refused));
+TEST_SUITE(epclient_url, TEST_CASE(good_ones), TEST_CASE(addresses_in_brackets),
+           TEST_CASE(wrong_ones), TEST_CASE(long_paths_are_refused));

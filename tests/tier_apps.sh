@@ -108,12 +108,14 @@ wait_for() { # a command that becomes true within 5 seconds
 # ---- devices: t0 is the server's, t1 the client's; the kernel routes between them -----------------
 
 svr=10.77.0.2 cli=10.77.1.2
+svr6=fd77::2
 
 conf() { # file, number of the device, further lines
     cat >"$1" <<END
 mos {
-    netdev "t$2" { device = "net_tap$2,iface=t$2" address = "10.77.$2.2/24" }
-    route "0.0.0.0/0" { netdev = "t$2" gateway = "10.77.$2.1" }
+    netdev "t$2" { device = "net_tap$2,iface=t$2" address = {"10.77.$2.2/24", "fd77:0:0:$2::2/64"} }
+    route default { netdev = "t$2" gateway = "10.77.$2.1" }
+    route ::/0 { netdev = "t$2" gateway = "fd77:0:0:$2::1" }
     ${3:-}
 }
 END
@@ -123,7 +125,9 @@ monitor() { # plugin, args
 }
 
 link_up() {
-    ip addr replace "10.77.$1.1/24" dev "t$1" 2>/dev/null && ip link set "t$1" up 2>/dev/null
+    ip addr replace "10.77.$1.1/24" dev "t$1" 2>/dev/null && ip link set "t$1" up 2>/dev/null || return
+    [ ! -e /proc/net/if_inet6 ] ||
+        ip -6 addr replace "fd77:0:0:$1::1/64" dev "t$1" nodad 2>/dev/null
 }
 # Starts epserver on t0: serve [options]. With $mos further lines of configuration.
 serve() {
@@ -486,6 +490,45 @@ test_rpc() {
         contains "rpc $sizes" "$tmp/cli.out" '^errors +0$'
         serve_end
     done
+}
+
+# Over IPv6, as the stack's own address and the link-local one; flowlog beside it.
+test_ipv6() {
+    local lladdr
+    if [ ! -e /proc/net/if_inet6 ]; then
+        skip "the kernel has no IPv6"
+        return
+    fi
+    head -c 100M /dev/urandom >"$tmp/www/100m"
+    client_link || return
+    echo 1 >/proc/sys/net/ipv6/conf/all/forwarding
+    mos=$(monitor flowlog "file=$tmp/flow6 edges") serve -p "$tmp/www" || return
+    check "ping" wait_for ping -6 -c1 -W1 $svr6
+    check "ping, 1400 bytes" ping -6 -c2 -i0.2 -W2 -s1352 $svr6
+    expect "curl -6" "$(curl -6 --silent --max-time 10 --output /dev/null --write-out '%{http_code}' \
+        "http://[$svr6]/64")" 200
+    contains "flowlog" "$tmp/flow6" '\[fd77::1\]:[0-9]+ > \[fd77::2\]:80'
+    expect "100 MB over IPv6" "$(curl -6 --silent --max-time 120 "http://[$svr6]/100m" | sha256sum)" \
+        "$(sha256sum <"$tmp/www/100m")"
+    lladdr=$(ip -6 neigh show dev t0 | sed -nE "s/^$svr6 lladdr ([0-9a-f:]+).*/\1/p")
+    lladdr=$(IFS=: && set -- $lladdr && printf 'fe80::%x:%xff:fe%02x:%x' \
+        $((0x$1$2 ^ 0x200)) $((0x$3)) $((0x$4)) $((0x$5$6)))
+    expect "curl to $lladdr" "$(curl -6 --silent --max-time 10 --output /dev/null \
+        --write-out '%{http_code}' "http://[$lladdr%25t0]/64")" 200
+    expect "IPv4 at the same listener" "$(status /64)" 200
+    client "http://[$svr6]/64" 500 -c 16 -k
+    expect "epclient to epserver" $? 0
+    contains "epclient to epserver" "$tmp/cli.out" '^errors +0$'
+    client "http://[fd77::99]/" 1 -t 6
+    expect "nobody there" $? 1
+    contains "nobody there" "$tmp/cli.out" '1 (host unreachable|timed out)'
+    serve_end
+    rm "$tmp/www/100m"
+    serve --echo -P 7 || return
+    wait_for ping -6 -c1 -W1 $svr6
+    expect "echo of 1 MB" "$(nc -6 -N -w20 $svr6 7 <"$tmp/www/1m" | sha256sum)" \
+        "$(sha256sum <"$tmp/www/1m")"
+    serve_end
 }
 
 # epserver refuses: status, and one line on stderr that matches.

@@ -105,7 +105,7 @@ has() { command -v "$1" >/dev/null || { skip "$1 is not installed"; false; }; }
 conf() { # number of the device, further lines
     cat >"$tmp/$1.conf" <<END
 mos {
-    netdev "t$1" { device = "net_tap$1,iface=t$1" address = "10.77.$1.2/24" }
+    netdev "t$1" { device = "net_tap$1,iface=t$1" address = {"10.77.$1.2/24", "fd77:0:0:$1::2/64"} }
     close_wait_ms = 500
     tcp_tw_interval = 1
     ${2:-}
@@ -114,8 +114,11 @@ END
 }
 
 # The device is there for a moment before, too, when the program tries whether it may make it.
+link_v6= # set: the kernel's end has IPv6, too
 link_up() { # number
-    ip addr replace "10.77.$1.1/24" dev "t$1" 2>/dev/null && ip link set "t$1" up 2>/dev/null
+    ip addr replace "10.77.$1.1/24" dev "t$1" 2>/dev/null && ip link set "t$1" up 2>/dev/null || return
+    [ -z "$link_v6" ] || { echo 0 >"/proc/sys/net/ipv6/conf/t$1/disable_ipv6" &&
+        ip -6 addr replace "fd77:0:0:$1::1/64" dev "t$1" nodad; } 2>/dev/null
 }
 link_keep() { # number: for programs that don't say when they have it
     while :; do
@@ -289,7 +292,7 @@ test_echo() {
 
 # ---- nginx, the kernel's TCP below it, as the server --------------------------------------------------
 
-nginx_start() {
+nginx_start() { # further lines of its server
     mkdir -p "$tmp/nginx"
     cat >"$tmp/nginx/conf" <<END
 daemon off;
@@ -306,7 +309,7 @@ http {
     scgi_temp_path $tmp/nginx/scgi;
     keepalive_requests 1000000;
     sendfile on;
-    server { listen 8080 backlog=4096; root $tmp/www; }
+    server { listen 8080 backlog=4096; $1 root $tmp/www; }
 }
 END
     nginx -c "$tmp/nginx/conf" -e "$tmp/nginx/error.log" >"$tmp/nginx/out" 2>&1 &
@@ -326,15 +329,22 @@ client() { # what, total, arguments of epclient: no error of any kind
 }
 
 test_nginx() {
-    local url=http://10.77.1.1:8080 n=3000
+    local url=http://10.77.1.1:8080 n=3000 has_v6=
+    [ -e /proc/net/if_inet6 ] && has_v6=1
     has nginx || return
     make_file 100m 100
     [ "$long" = 1 ] && n=100000
     conf 1
-    nginx_start || return
+    nginx_start "${has_v6:+listen [::]:8080;}" || return
     client "epclient, close" $n "$url/64" -c 64
     client "epclient, keep-alive" $n "$url/64" -c 64 -k
     client "epclient, 100 MB" 3 "$url/100m" -t 60
+    if [ -n "$has_v6" ]; then
+        link_v6=1
+        client "epclient, IPv6" $n "http://[fd77:0:0:1::1]:8080/64" -c 64 -k
+        client "epclient, 100 MB over IPv6" 3 "http://[fd77:0:0:1::1]:8080/100m" -t 60
+        link_v6=
+    fi
     stack_run 1 "$B/slow_reader" "$tmp/1.conf" get 10.77.1.1 8080 /100m
     expect "100 MB: the reader and its monitor" $? 0
     contains "100 MB: the reader and its monitor" "$tmp/1.err" ' wrong=0$'

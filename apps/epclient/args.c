@@ -14,7 +14,8 @@ static const char usage[] =
     "usage: epclient URL total [-c concurrency] [-f mos.conf] [-k] [-t seconds]\n"
     "       epclient --rpc req:resp host:port total  [the same options, without -k]\n"
     "\n"
-    "  URL             http://ADDRESS[:PORT]/PATH; ADDRESS is an IPv4 address\n"
+    "  URL             http://ADDRESS[:PORT]/PATH; ADDRESS is an IPv4 address or an IPv6 one in "
+    "[]\n"
     "  total           how many requests\n"
     "  -c concurrency  connections at a time (default 1)\n"
     "  -f file         configuration of the stack (mos.conf(5))\n"
@@ -104,7 +105,9 @@ static bool words_read(struct args *a, int argc, char **argv)
         return false;
     }
     if (!url_parse(&a->url, argv[optind])) {
-        fprintf(stderr, "epclient: '%s' is not http://ADDRESS[:PORT]/PATH with an IPv4 address\n",
+        fprintf(stderr,
+                "epclient: '%s' is not http://ADDRESS[:PORT]/PATH with an IPv4 address or an IPv6 "
+                "one in brackets\n",
                 argv[optind]);
         return false;
     }

@@ -47,14 +47,14 @@ static int conn_watch(struct client *cl, struct conn *c, int op, bool for_room)
 static bool conn_open(struct client *cl, struct conn *c)
 {
     const int on = 1;
-    const struct sockaddr_in *to = &cl->args->url.addr;
+    const struct url *to = &cl->args->url;
 
-    c->sock = mtcp_socket(cl->mctx, AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    c->sock = mtcp_socket(cl->mctx, to->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
     if (c->sock < 0)
         return false;
     cl->by_sock[c->sock] = c;
     mtcp_setsockopt(cl->mctx, c->sock, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    if (mtcp_connect(cl->mctx, c->sock, (const struct sockaddr *)to, sizeof(*to)) < 0 &&
+    if (mtcp_connect(cl->mctx, c->sock, (const struct sockaddr *)&to->addr, to->addr_len) < 0 &&
         errno != EINPROGRESS)
         return false;
     return conn_watch(cl, c, MOS_EPOLL_CTL_ADD, true) == 0;

@@ -26,14 +26,15 @@ static bool complain(const struct worker *w, const char *what)
     return false;
 }
 
+/* Of both families. */
 static bool listener_open(struct worker *w)
 {
-    struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(w->args->port)};
+    struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_port = htons(w->args->port)};
     const int on = 1;
     char what[32];
 
     snprintf(what, sizeof(what), "port %u", w->args->port);
-    w->listener = mtcp_socket(w->mctx, AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    w->listener = mtcp_socket(w->mctx, AF_INET6, SOCK_STREAM | SOCK_NONBLOCK, 0);
     if (w->listener < 0)
         return complain(w, "listening socket");
     /* Accepted connections inherit it: responses are written in whole pieces. */

@@ -299,7 +299,8 @@ static void fragment_in(struct net *n, const struct rx *x)
     if (!whole.data)
         return;
     whole.room = whole.len;
-    if (rx_parse(n, &joined) && joined.p.kind != PACKET_FRAGMENT)
+    bool is_whole = rx_parse(n, &joined) && joined.p.kind != PACKET_FRAGMENT;
+    if (is_whole && joined.p.kind != PACKET_NDP) /* that is not done in fragments (RFC 6980) */
         packet_in(n, &joined);
     mem_free(n->env.mem, whole.data, whole.room);
 }

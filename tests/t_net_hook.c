@@ -620,6 +620,35 @@ static void a_new_syn_ends_the_old_connection_first(void)
     world_down(&w);
 }
 
+/* ---- Fast Open ------------------------------------------------------------------------------ */
+
+/* The SYN's bytes are in the buffer when its packet is done, before anything else of the connection
+ * is told. */
+static void data_in_a_syn(void)
+{
+    struct world w;
+    struct tape t;
+    struct net_listener l;
+    struct world_opts o = {.conf = world_conf};
+    o.conf.fastopen = NET_FASTOPEN_SERVER | NET_FASTOPEN_SERVER_BLIND;
+    tape_up(&t, &w, &o);
+    world_listen(&w, &l, 10);
+    l.fastopen_qlen = 1;
+    struct seg s = {.tuple.local_port = 4000,
+                    .flags = TCP_SYN,
+                    .seq = seq_make(1000),
+                    .payload = (const uint8_t *)"hello",
+                    .len = 5};
+    world_in(&w, &s);
+    world_turn(&w);
+    expect_tape(&t, "born IN S; pkt IN S; 1>3; moved; done IN S; pkt OUT SA; done OUT SA; ");
+    uint32_t iss = world_expect(&w, 4000, TCP_SYN | TCP_ACK)->seq.v;
+    world_seg(&w, 4000, TCP_ACK, 1006, iss + 1);
+    world_turn(&w);
+    expect_tape(&t, "pkt IN A; 3>4; done IN A; ");
+    world_down(&w);
+}
+
 /* ---- SYN cookies ---------------------------------------------------------------------------- */
 
 static uint32_t cookie_sent(struct tape *t, struct world *w, struct net_listener *l)
@@ -688,7 +717,7 @@ static void a_cookies_monitor_may_do_anything(void)
     }
 }
 
-TEST_SUITE(net_hook, TEST_CASE(a_cookie_is_told_when_it_comes_back),
+TEST_SUITE(net_hook, TEST_CASE(data_in_a_syn), TEST_CASE(a_cookie_is_told_when_it_comes_back),
            TEST_CASE(a_cookies_monitor_may_do_anything), TEST_CASE(a_passive_handshake), TEST_CASE(an_active_handshake),
            TEST_CASE(a_retransmitted_syn_is_not_born_again),
            TEST_CASE(what_nobody_wants_is_told_once), TEST_CASE(orphans_are_told),

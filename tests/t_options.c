@@ -152,7 +152,6 @@ static void what_is_not_there_is_unknown(void)
     int v = 1;
     socklen_t len = sizeof(v);
     open_pair(NULL);
-    EXPECT_ERR(set(d.srv, l, IPPROTO_TCP, TCP_FASTOPEN, 1), ENOSYS);
     EXPECT_ERR(set(d.srv, l, IPPROTO_TCP, TCP_DEFER_ACCEPT, 1), ENOSYS);
     EXPECT_ERR(set(d.srv, s, SOL_SOCKET, SO_RCVTIMEO, 1), ENOSYS);
     EXPECT_ERR(set(d.srv, s, SOL_SOCKET, 9999, 1), ENOSYS);

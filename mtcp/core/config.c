@@ -37,6 +37,7 @@ void config_default(struct config *c)
         .pmtu_black_holes = true,
         .dad_probes = 1,
         .syn_cookies = 1,
+        .fastopen = NET_FASTOPEN_CLIENT,
         .max_fragment_bytes = 4u << 20,
     };
     c->max_concurrency = 100000;

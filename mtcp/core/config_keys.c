@@ -201,6 +201,7 @@ static const struct config_key mos_keys[] = {
     BOOL("tcp_sack", struct config, tcp.sack),
     BOOL("tcp_window_scaling", struct config, tcp.wscale),
     BYTES("max_fragment_bytes", struct config, net.max_fragment_bytes, 0, UINT64_MAX >> 1),
+    NUM("tcp_fastopen", struct config, net.fastopen, 0, 0xfff, 1),
     NUM("tcp_syncookies", struct config, net.syn_cookies, 0, 2, 1),
     NUM("ipv6_dad_probes", struct config, net.dad_probes, 0, 10, 1),
     BOOL("tcp_mtu_probing", struct config, net.pmtu_black_holes),

@@ -3,6 +3,7 @@
 
 #include "mtcp/net/neigh.h"
 #include "mtcp/net/listener.h"
+#include "mtcp/tcp/fastopen.h"
 
 static bool conn_has_owner(const struct tcp_conn *c)
 {
@@ -18,6 +19,9 @@ void conn_forget(struct net *n, struct tcp_conn *c)
     flow_table_remove(n->flows, &c->flow);
     c->flow.marks |= NET_MARK_FORGOTTEN;
     n->n_forgotten++;
+    if (unlikely(fastopen_is_pending(c)))
+        n->n_fastopen--;
+    c->marks &= (uint8_t)~FASTOPEN_ON;
     if (unlikely(c->mon != NULL)) {
         n->env.hooks->dying(n->env.mon, c->mon, (enum hook_end)c->end_reason);
         c->mon = NULL;

@@ -7,11 +7,13 @@
  */
 #include "mtcp/net/half_open.h"
 
+#include "mtcp/net/fastopen.h"
 #include "mtcp/net/listener.h"
 #include "mtcp/net/netif.h"
 #include "mtcp/net/packet_out.h"
 #include "mtcp/net/pmtu.h"
 #include "mtcp/net/route.h"
+#include "mtcp/tcp/fastopen.h"
 #include "mtcp/tcp/syn_cookie.h"
 #include "mtcp/tcp/tune.h"
 
@@ -169,9 +171,13 @@ static bool half_open_is_wanted(struct net *n, struct tcp_half_open *h, const st
         (void)hooks->pkt(n->env.mon, h->mon, hs); /* the verdict was born()'s */
     if (h->mon)
         hooks->state(n->env.mon, h->mon, TCPS_LISTEN, TCPS_SYN_RCVD);
-    if (h->mon)
-        hooks->pkt_done(n->env.mon, h->mon, hs);
     return true;
+}
+
+static void half_open_told(struct net *n, struct tcp_half_open *h, const struct hook_seg *hs)
+{
+    if (h->mon)
+        n->env.hooks->pkt_done(n->env.mon, h->mon, hs);
 }
 
 static void half_open_insert(struct net *n, struct tcp_half_open *h, uint32_t hash)
@@ -181,6 +187,9 @@ static void half_open_insert(struct net *n, struct tcp_half_open *h, uint32_t ha
     n->n_half_open++;
 }
 
+static bool fastopen_begin(struct net *n, struct tcp_half_open *h, const struct rx *x,
+                           const struct hook_seg *hs);
+
 static void record_begin(struct net *n, struct net_listener *l, const struct rx *x)
 {
     struct tcp_half_open *h = half_open_new(n, l, &x->p.seg);
@@ -189,14 +198,15 @@ static void record_begin(struct net *n, struct net_listener *l, const struct rx 
         return;
     }
     half_open_insert(n, h, x->hash);
-    if (unlikely(n->env.hooks != NULL)) {
-        struct hook_seg hs = half_open_hook_seg(n, h, x);
-        hs.accepted = true;
-        if (!half_open_is_wanted(n, h, &hs)) {
-            half_open_end(n, h, HOOK_END_ABORT);
-            return;
-        }
+    struct hook_seg hs = half_open_hook_seg(n, h, x);
+    hs.accepted = true;
+    if (unlikely(n->env.hooks != NULL) && !half_open_is_wanted(n, h, &hs)) {
+        half_open_end(n, h, HOOK_END_ABORT);
+        return;
     }
+    if (unlikely(fastopen_is_accepted(n, l, &x->p.seg, h)) && fastopen_begin(n, h, x, &hs))
+        return;
+    half_open_told(n, h, &hs);
     if (likely(!half_open_is_over(h)))
         send_synack_timed(n, h);
 }
@@ -277,6 +287,23 @@ static struct tcp_conn *half_open_promote(struct net *n, struct tcp_half_open *h
     if (unlikely(c->mon != NULL))
         n->env.hooks->moved(n->env.mon, c->mon, &c->flow);
     return c;
+}
+
+/* The SYN's data is taken before the handshake is over (RFC 7413 4.2.2). False: no memory for the
+ * connection, which then begins as any other. */
+static bool fastopen_begin(struct net *n, struct tcp_half_open *h, const struct rx *x,
+                           const struct hook_seg *hs)
+{
+    struct tcp_conn *c = half_open_is_over(h) ? NULL : half_open_promote(n, h);
+    if (!c)
+        return false;
+    n->n_fastopen++;
+    n->stats.fastopen_accepted++;
+    tcp_fastopen_accept(&n->env, c, &x->p.seg);
+    if (c->mon)
+        n->env.hooks->pkt_done(n->env.mon, c->mon, hs);
+    tcp_run_queued(&n->env, c);
+    return true;
 }
 
 /* ---- segments ------------------------------------------------------------------------------- */
@@ -377,6 +404,7 @@ static bool cookie_told(struct net *n, struct tcp_half_open *h, const struct rx 
                           .now_us = n->env.now_us};
     if (!half_open_is_wanted(n, h, &hs))
         return false;
+    half_open_told(n, h, &hs);
     if (!h->mon)
         return true;
     tcp_half_open_synack(&n->env, h, &tx);

@@ -122,8 +122,17 @@ struct net_listener {
     uint32_t conn_flags;      /* TCF_NODELAY, TCF_KEEPALIVE ... inherited */
     struct tcp_opt_ext ext;   /* inherited when has_ext */
     bool has_ext;
+    uint32_t fastopen_qlen;    /* Fast Opens whose handshake is not over; 0: none (TCP_FASTOPEN) */
     uint64_t cookies_until_us; /* cookies that were sent may come back until then */
     int sock;                  /* the listening socket's id */
+};
+
+/* Bits of net_conf.fastopen, with Linux's values. */
+enum net_fastopen {
+    NET_FASTOPEN_CLIENT = 1,
+    NET_FASTOPEN_SERVER = 2,
+    NET_FASTOPEN_CLIENT_BLIND = 4,     /* data in the SYN without a cookie */
+    NET_FASTOPEN_SERVER_BLIND = 0x200, /* data in a SYN is taken without a cookie */
 };
 
 struct net_conf {
@@ -135,6 +144,7 @@ struct net_conf {
     uint16_t port_min, port_max; /* ephemeral ports */
     uint64_t max_fragment_bytes; /* packets that are not whole, all together */
     uint32_t pmtu_expires_s;     /* how long a path MTU is believed (RFC 1191 6.3) */
+    uint32_t fastopen;           /* as Linux's tcp_fastopen: enum net_fastopen */
     uint8_t syn_cookies;         /* as Linux's tcp_syncookies: 0 never, 1 when full, 2 always */
     bool pmtu_black_holes;       /* look for paths that swallow large segments */
     uint8_t dad_probes; /* before an IPv6 address is ours (RFC 4862 5.1); 0: it is at once */
@@ -146,6 +156,7 @@ struct net_stats {
     uint64_t fragments_in, fragments_dropped, reassembled, reass_timeouts;
     uint64_t conn_nomem, hook_drops, pmtu_lowered;
     uint64_t cookies_sent, cookies_taken, cookies_bad;
+    uint64_t fastopen_accepted, fastopen_refused, fastopen_full;
 };
 
 struct net {
@@ -163,6 +174,7 @@ struct net {
     struct list_node mon_time_waits; /* monitored connections in TIME_WAIT: struct net_waiting */
     uint32_t n_mon_time_wait;
     uint32_t n_half_open;
+    uint32_t n_fastopen;  /* servers' Fast Opens whose handshake is not over */
     uint32_t n_forgotten; /* connections with NET_MARK_FORGOTTEN */
     bool is_ending;       /* net_fini() runs */
     bool prune_ready;     /* connections without an owner may be on the ready list */

@@ -10,6 +10,7 @@
 
 #include "mtcp/net/arp.h"
 #include "mtcp/net/conn_end.h"
+#include "mtcp/net/fastopen.h"
 #include "mtcp/net/half_open.h"
 #include "mtcp/net/icmp.h"
 #include "mtcp/net/listener.h"
@@ -114,6 +115,8 @@ static void conn_after_input(struct net *n, struct tcp_conn *c, const struct rx 
 {
     if (what & (TCP_IN_DIED | TCP_IN_TIME_WAIT))
         n->prune_ready = true;
+    if (what & TCP_IN_FASTOPEN)
+        fastopen_ended(n, c, &x->p.seg);
     if (what & TCP_IN_RESET)
         segment_reset(n, &c->mon, &x->p.seg);
     if ((what & TCP_IN_TIME_WAIT) && c->mon)
@@ -131,7 +134,8 @@ void rx_give_to_conn(struct net *n, struct tcp_conn *c, const struct rx *x,
             n->env.hooks->pkt_done(n->env.mon, c->mon, hs);
         tcp_run_queued(&n->env, c);
     }
-    if (unlikely(what & (TCP_IN_RESET | TCP_IN_DIED | TCP_IN_TIME_WAIT | TCP_IN_NEW_SYN)))
+    if (unlikely(what & (TCP_IN_RESET | TCP_IN_DIED | TCP_IN_TIME_WAIT | TCP_IN_NEW_SYN |
+                         TCP_IN_FASTOPEN)))
         conn_after_input(n, c, x, what);
 }
 

@@ -230,6 +230,23 @@ static int get_linger(const struct ref *r, void *val, socklen_t *len)
     return 0;
 }
 
+/* How many Fast Opens may be pending; of a listener, now or later. */
+static int get_fastopen(const struct ref *r, uint32_t arg, int *v)
+{
+    (void)arg;
+    *v = r->prep ? (int)r->prep->l.fastopen_qlen : 0;
+    return 0;
+}
+
+static int set_fastopen(const struct ref *r, uint32_t arg, int v)
+{
+    (void)arg;
+    if (!r->prep)
+        return -EINVAL;
+    r->prep->l.fastopen_qlen = (uint32_t)v;
+    return 0;
+}
+
 static int set_linger(const struct ref *r, const void *val, socklen_t len)
 {
     struct linger l;
@@ -395,6 +412,7 @@ static const struct opt opts[] = {
     INT(IPPROTO_TCP, TCP_USER_TIMEOUT, EXT(user_timeout_ms), 0, INT_MAX, get_ext, set_ext),
     INT(IPPROTO_TCP, TCP_NOTSENT_LOWAT, EXT(notsent_lowat), 0, INT_MAX, get_ext, set_ext),
     INT(IPPROTO_TCP, TCP_SYNCNT, 0, 1, 127, get_syncnt, set_syncnt),
+    INT(IPPROTO_TCP, TCP_FASTOPEN, 0, 0, INT_MAX, get_fastopen, set_fastopen),
     RAW(IPPROTO_TCP, TCP_CONGESTION, get_congestion, set_congestion),
     RAW(IPPROTO_TCP, TCP_INFO, get_info, NULL),
     INT(IPPROTO_IP, IP_TOS, 0, 0, 255, get_tos, set_tos),

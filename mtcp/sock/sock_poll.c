@@ -2,6 +2,7 @@
 #include "mtcp/sock/sock.h"
 
 #include "mtcp/sock/prep.h"
+#include "mtcp/tcp/fastopen.h"
 
 int conn_take_error(struct tcp_conn *c)
 {
@@ -28,7 +29,8 @@ uint32_t sock_room(const struct tcp_conn *c)
 
 static bool is_connecting(const struct tcp_conn *c)
 {
-    return c->state == TCPS_CLOSED || c->state == TCPS_SYN_SENT || c->state == TCPS_SYN_RCVD;
+    return (c->state == TCPS_CLOSED || c->state == TCPS_SYN_SENT || c->state == TCPS_SYN_RCVD) &&
+           !fastopen_is_pending(c);
 }
 
 static uint32_t conn_poll(const struct tcp_conn *c)

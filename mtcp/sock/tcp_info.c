@@ -48,7 +48,9 @@ static uint8_t linux_options(const struct tcp_conn *c)
         o |= TCPI_OPT_WSCALE;
     if (c->flags & TCF_ECN)
         o |= TCPI_OPT_ECN;
-    if (c->ecn & ECN_SEEN)
+    if (c->marks & FASTOPEN_SYN_DATA)
+        o |= TCPI_OPT_SYN_DATA;
+    if (c->marks & ECN_SEEN)
         o |= TCPI_OPT_ECN_SEEN;
     return (uint8_t)o;
 }

@@ -1,6 +1,8 @@
 /* Bytes from the application: write, send, writev. */
 #include "mtcp/sock/sock.h"
 
+#include "mtcp/tcp/fastopen.h"
+
 #include <limits.h>
 #include <sys/socket.h>
 
@@ -51,7 +53,7 @@ static bool can_go_on(const struct sock *s, size_t arg)
     (void)arg;
     const struct tcp_conn *c = s->conn;
     return c->err || conn_is_over(c) || (c->flags & TCF_SND_FIN) ||
-           (c->state >= TCPS_ESTABLISHED && sock_room(c) > 0);
+           ((c->state >= TCPS_ESTABLISHED || fastopen_is_pending(c)) && sock_room(c) > 0);
 }
 
 static int64_t stream_send(struct mtcp_ctx *ctx, struct sock *s, struct source *src)

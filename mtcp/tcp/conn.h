@@ -141,11 +141,14 @@ enum tcp_conn_flag {
 };
 #define TCF_URGENT (1u << 31) /* something urgent was written: ext->snd_up */
 
-/* conn.ecn, while TCF_ECN (ecn.h, recovery.c) */
-enum tcp_ecn {
+/* conn.marks: what few connections need; ECN_ while TCF_ECN (ecn.h, recovery.c) */
+enum tcp_conn_mark {
     ECN_ECHO = 1 << 0, /* CE came: ECE in every ACK until the peer says CWR */
     ECN_CWR  = 1 << 1, /* cwnd was reduced: CWR goes with the next new data */
     ECN_SEEN = 1 << 2, /* the peer's data carries ECT */
+    FASTOPEN_SYN_DATA = 1 << 3, /* data in a SYN was accepted, ours or the peer's */
+    FASTOPEN_DEFERRED = 1 << 4, /* client: the SYN waits for the first bytes */
+    FASTOPEN_ON = 1 << 5, /* in SYN_RCVD, SYN_SENT: fastopen.h */
 };
 
 /* conn.ready: news for the socket, cleared by whoever harvests. */
@@ -167,6 +170,11 @@ struct tcp_opt_ext {
     uint32_t user_timeout_ms;                     /* RFC 5482; 0: none */
     uint32_t notsent_lowat;                       /* 0: none */
     int32_t linger_s;                             /* -1: off */
+    struct {                                      /* a client's: what the SYN carries */
+        uint16_t mss; /* of the peer, when the cookie came; 0: no data */
+        uint8_t cookie_len;
+        uint8_t cookie[TCP_FASTOPEN_COOKIE_MAX];
+    } fastopen;
     uint8_t syn_retries;                          /* 0: default */
 };
 
@@ -252,7 +260,7 @@ struct tcp_conn {
     uint8_t challenge_slot; /* half second of the last challenge ACK (input.c, RFC 5961 section 7) */
     uint8_t soft_err;   /* errno of a soft network error, reported by a timeout */
     uint8_t tos, ttl;
-    uint8_t ecn; /* enum tcp_ecn */
+    uint8_t marks; /* enum tcp_conn_mark */
 };
 
 _Static_assert(sizeof(struct tcp_conn) <= 416, "an idle connection must stay small (PERFORMANCE.md W5)");

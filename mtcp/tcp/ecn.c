@@ -18,17 +18,17 @@ static void ack_now(struct tcp_env *e, struct tcp_conn *c)
 void ecn_data_in(struct tcp_env *e, struct tcp_conn *c, const struct seg *s)
 {
     if (s->flags & TCP_CWR) {
-        c->ecn &= (uint8_t)~ECN_ECHO;
+        c->marks &= (uint8_t)~ECN_ECHO;
         ack_now(e, c);
     }
     if (s->tos & IP_ECN_MASK)
-        c->ecn |= ECN_SEEN;
+        c->marks |= ECN_SEEN;
     if ((s->tos & IP_ECN_MASK) != IP_CE)
         return;
     e->stats.ecn_marks_in++;
-    if (!(c->ecn & ECN_ECHO))
+    if (!(c->marks & ECN_ECHO))
         ack_now(e, c);
-    c->ecn |= ECN_ECHO; /* also when CWR came with it: that is news (RFC 3168 6.1.3) */
+    c->marks |= ECN_ECHO; /* also when CWR came with it: that is news (RFC 3168 6.1.3) */
 }
 
 void ecn_mark(const struct tcp_conn *c, struct tcp_tx *tx)
@@ -36,11 +36,11 @@ void ecn_mark(const struct tcp_conn *c, struct tcp_tx *tx)
     struct seg *s = &tx->seg;
     if (s->flags & (TCP_SYN | TCP_RST))
         return;
-    if (c->ecn & ECN_ECHO)
+    if (c->marks & ECN_ECHO)
         s->flags |= TCP_ECE;
     if (s->len == 0 || tx->rexmit)
         return;
     s->tos |= IP_ECT_0;
-    if (c->ecn & ECN_CWR)
+    if (c->marks & ECN_CWR)
         s->flags |= TCP_CWR;
 }

@@ -37,7 +37,7 @@ void ecn_mark(const struct tcp_conn *c, struct tcp_tx *tx);
 /* How long a segment of new data may be: a device that cuts frames would repeat CWR in each. */
 static inline uint32_t ecn_max_len(const struct tcp_conn *c, uint32_t max_len)
 {
-    return (c->ecn & ECN_CWR) ? 0 : max_len;
+    return (c->marks & ECN_CWR) ? 0 : max_len;
 }
 
 #endif

@@ -7,6 +7,7 @@
 #include "mtcp/tcp/input.h"
 
 #include "mtcp/tcp/ecn.h"
+#include "mtcp/tcp/fastopen.h"
 #include "mtcp/tcp/handshake.h"
 #include "mtcp/tcp/recovery.h"
 #include "mtcp/tcp/rtt.h"
@@ -90,7 +91,7 @@ static enum check check_ack(const struct tcp_conn *c, const struct in *in)
     if (!(in->seg->flags & TCP_ACK))
         return CHECK_SILENT;
     if (c->state == TCPS_SYN_RCVD)
-        return in->ack > c->snd_una && in->ack <= c->snd_max ? CHECK_OK : CHECK_RESET;
+        return in->ack > -1 && in->ack <= c->snd_max ? CHECK_OK : CHECK_RESET;
     if (in->ack > c->snd_max || in->ack < c->snd_una - (tcp_off_t)c->snd_wnd_max)
         return CHECK_CHALLENGE; /* RFC 5961 5.2 */
     return CHECK_OK;
@@ -307,8 +308,29 @@ static unsigned in_fin_acked(struct tcp_env *e, struct tcp_conn *c)
     }
 }
 
+/* The handshake of a server's Fast Open is over; the connection has long begun. */
+static void in_fastopen_done(struct tcp_env *e, struct tcp_conn *c, const struct in *in)
+{
+    sample_handshake_rtt(e, c, in);
+    c->flags &= ~(uint32_t)TCF_NEEDS_SYN;
+    c->marks &= (uint8_t)~FASTOPEN_ON;
+    c->backoff = 0;
+    timers_clear_rtx(c);
+    if (c->snd_una < c->snd_max)
+        timers_set_rtx(e, c, e->now_us + rtt_rto(e, c));
+    conn_set_state(e, c, TCPS_ESTABLISHED);
+    if (c->flags & TCF_SND_FIN)
+        conn_set_state(e, c, TCPS_FIN_WAIT_1);
+    conn_mark_output(e, c);
+}
+
 static unsigned step_ack(struct tcp_env *e, struct tcp_conn *c, const struct in *in)
 {
+    unsigned what = 0;
+    if (unlikely(c->state == TCPS_SYN_RCVD && fastopen_is_pending(c))) {
+        in_fastopen_done(e, c, in);
+        what = TCP_IN_FASTOPEN;
+    }
     if (c->state == TCPS_SYN_RCVD) {
         in_establish(e, c, in);
     } else {
@@ -323,7 +345,7 @@ static unsigned step_ack(struct tcp_env *e, struct tcp_conn *c, const struct in 
         if (a.window_changed)
             conn_mark_output(e, c);
     }
-    return (c->flags & TCF_FIN_ACKED) ? in_fin_acked(e, c) : 0;
+    return what | ((c->flags & TCF_FIN_ACKED) ? in_fin_acked(e, c) : 0);
 }
 
 /* The peer's FIN is next in order (eighth step). */

@@ -9,6 +9,7 @@
 #include "mtcp/tcp/output.h"
 
 #include "mtcp/tcp/ecn.h"
+#include "mtcp/tcp/fastopen.h"
 #include "mtcp/tcp/handshake.h"
 #include "mtcp/tcp/recovery.h"
 #include "mtcp/tcp/rtt.h"
@@ -182,6 +183,13 @@ static uint8_t syn_ecn_flags(const struct tcp_conn *c)
     return c->backoff == 0 ? TCP_ECE | TCP_CWR : 0;
 }
 
+/* What the receive buffer takes, unscaled (RFC 7323 2.2). */
+static uint16_t syn_window(const struct tcp_conn *c)
+{
+    uint64_t wnd = stream_edge(&c->rcv) - stream_next(&c->rcv);
+    return wnd < UINT16_MAX ? (uint16_t)wnd : UINT16_MAX;
+}
+
 /* SYN, or SYN-ACK when both sides have sent a SYN (RFC 9293 figure 7). */
 static bool next_syn(const struct tcp_env *e, const struct tcp_conn *c, struct tcp_tx *tx)
 {
@@ -189,11 +197,11 @@ static bool next_syn(const struct tcp_env *e, const struct tcp_conn *c, struct t
     tx->off = -1;
     tx->rexmit = c->backoff > 0;
     tx->seg.seq = c->iss;
-    tx->seg.ack = c->state == TCPS_SYN_SENT ? seq_make(0) : seq_of_off(c->irs, 0);
+    tx->seg.ack = c->state == TCPS_SYN_SENT ? seq_make(0) : seq_of_off(c->irs, rcv_nxt(c));
     tx->seg.flags = c->state == TCPS_SYN_SENT ? TCP_SYN : TCP_SYN | TCP_ACK;
     if (c->flags & TCF_ECN)
         tx->seg.flags |= syn_ecn_flags(c);
-    tx->seg.wnd = c->rcv.limit < UINT16_MAX ? (uint16_t)c->rcv.limit : UINT16_MAX; /* unscaled */
+    tx->seg.wnd = syn_window(c);
     fill_syn_opts(e, c, &tx->seg.opt);
     return true;
 }
@@ -313,7 +321,8 @@ static inline bool next_new(const struct tcp_env *e, const struct tcp_conn *c, u
         if (len == 0)
             return false;
     }
-    bool fin = (c->flags & TCF_SND_FIN) && len == avail && wnd > (tcp_off_t)len;
+    bool fin = (c->flags & TCF_SND_FIN) && len == avail && wnd > (tcp_off_t)len &&
+               c->state != TCPS_SYN_RCVD;
     fill_data(e, c, c->snd_nxt, len + fin, tx);
     tx->mss = (uint16_t)r.mss;
     if (unlikely(has_sack_news(c)))
@@ -369,6 +378,14 @@ static inline bool dup_ack_is_due(const struct tcp_conn *c)
     return (c->flags & (TCF_ACK_NOW | TCF_SACK)) == TCF_ACK_NOW && c->n_dup_owed > 0;
 }
 
+/* A server's Fast Open sends before the handshake is over, but no FIN: the state for that comes
+ * later. */
+static bool may_send_data(const struct tcp_conn *c)
+{
+    return c->state > TCPS_SYN_RCVD ||
+           (fastopen_is_pending(c) && (tcp_off_t)stream_next(&c->snd) > c->snd_nxt);
+}
+
 /* The same questions as below, when more than new data and ACKs may be due. */
 static bool next_any(const struct tcp_env *e, const struct tcp_conn *c, uint32_t max_len,
                      struct tcp_tx *tx)
@@ -379,7 +396,7 @@ static bool next_any(const struct tcp_env *e, const struct tcp_conn *c, uint32_t
         return next_control(e, c, tx);
     if (c->state < TCPS_SYN_RCVD)
         return false;
-    if (c->state > TCPS_SYN_RCVD && !dup_ack_is_due(c)) {
+    if (may_send_data(c) && !dup_ack_is_due(c)) {
         if (next_rexmit(e, c, max_len, tx) || (has_new(c) && next_new(e, c, max_len, tx)))
             return true;
         if (c->flags & TCF_PROBE)
@@ -453,8 +470,9 @@ static inline void sent_ack(struct tcp_conn *c, const struct seg *s)
 static void sent_syn(struct tcp_env *e, struct tcp_conn *c, const struct seg *s)
 {
     c->flags &= ~(uint32_t)(TCF_NEEDS_SYN | TCF_ACK_NOW | TCF_ACK_DELAYED);
-    c->snd_nxt = max_off(c->snd_nxt, 0);
-    c->rcv_adv = max_off(c->rcv_adv, s->wnd); /* offset 0 is the first byte the window holds */
+    c->snd_nxt = max_off(c->snd_nxt, s->len);
+    c->rcv_acked = rcv_nxt(c);
+    c->rcv_adv = max_off(c->rcv_adv, (tcp_off_t)stream_next(&c->rcv) + s->wnd);
     if (!timers_rtx_is_set(c))
         timers_set_rtx(e, c, e->now_us + rtt_rto(e, c));
 }
@@ -473,7 +491,7 @@ static void sent_data(struct tcp_env *e, struct tcp_conn *c, const struct tcp_tx
     }
     e->stats.bytes_out += tx->seg.len;
     if (unlikely(tx->seg.flags & TCP_CWR))
-        c->ecn &= (uint8_t)~ECN_CWR;
+        c->marks &= (uint8_t)~ECN_CWR;
     c->snd_nxt = end;
 }
 

@@ -128,7 +128,7 @@ static inline bool is_reducing(const struct tcp_conn *c)
 static void ssthresh_lower(struct tcp_env *e, struct tcp_conn *c)
 {
     c->ssthresh = c->cc_ops->ssthresh(c, e->now_us);
-    c->ecn |= ECN_CWR;
+    c->marks |= ECN_CWR;
 }
 
 /* ---- timers ---- */

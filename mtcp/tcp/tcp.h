@@ -23,6 +23,7 @@
 struct tcp_tx {
     struct seg seg;       /* header values and options; seg.payload unused, seg.len = payload bytes */
     struct iovec iov[2];  /* the payload in the send buffer; valid until the connection changes */
+    uint8_t cookie[TCP_FASTOPEN_COOKIE_MAX]; /* of seg.opt, when it is made here */
     uint16_t mss;         /* payload bytes per segment on the wire; seg.len may be a multiple (TSO) */
     tcp_off_t off;        /* stream offset of the payload (-1: SYN) */
     bool rexmit;          /* nothing in it is new */
@@ -115,6 +116,8 @@ enum tcp_in {
     TCP_IN_RESET   = 1 << 1, /* the caller answers with tcp_reset_for() */
     TCP_IN_DIED    = 1 << 2, /* the record reached CLOSED: on the dead list */
     TCP_IN_TIME_WAIT = 1 << 3, /* entered TIME_WAIT */
+    TCP_IN_FASTOPEN = 1 << 5, /* a Fast Open came to an end: server, the handshake is over; client,
+                               * the SYN was answered */
     TCP_IN_NEW_SYN = 1 << 4, /* TIME_WAIT: the caller ends the record and takes this as a new SYN */
 };
 
@@ -162,6 +165,7 @@ struct tcp_half_open {
     uint8_t opts;        /* TCF_TS | TCF_SACK | TCF_WSCALE: all below 1 << 8 */
     uint8_t n_sent;      /* SYN-ACKs */
     bool has_ecn;
+    bool offers_cookie;  /* the SYN-ACK carries a Fast Open cookie */
     struct timer timer;  /* next retransmission */
     uint64_t born_us;    /* when the SYN came and the first SYN-ACK went */
     void *listener;      /* net/ */

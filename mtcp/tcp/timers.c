@@ -196,7 +196,7 @@ static void rtx_fired(struct tcp_env *e, struct tcp_conn *c)
      * 3.8.6). */
     if ((c->flags & TCF_PERSIST) || (c->snd_wnd == 0 && c->state >= TCPS_ESTABLISHED))
         persist_fired(e, c);
-    else if (c->snd_una < c->snd_max && !recovery_timer(e, c))
+    else if (c->state < TCPS_ESTABLISHED || (c->snd_una < c->snd_max && !recovery_timer(e, c)))
         rto_fired(e, c);
 }
 

@@ -3,6 +3,7 @@
  * close, abort. Everything here only moves state and marks the connection; segments leave with the
  * flush at the end of the turn.
  */
+#include "mtcp/tcp/fastopen.h"
 #include "mtcp/tcp/handshake.h"
 #include "mtcp/tcp/recovery.h"
 #include "mtcp/tcp/state.h"
@@ -36,13 +37,14 @@ static void warn_overrun(struct tcp_env *e, struct tcp_conn *c, uint32_t len)
 
 static bool may_send(const struct tcp_conn *c)
 {
-    return (c->state == TCPS_ESTABLISHED || c->state == TCPS_CLOSE_WAIT) &&
+    return (c->state == TCPS_ESTABLISHED || c->state == TCPS_CLOSE_WAIT ||
+            fastopen_is_pending(c)) &&
            !(c->flags & (TCF_SND_FIN | TCF_SEND_RST | TCF_RST_QUEUED | TCF_CLOSE_QUEUED));
 }
 
 int64_t tcp_send(struct tcp_env *e, struct tcp_conn *c, const void *data, uint32_t len)
 {
-    if (c->state == TCPS_SYN_SENT || c->state == TCPS_SYN_RCVD)
+    if (c->state == TCPS_SYN_SENT || (c->state == TCPS_SYN_RCVD && !fastopen_is_pending(c)))
         return -ENOTCONN;
     if (!may_send(c))
         return -EPIPE;

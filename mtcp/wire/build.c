@@ -20,6 +20,7 @@
 #define OPT_SACK_PERM     0x0402u
 #define OPT_SACK          0x0500u
 #define OPT_TS            0x080au
+#define OPT_FASTOPEN      34u
 #define OPT_SACK_BASE_LEN 4u
 #define OPT_SACK_LEN      8u
 #define OPT_TS_LEN        12u
@@ -33,12 +34,30 @@ static inline uint8_t *put_be32(uint8_t *at, uint32_t v)
 
 /* ---- TCP options ---------------------------------------------------------------------------- */
 
+/* Padded at its end, as Linux does. */
+static uint32_t opt_fastopen_len(const struct tcp_opts *o)
+{
+    return (2u + o->fastopen_len + 3u) & ~3u;
+}
+
+static uint8_t *put_fastopen(uint8_t *at, const struct tcp_opts *o)
+{
+    uint32_t len = 2u + o->fastopen_len, padded = opt_fastopen_len(o);
+    memset(at, 1, padded); /* NOPs */
+    at[0] = OPT_FASTOPEN;
+    at[1] = (uint8_t)len;
+    if (o->fastopen_len > 0)
+        memcpy(at + 2, o->fastopen_cookie, o->fastopen_len);
+    return at + padded;
+}
+
 /* Everything but SACK blocks. SACK-permitted takes the place of the nops before the timestamps. */
 static inline uint32_t opts_fixed_len(const struct tcp_opts *o)
 {
     uint32_t len = o->has_mss ? 4u : 0u;
     len += o->has_ts ? OPT_TS_LEN : o->sack_permitted ? 4u : 0u;
-    return len + (o->has_wscale ? 4u : 0u);
+    len += o->has_wscale ? 4u : 0u;
+    return len + (unlikely(o->has_fastopen) ? opt_fastopen_len(o) : 0u);
 }
 
 /* SACK blocks that fit behind `used` bytes of other options; the first ones are the newest. */
@@ -79,6 +98,8 @@ uint32_t build_tcp_opts(uint8_t *at, const struct tcp_opts *o)
     }
     if (o->has_wscale)
         at = put_be32(at, OPT_NOP_WSCALE | o->wscale);
+    if (unlikely(o->has_fastopen))
+        at = put_fastopen(at, o);
     uint32_t n = opts_n_sack(o, (uint32_t)(at - start));
     if (n > 0)
         at = put_sack(at, o, n);

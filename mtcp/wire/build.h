@@ -17,7 +17,8 @@
 /* Bytes of TCP options that build_tcp_opts would write (a multiple of 4, <= 40). */
 uint32_t build_tcp_opts_len(const struct tcp_opts *o);
 
-/* Writes options in Linux's order and padding: SYN mss,sackOK,TS,nop,wscale; else nop,nop,TS and
+/* Writes options in Linux's order and padding: SYN mss,sackOK,TS,nop,wscale and a Fast Open
+ * cookie; else nop,nop,TS and
  * nop,nop,SACK. SACK blocks that don't fit into 40 bytes are left out, the last ones first. Returns
  * bytes written. */
 uint32_t build_tcp_opts(uint8_t *at, const struct tcp_opts *o);

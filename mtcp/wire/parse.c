@@ -44,6 +44,7 @@ enum tcp_opt_kind {
     OPT_SACK_PERMITTED = 4,
     OPT_SACK = 5,
     OPT_TS = 8,
+    OPT_FASTOPEN = 34,
 };
 #define OPT_NOP_NOP_TS_LEN 12u
 
@@ -59,6 +60,17 @@ static void opt_sack(struct tcp_opts *o, const uint8_t *opt, uint32_t size)
         o->sack[i].end = seq_make(load_be32(opt + 6 + i * 8));
     }
     o->n_sack = (uint8_t)n;
+}
+
+/* A cookie has 4 to 16 bytes, an even number; none asks for one (RFC 7413 4.1.1). */
+static void opt_fastopen(struct tcp_opts *o, const uint8_t *opt, uint32_t size)
+{
+    uint32_t len = size - 2;
+    if (len != 0 && (len < 4 || len > TCP_FASTOPEN_COOKIE_MAX || len % 2 != 0))
+        return;
+    o->has_fastopen = true;
+    o->fastopen_len = (uint8_t)len;
+    o->fastopen_cookie = opt + 2;
 }
 
 /* One option of `size` >= 2 bytes. One of the wrong size for its kind is as good as absent. */
@@ -90,6 +102,9 @@ static void opt_one(struct tcp_opts *o, const uint8_t *opt, uint32_t size)
         o->has_ts = true;
         o->ts_val = load_be32(opt + 2);
         o->ts_ecr = load_be32(opt + 6);
+        return;
+    case OPT_FASTOPEN:
+        opt_fastopen(o, opt, size);
         return;
     default:
         return;

@@ -32,11 +32,13 @@ struct sack_block {
 };
 
 struct tcp_opts {
-    bool has_mss, has_wscale, has_ts, sack_permitted;
+    bool has_mss, has_wscale, has_ts, sack_permitted, has_fastopen;
     uint8_t wscale; /* as sent; > 14 counts as 14 (RFC 7323 2.3) */
     uint8_t n_sack;
+    uint8_t fastopen_len; /* 0: a cookie is asked for (RFC 7413 4.1.1) */
     uint16_t mss;
     uint32_t ts_val, ts_ecr;
+    const uint8_t *fastopen_cookie; /* into the frame; to be built: of whom builds */
     struct sack_block sack[TCP_SACK_MAX];
 };
 

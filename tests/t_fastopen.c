@@ -1,0 +1,304 @@
+/* Fast Open (RFC 7413): cookies, data in SYNs, what is limited, what falls back. */
+#include "mtcp/tcp/fastopen.h"
+#include "tests/net_world.h"
+#include "tests/test.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define SEC 1000000ull
+
+static struct world w;
+static struct net_listener l;
+static uint8_t cookie[FASTOPEN_COOKIE_LEN];
+
+static void up(uint32_t bits, uint32_t qlen)
+{
+    struct world_opts o = {.conf = world_conf};
+    o.conf.fastopen = bits;
+    world_up(&w, &o);
+    world_listen(&w, &l, 10);
+    l.fastopen_qlen = qlen;
+}
+
+/* A SYN with the option and `cookie_len` bytes of the cookie, and data. */
+static void syn_in(uint16_t port, int cookie_len, const char *data)
+{
+    struct seg s = {.tuple.local_port = port,
+                    .flags = TCP_SYN,
+                    .seq = seq_make(1000),
+                    .payload = (const uint8_t *)data,
+                    .len = (uint32_t)strlen(data),
+                    .opt = {.has_mss = true, .mss = 1460}};
+    s.opt.has_fastopen = cookie_len >= 0;
+    s.opt.fastopen_len = cookie_len > 0 ? (uint8_t)cookie_len : 0;
+    s.opt.fastopen_cookie = cookie;
+    world_in(&w, &s);
+    world_turn(&w);
+}
+
+static void seg_in_from(uint16_t port, uint8_t flags, uint32_t seq, uint32_t ack)
+{
+    world_seg(&w, port, flags, seq, ack);
+    world_turn(&w);
+}
+
+/* The SYN-ACK, which says that so much of the data was taken; does it have a cookie? */
+static bool synack(uint16_t port, uint32_t taken, uint32_t *iss)
+{
+    const struct seg *s = world_expect(&w, port, TCP_SYN | TCP_ACK);
+    EXPECT_EQ(s->ack.v, 1001 + taken);
+    if (iss)
+        *iss = s->seq.v;
+    if (s->opt.has_fastopen) {
+        EXPECT_EQ(s->opt.fastopen_len, FASTOPEN_COOKIE_LEN);
+        memcpy(cookie, s->opt.fastopen_cookie, FASTOPEN_COOKIE_LEN);
+    }
+    return s->opt.has_fastopen;
+}
+
+/* The cookie of the peer, asked for with an ordinary connection that ends. */
+static void get_cookie(void)
+{
+    syn_in(9, 0, "");
+    CU_ASSERT(synack(9, 0, NULL));
+    seg_in_from(9, TCP_RST, 1001, 0);
+    world_silence(&w);
+}
+
+static struct tcp_conn *taken(void)
+{
+    struct tcp_conn *c = net_accept(&w.net, &l);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+    c->sock = 1;
+    return c;
+}
+
+/* ---- cookies ---- */
+
+static void a_cookie_is_given_to_who_asks(void)
+{
+    static const struct {
+        uint32_t bits, qlen;
+        bool given;
+    } row[] = {{NET_FASTOPEN_SERVER, 1, true},
+               {NET_FASTOPEN_CLIENT, 1, false},
+               {NET_FASTOPEN_SERVER, 0, false}};
+    for (unsigned i = 0; i < 3; i++) {
+        up(row[i].bits, row[i].qlen);
+        syn_in(4000, 0, "");
+        EXPECT_EQ(synack(4000, 0, NULL), row[i].given);
+        syn_in(4001, -1, "");
+        CU_ASSERT(!synack(4001, 0, NULL));
+        world_down(&w);
+    }
+}
+
+static void cookies_differ_by_address_and_secret(void)
+{
+    uint8_t a[8], b[8];
+    up(NET_FASTOPEN_SERVER, 1);
+    struct flow_tuple t = {world_ip("10.0.0.1"), world_ip("10.0.0.2"), 80, 4000};
+    fastopen_cookie(&w.net.env, &t, a);
+    t.remote_port = 4001;
+    fastopen_cookie(&w.net.env, &t, b);
+    EXPECT_EQ(memcmp(a, b, 8), 0);
+    t.remote = world_ip("10.0.0.3");
+    fastopen_cookie(&w.net.env, &t, b);
+    CU_ASSERT(memcmp(a, b, 8) != 0);
+    t.remote = world_ip("10.0.0.2");
+    w.net.env.secret.k1 ^= 1;
+    fastopen_cookie(&w.net.env, &t, b);
+    CU_ASSERT(memcmp(a, b, 8) != 0);
+    w.net.env.secret.k1 ^= 1;
+    world_down(&w);
+}
+
+static void a_cookie_grows_old(void)
+{
+    static const struct {
+        uint64_t after_s;
+        bool good;
+    } row[] = {{0, true}, {3500, true}, {3700, true}, {7300, false}};
+    for (unsigned i = 0; i < 4; i++) {
+        up(NET_FASTOPEN_SERVER, 1);
+        w.net.env.now_us = 3 * FASTOPEN_ROTATE_US;
+        get_cookie();
+        w.net.env.now_us += row[i].after_s * SEC;
+        syn_in(4000, 8, "hi");
+        EXPECT_EQ(synack(4000, row[i].good ? 2 : 0, NULL), !row[i].good); /* a new one instead */
+        EXPECT_EQ(w.net.stats.fastopen_refused, !row[i].good);
+        world_down(&w);
+    }
+}
+
+static void a_wrong_cookie_gets_a_new_one(void)
+{
+    for (int len = 4; len <= 16; len += 2) {
+        uint8_t wrong[16] = {1, 2, 3};
+        up(NET_FASTOPEN_SERVER, 1);
+        memcpy(cookie, wrong, sizeof(cookie));
+        struct seg s = {.tuple.local_port = 4000,
+                        .flags = TCP_SYN,
+                        .seq = seq_make(1000),
+                        .payload = (const uint8_t *)"hi",
+                        .len = 2,
+                        .opt = {.has_fastopen = true, .fastopen_len = (uint8_t)len}};
+        s.opt.fastopen_cookie = wrong;
+        world_in(&w, &s);
+        world_turn(&w);
+        CU_ASSERT(synack(4000, 0, NULL));
+        CU_ASSERT_PTR_NULL(net_accept(&w.net, &l));
+        world_down(&w);
+    }
+}
+
+/* ---- a server's connection ---- */
+
+static void data_is_there_before_the_handshake_is_over(void)
+{
+    uint32_t iss;
+    char got[8];
+    up(NET_FASTOPEN_SERVER, 1);
+    get_cookie();
+    syn_in(4000, 8, "hello");
+    CU_ASSERT(!synack(4000, 5, &iss));
+    struct tcp_conn *c = taken();
+    EXPECT_EQ(c->state, TCPS_SYN_RCVD);
+    EXPECT_EQ(tcp_readable(c), 5);
+    EXPECT_EQ(stream_copy(&c->rcv, 0, got, 5), 5);
+    EXPECT_EQ(memcmp(got, "hello", 5), 0);
+    tcp_consumed(&w.net.env, c, 5);
+    EXPECT_EQ(tcp_send(&w.net.env, c, "world", 5), 5);
+    world_turn(&w);
+    const struct seg *s = world_expect(&w, 4000, TCP_ACK | TCP_PSH); /* and so does the answer */
+    EXPECT_EQ(s->seq.v, iss + 1);
+    EXPECT_EQ(s->len, 5);
+    EXPECT_EQ(w.net.n_fastopen, 1);
+    seg_in_from(4000, TCP_ACK, 1006, iss + 6);
+    EXPECT_EQ(c->state, TCPS_ESTABLISHED);
+    EXPECT_EQ(c->snd_una, 5);
+    EXPECT_EQ(w.net.n_fastopen, 0);
+    CU_ASSERT(c->marks & FASTOPEN_SYN_DATA);
+    CU_ASSERT(!(c->marks & FASTOPEN_ON));
+    world_silence(&w);
+    world_advance(&w, 5 * SEC);
+    world_silence(&w);
+    world_down(&w);
+}
+
+static void a_lost_answer_is_sent_again(void)
+{
+    uint32_t iss;
+    up(NET_FASTOPEN_SERVER, 1);
+    get_cookie();
+    syn_in(4000, 8, "hello");
+    (void)synack(4000, 5, &iss);
+    struct tcp_conn *c = taken();
+    EXPECT_EQ(tcp_send(&w.net.env, c, "world", 5), 5);
+    world_turn(&w);
+    (void)world_expect(&w, 4000, TCP_ACK | TCP_PSH);
+    syn_in(4000, 8, "hello"); /* the peer's SYN again */
+    (void)synack(4000, 5, NULL);
+    world_advance(&w, 1100000);
+    (void)synack(4000, 5, NULL); /* and by the clock */
+    EXPECT_EQ(tcp_readable(c), 5);
+    seg_in_from(4000, TCP_ACK, 1006, iss + 1);
+    EXPECT_EQ(c->state, TCPS_ESTABLISHED);
+    world_advance(&w, 3 * SEC); /* the answer's data was lost, too */
+    EXPECT_EQ(world_expect(&w, 4000, TCP_ACK | TCP_PSH)->seq.v, iss + 1);
+    world_down(&w);
+}
+
+static void without_an_answer_it_ends(void)
+{
+    up(NET_FASTOPEN_SERVER, 1);
+    get_cookie();
+    syn_in(4000, 8, "hello");
+    struct tcp_conn *c = taken();
+    world_advance(&w, 200 * SEC);
+    CU_ASSERT(c->flags & TCF_DEAD);
+    EXPECT_EQ(c->err, ETIMEDOUT);
+    EXPECT_EQ(w.net.n_fastopen, 0);
+    while (world_out(&w))
+        ;
+    net_conn_release(&w.net, c);
+    world_down(&w);
+}
+
+static void closed_early_the_fin_waits(void)
+{
+    uint32_t iss;
+    up(NET_FASTOPEN_SERVER, 1);
+    get_cookie();
+    syn_in(4000, 8, "hello");
+    (void)synack(4000, 5, &iss);
+    struct tcp_conn *c = taken();
+    tcp_consumed(&w.net.env, c, 5);
+    EXPECT_EQ(tcp_send(&w.net.env, c, "world", 5), 5);
+    EXPECT_EQ(tcp_shutdown(&w.net.env, c, SHUT_WR), 0);
+    world_turn(&w);
+    EXPECT_EQ(world_expect(&w, 4000, TCP_ACK | TCP_PSH)->len, 5);
+    world_silence(&w);
+    seg_in_from(4000, TCP_ACK, 1006, iss + 6);
+    EXPECT_EQ(c->state, TCPS_FIN_WAIT_1);
+    EXPECT_EQ(world_expect(&w, 4000, TCP_FIN | TCP_ACK)->seq.v, iss + 6);
+    seg_in_from(4000, TCP_ACK, 1006, iss + 7);
+    EXPECT_EQ(c->state, TCPS_FIN_WAIT_2);
+    world_down(&w);
+}
+
+static void a_reset_ends_it(void)
+{
+    up(NET_FASTOPEN_SERVER, 1);
+    get_cookie();
+    syn_in(4000, 8, "hello");
+    (void)synack(4000, 5, NULL);
+    struct tcp_conn *c = taken();
+    seg_in_from(4000, TCP_RST, 1006, 0);
+    CU_ASSERT(c->flags & TCF_DEAD);
+    EXPECT_EQ(w.net.n_fastopen, 0);
+    net_conn_release(&w.net, c);
+    world_down(&w);
+}
+
+static void pending_ones_are_limited(void)
+{
+    up(NET_FASTOPEN_SERVER, 2);
+    get_cookie();
+    syn_in(4000, 8, "a");
+    syn_in(4001, 8, "b");
+    syn_in(4002, 8, "c");
+    (void)synack(4000, 1, NULL);
+    uint32_t iss;
+    (void)synack(4001, 1, &iss);
+    CU_ASSERT(!synack(4002, 0, NULL)); /* an ordinary handshake */
+    EXPECT_EQ(w.net.stats.fastopen_full, 1);
+    seg_in_from(4001, TCP_ACK, 1002, iss + 1);
+    syn_in(4003, 8, "d");
+    (void)synack(4003, 1, NULL);
+    world_down(&w);
+    EXPECT_EQ(w.net.n_fastopen, 0);
+}
+
+static void data_without_a_cookie_only_when_told_so(void)
+{
+    up(NET_FASTOPEN_SERVER, 1);
+    syn_in(4000, -1, "hi");
+    (void)synack(4000, 0, NULL);
+    world_down(&w);
+    up(NET_FASTOPEN_SERVER | NET_FASTOPEN_SERVER_BLIND, 1);
+    syn_in(4000, -1, "hi");
+    (void)synack(4000, 2, NULL);
+    EXPECT_EQ(tcp_readable(taken()), 2);
+    world_down(&w);
+}
+
+TEST_SUITE(fastopen, TEST_CASE(a_cookie_is_given_to_who_asks),
+           TEST_CASE(cookies_differ_by_address_and_secret), TEST_CASE(a_cookie_grows_old),
+           TEST_CASE(a_wrong_cookie_gets_a_new_one),
+           TEST_CASE(data_is_there_before_the_handshake_is_over),
+           TEST_CASE(a_lost_answer_is_sent_again), TEST_CASE(without_an_answer_it_ends),
+           TEST_CASE(closed_early_the_fin_waits), TEST_CASE(a_reset_ends_it),
+           TEST_CASE(pending_ones_are_limited), TEST_CASE(data_without_a_cookie_only_when_told_so));

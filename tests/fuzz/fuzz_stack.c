@@ -27,6 +27,7 @@
 #define TIME_WAIT_US 61000000u
 #define JUMP_MAX_US  (100 * 24 * 3600 * UINT64_C(1000000))
 #define START_US     1000000u
+#define DAD_US       3000000u /* until an IPv6 address may be used */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
@@ -133,6 +134,7 @@ static void step_run(const struct step *s)
     case OP_SEG:
     case OP_SEG_OPTS:
     case OP_SEG_PATCH:
+    case OP_SEG_FRAG:
         peer_segment(s);
         break;
     case OP_AGAIN:
@@ -189,13 +191,13 @@ static mctx_t context_new(void)
     uint8_t c = w.head.conf, c2 = w.head.conf2;
     unsigned bytes = (c & CONF_TINY) ? 4096 : (c & CONF_LARGE) ? 1048576 : 16384;
     snprintf(conf, sizeof(conf),
-             "mos { netdev \"fuzz0\" { address = \"10.0.0.1/24\" } max_concurrency = 32\n"
+             "mos { netdev \"fuzz0\" { address = { \"10.0.0.1/24\"%s } } max_concurrency = 32\n"
              "max_monitor_socks = 32\nrmem_size = %u\nwmem_size = %u\ntcp_timestamps = %u\n"
              "tcp_sack = %u\ntcp_window_scaling = %u\ntcp_congestion = \"%s\"\n"
              "tcp_ecn = %u\ntcp_syncookies = %u\nmax_half_open = %u }",
-             bytes, bytes < 65536 ? bytes : 65536, !(c & CONF_NO_TS), !(c & CONF_NO_SACK),
-             !(c & CONF_NO_WSCALE), (c & CONF_NEWRENO) ? "newreno" : "cubic",
-             (c2 & CONF2_ECN) ? 1 : 2,
+             (c2 & CONF2_V6) ? ", \"fd00::1/64\"" : "", bytes, bytes < 65536 ? bytes : 65536,
+             !(c & CONF_NO_TS), !(c & CONF_NO_SACK), !(c & CONF_NO_WSCALE),
+             (c & CONF_NEWRENO) ? "newreno" : "cubic", (c2 & CONF2_ECN) ? 1 : 2,
              (c2 & CONF2_COOKIES)      ? 2
              : (c2 & CONF2_NO_COOKIES) ? 0
                                        : 1,
@@ -218,6 +220,8 @@ static void world_open(void)
     if (w.head.conf & CONF_NO_MONITOR_FIRST)
         watch_start();
     world_turn();
+    if (w.head.conf2 & CONF2_V6)
+        world_run(DAD_US);
 }
 
 /* Everything is closed, the peer is silent: every connection ends, and nothing is left. */
@@ -278,10 +282,10 @@ static uint32_t dice(uint32_t n)
 
 static struct step step_random(void)
 {
-    static const uint8_t ops[] = {OP_SEG,      OP_SEG,       OP_SEG,   OP_SEG,  OP_SEG,    OP_SEG,
-                                  OP_SEG_OPTS, OP_SEG_PATCH, OP_AGAIN, OP_OPEN, OP_ICMP,   OP_ARP,
-                                  OP_TIME,     OP_TIME,      OP_JUMP,  OP_APP,  OP_APP,    OP_APP,
-                                  OP_APP,      OP_MON,       OP_ARM,   OP_ARM,  OP_STARVE, OP_RAW};
+    static const uint8_t ops[] = {
+        OP_SEG,  OP_SEG,  OP_SEG, OP_SEG,  OP_SEG,    OP_SEG,  OP_SEG_OPTS, OP_SEG_PATCH, OP_AGAIN,
+        OP_OPEN, OP_ICMP, OP_ARP, OP_TIME, OP_TIME,   OP_JUMP, OP_APP,      OP_APP,       OP_APP,
+        OP_APP,  OP_MON,  OP_ARM, OP_ARM,  OP_STARVE, OP_RAW,  OP_SEG_FRAG};
     static const uint8_t flags[] = {TCP_ACK,           TCP_ACK,           TCP_ACK | TCP_PSH,
                                     TCP_ACK | TCP_FIN, TCP_SYN,           TCP_SYN | TCP_ACK,
                                     TCP_RST,           TCP_RST | TCP_ACK, TCP_FIN};

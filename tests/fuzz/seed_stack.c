@@ -799,6 +799,99 @@ static void seed_acts(void)
     }
 }
 
+/* ---- IPv6, fragments, ECN, SYN cookies ------------------------------------------------------- */
+
+/* Both families side by side: slots 1 and 5 speak IPv6. */
+static void v6_begin(void)
+{
+    head.conf2 = CONF2_V6;
+    open_slot(0);
+    open_slot(1);
+}
+
+static struct step *in_slot(struct step *s, uint8_t slot)
+{
+    s->slot = slot;
+    return s;
+}
+
+static void seed_v6(void)
+{
+    v6_begin();
+    in_slot(data_at(0, 1000), 1);
+    in_slot(data_at(500, 300), 1);
+    in_slot(data_at(0, 500), 1);
+    prog[n_steps++] = (struct step){.op = OP_APP, .slot = 1, .flags = APP_WRITE, .len = 4000};
+    in_slot(step(OP_ICMP), 1)->wnd = 1280; /* packet too big */
+    in_slot(seg(A | TCP_FIN, 0), 1);
+    save("v6_data");
+    head.conf2 = CONF2_V6;
+    open_slot(5);
+    in_slot(data_at(0, 1000), 5);
+    in_slot(seg(A | TCP_FIN, 0), 5);
+    save("v6_active");
+    for (uint8_t type = 0; type < 4; type++) {
+        v6_begin();
+        struct step *s = step(OP_ARP);
+        s->opts = 1;
+        s->arg = (uint8_t)(type << 4 | 14);
+        s->len = 60;
+        if (type == 1) { /* a router's: hop limit, lifetime, times; a prefix */
+            static const uint8_t advert[48] = {64, 0, 7, 8, [12] = 3, 4, 64,          0xc0, 0, 0,
+                                               2,  0, 0, 0, 1,        0, [28] = 0xfd, 0,    0, 7};
+            memcpy(&prog[n_steps], advert, sizeof(advert));
+            n_steps += sizeof(advert) / STEP_BYTES;
+        }
+        in_slot(data_at(0, 1000), 1);
+        minutes(1);
+        in_slot(data_at(0, 1000), 1);
+        char name[32];
+        snprintf(name, sizeof(name), "v6_ndp_%u", type);
+        save(name);
+    }
+}
+
+static void seed_fragments(void)
+{
+    for (uint8_t kind = 0; kind < 8; kind++) {
+        char name[32];
+        v6_begin();
+        for (uint8_t i = 0; i < 4; i++) {
+            struct step *s = in_slot(data_at(0, 700), i & 1);
+            s->op = OP_SEG_FRAG;
+            s->arg = i / 2;
+            s->arg2 = (uint8_t)(kind << 5 | i * 7);
+        }
+        minutes(2);
+        in_slot(data_at(0, 700), 1);
+        snprintf(name, sizeof(name), "fragments_%u", kind);
+        save(name);
+    }
+}
+
+static void seed_marks(void)
+{
+    head.conf2 = CONF2_ECN;
+    syn(ALL_OPTS)->flags = TCP_SYN | TCP_ECE | TCP_CWR;
+    seg(A, 0);
+    data_at(0, 1000)->slot = STEP_CE;
+    app(APP_WRITE, 4000);
+    seg(A | TCP_ECE, 0);
+    data_at(0, 1000)->flags = A | TCP_CWR;
+    save("ecn");
+    for (uint8_t i = 0; i < 3; i++) {
+        char name[32];
+        head.conf2 = (uint8_t[]){CONF2_COOKIES, CONF2_COOKIES | CONF2_V6, CONF2_FEW_HALF_OPEN}[i];
+        for (uint8_t slot = 0; slot < SLOTS_PASSIVE; slot++)
+            in_slot(syn(slot & 1 ? ALL_OPTS : OPT_MSS), slot);
+        for (uint8_t slot = 0; slot < SLOTS_PASSIVE; slot++)
+            in_slot(data_at(0, 500), slot);
+        in_slot(seg(A | TCP_FIN, 0), 3);
+        snprintf(name, sizeof(name), "cookies_%u", i);
+        save(name);
+    }
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -821,5 +914,8 @@ int main(int argc, char **argv)
     seed_icmp();
     seed_limits();
     seed_acts();
+    seed_v6();
+    seed_fragments();
+    seed_marks();
     return n_failed ? 1 : 0;
 }

@@ -91,6 +91,11 @@ static inline uint8_t app_byte(uint64_t off)
     return (uint8_t)((uint32_t)off * 0x9e3779b1u >> 24);
 }
 
+static inline bool slot_is_v6(unsigned slot)
+{
+    return (w.head.conf2 & CONF2_V6) && (slot & 1);
+}
+
 static inline bool slot_is_active(unsigned slot)
 {
     return slot >= SLOTS_PASSIVE;
@@ -124,6 +129,8 @@ void peer_open(const struct step *s);
 void peer_raw(const struct step *s);
 void peer_icmp(const struct step *s);
 void peer_arp(const struct step *s);
+void peer_ndp_answer(const struct ip_addr *to);
+extern const struct ip_addr peer_our_v6, peer_v6;
 
 /* stack_app.c: the application. */
 void app_start(void);

@@ -61,8 +61,8 @@ static struct life *life_of(struct app *a)
 
 static void app_listen(void)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(LISTEN_PORT)};
-    w.listener = mtcp_socket(w.m, AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    struct sockaddr_in6 a = {.sin6_family = AF_INET6, .sin6_port = htons(LISTEN_PORT)};
+    w.listener = mtcp_socket(w.m, AF_INET6, SOCK_STREAM | SOCK_NONBLOCK, 0);
     if (w.listener < 0)
         return; /* no memory */
     int on = 1;
@@ -76,13 +76,14 @@ static void app_listen(void)
 
 void app_accept(void)
 {
-    struct sockaddr_in a;
+    struct sockaddr_in6 a; /* the port is where it is in sockaddr_in */
     socklen_t len = sizeof(a);
     int id;
     if (!w.accepts || w.listener < 0)
         return;
     while ((id = mtcp_accept4(w.m, w.listener, (struct sockaddr *)&a, &len, SOCK_NONBLOCK)) >= 0) {
-        struct app *app = app_add(id, ntohs(a.sin_port) - PORT_PASSIVE);
+        len = sizeof(a);
+        struct app *app = app_add(id, ntohs(a.sin6_port) - PORT_PASSIVE);
         if (app)
             (void)life_of(app);
     }
@@ -90,12 +91,12 @@ void app_accept(void)
 
 static void app_connect(unsigned slot)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET,
-                            .sin_port = htons((uint16_t)(PORT_ACTIVE + slot))};
-    int id = mtcp_socket(w.m, AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    struct sockaddr_in6 a = {.sin6_family = AF_INET6,
+                             .sin6_port = htons((uint16_t)(PORT_ACTIVE + slot))};
+    int id = mtcp_socket(w.m, AF_INET6, SOCK_STREAM | SOCK_NONBLOCK, 0);
     if (id < 0)
         return;
-    inet_pton(AF_INET, "10.0.0.2", &a.sin_addr);
+    inet_pton(AF_INET6, slot_is_v6(slot) ? "fd00::2" : "::ffff:10.0.0.2", &a.sin6_addr);
     if (mtcp_connect(w.m, id, (struct sockaddr *)&a, sizeof(a)) < 0 && errno != EINPROGRESS)
         mtcp_close(w.m, id);
     else
@@ -203,7 +204,7 @@ static void app_option(int id, const struct step *s)
 static void app_info(int id)
 {
     struct tcp_info info;
-    struct sockaddr_in a;
+    struct sockaddr_in6 a;
     socklen_t len = sizeof(info);
     mtcp_getsockopt(w.m, id, IPPROTO_TCP, TCP_INFO, &info, &len);
     int v;

@@ -182,8 +182,7 @@ static bool is_of_now(struct slot *c, const struct seg *s, uint64_t n_begun)
 static void heard(const struct seg *s, uint64_t n_begun)
 {
     struct slot *c = slot_of(s);
-    if (!c || !(s->flags & TCP_SYN || s->tuple.remote_port == c->port) ||
-        !is_of_now(c, s, n_begun))
+    if (!c || !(s->flags & TCP_SYN || s->tuple.remote_port == c->port) || !is_of_now(c, s, n_begun))
         return;
     if (s->flags & TCP_SYN)
         heard_syn(c, s);
@@ -224,6 +223,9 @@ static unsigned link_tx(struct mtcp_io *io, struct mtcp_pkt **pkts, unsigned n)
             heard(&p.seg, ((struct frame *)(void *)pkts[i])->n_begun);
         } else if (p.kind == PACKET_ARP && !p.arp.is_reply && !w.is_hidden) {
             peer_arp(&(struct step){.flags = 3});
+        } else if (p.kind == PACKET_NDP && p.ndp.type == NDP_SOLICIT && !w.is_hidden &&
+                   ip_addr_eq(&p.ndp.target, &peer_v6)) {
+            peer_ndp_answer(&p.src);
         }
         keep(&sent, pkts[i]);
         link_free(io, pkts[i]);

@@ -3,6 +3,7 @@
 #include "tests/fuzz/stack.h"
 
 #include "mtcp/wire/build.h"
+#include "mtcp/wire/icmp6.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +11,19 @@
 #define OPT_BYTES_MAX 40u
 
 static const uint32_t our_ip = 0x0a000001, peer_ip = 0x0a000002;
+
+const struct ip_addr peer_our_v6 = {{.b = {[0] = 0xfd, [15] = 1}}},
+                     peer_v6 = {{.b = {[0] = 0xfd, [15] = 2}}};
+
+static struct ip_addr ip_ours(unsigned slot)
+{
+    return slot_is_v6(slot) ? peer_our_v6 : ip_addr_v4(be32_make(our_ip));
+}
+
+static struct ip_addr ip_of_peer(unsigned slot)
+{
+    return slot_is_v6(slot) ? peer_v6 : ip_addr_v4(be32_make(peer_ip));
+}
 
 static tcp_seq_t first_isn(void)
 {
@@ -132,8 +146,8 @@ static struct seg segment_of(struct slot *c, const struct step *s)
     struct seg seg = {.flags = s->flags, .ttl = 64, .wnd = s->wnd};
     seg.tos = (s->slot & STEP_CE) ? 3 : 0;
     seg.tuple = (struct flow_tuple){
-        .local = ip_addr_v4(be32_make(peer_ip)),
-        .remote = ip_addr_v4(be32_make(our_ip)),
+        .local = ip_of_peer(i),
+        .remote = ip_ours(i),
         .local_port = (uint16_t)((slot_is_active(i) ? PORT_ACTIVE : PORT_PASSIVE) + i),
         .remote_port = c->port,
     };
@@ -159,15 +173,22 @@ static uint32_t raw_options(const struct step *s, uint8_t *to)
     return n;
 }
 
+/* The length in an IP header grows by n. */
+static void ip_len_add(uint8_t *ip, uint16_t l3, int n)
+{
+    uint8_t *at = ip + (l3 == IPV6_HDR_LEN ? 4 : 2);
+    uint16_t len = (uint16_t)((at[0] << 8 | at[1]) + n);
+    at[0] = (uint8_t)(len >> 8);
+    at[1] = (uint8_t)len;
+}
+
 /* Makes the headers longer by n bytes of options, behind those that are there (none). */
 static void insert_options(uint8_t *frame, struct build_lens *lens, const uint8_t *opts, uint32_t n)
 {
     uint8_t *ip = frame + lens->l2, *tcp = ip + lens->l3;
-    uint16_t total = (uint16_t)((ip[2] << 8 | ip[3]) + (int)n);
     memcpy(tcp + TCP_HDR_LEN, opts, n);
     tcp[12] = (uint8_t)((TCP_HDR_LEN + n) / 4 << 4);
-    ip[2] = (uint8_t)(total >> 8);
-    ip[3] = (uint8_t)total;
+    ip_len_add(ip, lens->l3, (int)n);
     lens->l4 = (uint16_t)(TCP_HDR_LEN + n);
 }
 
@@ -180,6 +201,53 @@ static void show(const struct step *st, const struct seg *s)
     printf("%10.6f  in  %u > %u %s seq %u+%u ack %u win %u op %u sack %u%s\n",
            (double)w.now_us / 1e6, s->tuple.local_port, s->tuple.remote_port, flags, s->seq.v,
            s->len, s->ack.v, s->wnd, st->op, s->opt.n_sack, s->opt.has_ts ? " ts" : "");
+}
+
+/* One fragment of a frame: `len` bytes from `off` of what is behind its IP header. */
+static void fragment(const uint8_t *frame, struct build_lens lens, const struct step *st,
+                     const uint32_t part[3])
+{
+    uint32_t head = (uint32_t)lens.l2 + lens.l3, off = part[0], len = part[1], more = part[2];
+    struct mtcp_pkt *p = link_frame();
+    if (!p)
+        return;
+    uint8_t *ip = p->data + lens.l2, *to = p->data + head;
+    memcpy(p->data, frame, head);
+    ip_len_add(ip, lens.l3, -(int)lens.l4);
+    if (lens.l3 == IPV6_HDR_LEN) {
+        const uint8_t hdr[8] = {ip[6], 0, (uint8_t)(off >> 8),
+                                (uint8_t)(off | more), [7] = st->arg};
+        ip_len_add(ip, lens.l3, 8);
+        memcpy(to, hdr, sizeof(hdr));
+        ip[6] = 44;
+        to += sizeof(hdr);
+    } else {
+        ip[6] = (uint8_t)(off / 8 >> 8 | more << 5);
+        ip[7] = (uint8_t)(off / 8);
+        ip[5] = st->arg;
+    }
+    ip_len_add(ip, lens.l3, (int)len);
+    memcpy(to, frame + head + off, len);
+    p->len = (uint32_t)(to - p->data) + len;
+    p->flags = MTCP_PKT_RX_CSUM_GOOD;
+}
+
+/* The frame that is ready to go goes in two pieces, which may be swapped, overlap or miss. */
+static void in_fragments(struct mtcp_pkt *p, struct build_lens lens, const struct step *st)
+{
+    static uint8_t whole[2048];
+    uint32_t head = (uint32_t)lens.l2 + lens.l3, n = p->len - head;
+    uint32_t cut = ((st->arg2 & 31) + 1) * 8, back = (st->arg2 >> 5 & FRAG_OVERLAP) ? 8 : 0;
+    if (cut >= n)
+        return;
+    memcpy(whole, p->data, p->len);
+    p->len = 0; /* no frame at all: too short */
+    lens.l4 = (uint16_t)n;
+    uint32_t part[2][3] = {{0, cut, 1}, {cut - back, n - cut + back, 0}};
+    bool is_swapped = st->arg2 >> 5 & FRAG_SWAPPED;
+    fragment(whole, lens, st, part[is_swapped]);
+    if (!(st->arg2 >> 5 & FRAG_ONE))
+        fragment(whole, lens, st, part[!is_swapped]);
 }
 
 static void fill(uint8_t *to, const struct seg *s, uint8_t copy)
@@ -219,6 +287,8 @@ void peer_segment(const struct step *st)
         p->flags = MTCP_PKT_RX_CSUM_BAD;
     if (n_opts)
         c->mss_most = UINT16_MAX; /* whatever the bytes say */
+    if (st->op == OP_SEG_FRAG)
+        in_fragments(p, lens, st);
     note(c, &s, st);
 }
 
@@ -269,7 +339,8 @@ void peer_raw(const struct step *st)
 
 void peer_icmp(const struct step *st)
 {
-    struct slot *c = &w.slot[(st->slot & STEP_SLOT) % SLOTS];
+    unsigned slot = (st->slot & STEP_SLOT) % SLOTS;
+    struct slot *c = &w.slot[slot];
     struct mtcp_pkt *p = link_frame();
     uint8_t data[4 + BUILD_HDR_MAX] = {0};
     if (!p)
@@ -281,24 +352,83 @@ void peer_icmp(const struct step *st)
     quoted.len = 0;
     data[2] = (uint8_t)(st->wnd >> 8); /* of the next hop: its MTU */
     data[3] = (uint8_t)st->wnd;
+    if (slot_is_v6(slot)) /* 32 bits of it */
+        data[1] = st->arg2;
     build_tcp(data + 4, NULL, &quoted, 1);
     struct build_icmp i = {
         .l2 = {.src = link_peer_mac, .dst = link_our_mac},
-        .src = ip_addr_v4(be32_make((st->arg & 1) ? 0x0a000003 : peer_ip)),
-        .dst = ip_addr_v4(be32_make(our_ip)),
+        .src = (st->arg & 1) ? ip_ours(slot + 1) : ip_of_peer(slot),
+        .dst = ip_ours(slot),
         .type = (st->arg & 2)   ? st->flags
-                : (st->arg & 4) ? 8
-                                : 3,
+                : (st->arg & 4) ? (slot_is_v6(slot) ? ICMP6_ECHO : 8)
+                                : (slot_is_v6(slot) ? ICMP6_PACKET_TOO_BIG : 3),
         .code = st->opts % 20,
         .ttl = 64,
         .data = data,
-        .len = 4 + (st->len % 4 == 0 ? IPV4_HDR_LEN + 8 : st->len % (BUILD_HDR_MAX - 20)),
+        .len = 4 + (st->len % 4 == 0 ? (slot_is_v6(slot) ? IPV6_HDR_LEN : IPV4_HDR_LEN) + 8
+                                     : st->len % (BUILD_HDR_MAX - 20)),
     };
     p->len = build_icmp(p->data, &i);
 }
 
+void peer_ndp_answer(const struct ip_addr *to)
+{
+    struct mtcp_pkt *p = link_frame();
+    struct build_ndp b = {.l2 = {.src = link_peer_mac, .dst = link_our_mac},
+                          .src = peer_v6,
+                          .dst = *to,
+                          .type = NDP_ADVERT,
+                          .is_solicited = true,
+                          .is_override = true,
+                          .has_lladdr = true,
+                          .target = peer_v6};
+    if (p)
+        p->len = build_ndp(p->data, &b);
+}
+
+/* Solicitations and advertisements that may be right, and router advertisements of any bytes. */
+static void peer_ndp(const struct step *st)
+{
+    struct mtcp_pkt *p = link_frame();
+    struct build_ndp b = {.l2 = {.src = link_peer_mac, .dst = link_our_mac},
+                          .src = (st->arg & 1) ? peer_our_v6 : peer_v6,
+                          .dst = peer_our_v6,
+                          .type = (uint8_t)(NDP_ROUTER_SOLICIT + (st->arg >> 4 & 3)),
+                          .is_solicited = st->arg & 2,
+                          .is_override = st->arg & 4,
+                          .has_lladdr = st->arg & 8,
+                          .target = (st->arg2 & 1) ? peer_our_v6 : peer_v6};
+    if (!p)
+        return;
+    b.l2.src.b[5] = (uint8_t)(b.l2.src.b[5] + (st->flags >> 4));
+    bool is_router = b.type == NDP_ROUTER_ADVERT;
+    if (is_router)
+        b.type = NDP_ADVERT;
+    p->len = build_ndp(p->data, &b);
+    if (!is_router)
+        return;
+    p->data[ETH_HDR_LEN + IPV6_HDR_LEN] = NDP_ROUTER_ADVERT;
+    uint32_t there = (uint32_t)((const uint8_t *)w.end - (const uint8_t *)w.at);
+    uint32_t at = ETH_HDR_LEN + IPV6_HDR_LEN + 4, n = st->len % 96u;
+    memset(p->data + ETH_HDR_LEN + 8, 0, 16); /* from a link-local address */
+    p->data[ETH_HDR_LEN + 8] = 0xfe;
+    p->data[ETH_HDR_LEN + 9] = 0x80;
+    p->data[ETH_HDR_LEN + 23] = 2;
+    n = n < there ? n : there;
+    memcpy(p->data + at, w.at, n);
+    w.at += (n + STEP_BYTES - 1) / STEP_BYTES;
+    p->data[ETH_HDR_LEN + 4] = 0;
+    p->data[ETH_HDR_LEN + 5] = (uint8_t)(4 + n);
+    p->len = at + n;
+    p->flags = MTCP_PKT_RX_CSUM_GOOD;
+}
+
 void peer_arp(const struct step *st)
 {
+    if ((w.head.conf2 & CONF2_V6) && (st->opts & 1)) {
+        peer_ndp(st);
+        return;
+    }
     struct mtcp_pkt *p = link_frame();
     w.is_hidden = st->flags & 4;
     if (!p)

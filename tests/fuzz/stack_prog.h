@@ -45,6 +45,7 @@ enum prog_conf2 {
     CONF2_COOKIES = 1 << 1,       /* every SYN is answered with a cookie */
     CONF2_FEW_HALF_OPEN = 1 << 2, /* SYN cookies beyond two */
     CONF2_NO_COOKIES = 1 << 3,
+    CONF2_V6 = 1 << 4, /* every other slot speaks IPv6 */
 };
 
 enum prog_mon {
@@ -61,13 +62,14 @@ enum prog_op {
     OP_OPEN,      /* a whole handshake, the peer's part */
     OP_RAW,       /* a frame: `len` bytes in the next steps' place */
     OP_ICMP,      /* an ICMP message that quotes what the stack sent */
-    OP_ARP,
-    OP_TIME,   /* the loop runs for so long */
-    OP_JUMP,   /* time passes at once */
-    OP_APP,    /* a call of the application: enum prog_app */
-    OP_MON,    /* a call of a monitor, outside callbacks: enum prog_act */
-    OP_ARM,    /* the same in its next callback of the kind that `wnd` says */
-    OP_STARVE, /* packets, the device or memory are short: enum prog_starve */
+    OP_ARP,       /* with CONF2_V6 and odd `opts`: neighbour discovery */
+    OP_TIME,      /* the loop runs for so long */
+    OP_JUMP,      /* time passes at once */
+    OP_APP,       /* a call of the application: enum prog_app */
+    OP_MON,       /* a call of a monitor, outside callbacks: enum prog_act */
+    OP_ARM,       /* the same in its next callback of the kind that `wnd` says */
+    OP_STARVE,    /* packets, the device or memory are short: enum prog_starve */
+    OP_SEG_FRAG,  /* a segment in two fragments: enum prog_frag */
     OP_N
 };
 
@@ -112,6 +114,9 @@ enum prog_act {
     ACT_IOV,
     ACT_N
 };
+
+/* step.arg2 >> 5; & 31: where it is cut */
+enum prog_frag { FRAG_SWAPPED = 1, FRAG_OVERLAP = 2, FRAG_ONE = 4 };
 
 enum prog_starve { STARVE_PKTS, STARVE_TX, STARVE_MEM, STARVE_END, STARVE_N };
 

@@ -61,17 +61,29 @@ static bool get_info(int sock, int side, struct tcp_buf_info *b)
     return mtcp_getsockopt(w.m, sock, SOL_MONSOCKET, name, b, &len) == 0;
 }
 
+/* An end of a monitored connection. */
+static void end_of(int sock, int side, struct ip_addr *ip, uint16_t *port)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } a;
+    socklen_t len = sizeof(a);
+    HOLDS(mtcp_getpeername(w.m, sock, &a.any, &len, side) == 0);
+    *port = ntohs(a.v4.sin_port);
+    *ip = ip_addr_v4((be32_t){a.v4.sin_addr.s_addr});
+    if (a.any.sa_family == AF_INET6)
+        memcpy(ip->b, &a.v6.sin6_addr, sizeof(ip->b));
+}
+
 /* The slot of a monitored connection, and the connection: its ports tell. */
 static struct flow_tuple tuple_of(int sock, int real)
 {
-    struct sockaddr_in a[2];
-    socklen_t len = sizeof(a);
-    HOLDS(mtcp_getpeername(w.m, sock, (struct sockaddr *)a, &len, MOS_SIDE_BOTH) == 0);
-    const struct sockaddr_in *peer = &a[real == MOS_SIDE_SVR ? MOS_SIDE_CLI : MOS_SIDE_SVR];
-    return (struct flow_tuple){.local = ip_addr_v4((be32_t){a[real].sin_addr.s_addr}),
-                               .remote = ip_addr_v4((be32_t){peer->sin_addr.s_addr}),
-                               .local_port = ntohs(a[real].sin_port),
-                               .remote_port = ntohs(peer->sin_port)};
+    struct flow_tuple t;
+    end_of(sock, real, &t.local, &t.local_port);
+    end_of(sock, real == MOS_SIDE_SVR ? MOS_SIDE_CLI : MOS_SIDE_SVR, &t.remote, &t.remote_port);
+    return t;
 }
 
 static unsigned slot_of(int sock, int real)
@@ -339,7 +351,7 @@ static void act_begin(void)
 {
     if (wm.n_passive == MONITORS_MAX)
         return;
-    int s = mtcp_socket(w.m, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
+    int s = mtcp_socket(w.m, AF_UNSPEC, MOS_SOCK_MONITOR_STREAM, 0);
     if (s < 0)
         return;
     for (unsigned e = 0; e < sizeof(act_events) / sizeof(act_events[0]); e++)
@@ -427,7 +439,7 @@ static void act_app(const struct step *s, unsigned call)
 static void act(int sock, int side, const struct step *s)
 {
     struct mtcp_epoll_event ev;
-    struct sockaddr_in a[2];
+    struct sockaddr_in6 a[2];
     socklen_t len = sizeof(a);
     switch (s->flags % ACT_N) {
     case ACT_DROP:
@@ -538,7 +550,7 @@ struct life *watch_life_of(int app)
 
 static int monitor_new(void)
 {
-    int s = mtcp_socket(w.m, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
+    int s = mtcp_socket(w.m, AF_UNSPEC, MOS_SOCK_MONITOR_STREAM, 0);
     HOLDS(s >= 0);
     wm.passive[wm.n_passive++] = s;
     return s;

@@ -347,6 +347,33 @@ static void strangers_teach_nothing(void)
     world_down(&w);
 }
 
+/* RFC 6980: a question in fragments is not answered, though it can be put together. */
+static void fragments_are_not_listened_to(void)
+{
+    struct world w;
+    struct world_opts o = start;
+    o.conf.dad_probes = 0;
+    o.conf.max_fragment_bytes = 100000;
+    world_up(&w, &o);
+    uint8_t frame[200], whole[200], msg[24] = {NDP_SOLICIT};
+    struct model_ip6 ip = {world_ip("fd00::5"), world_ip("fd00::1"), 44, 255};
+    struct build_l2 l2 = {.src = world_mac(5), .dst = world_mac(1)};
+    memcpy(msg + 8, ip.dst.b, 16);
+    (void)model_icmp6_frame(whole, &l2, &ip, msg, sizeof(msg));
+    for (unsigned off = 0; off < 24; off += 16) {
+        uint8_t part[8 + 16] = {IP_PROTO_ICMPV6, 0, 0, (uint8_t)(off | (off == 0)), 1, 2, 3, 4};
+        uint32_t len = off == 0 ? 16 : 8;
+        memcpy(part + 8, whole + ETH_HDR_LEN + IPV6_HDR_LEN + off, len);
+        world_in_frame(&w, frame, model_ip6_frame(frame, &l2, &ip, part, 8 + len), 0);
+        world_turn(&w);
+    }
+    EXPECT_EQ(w.net.stats.reassembled, 1);
+    world_silence(&w);
+    IN(&w, "fd00::5", "fd00::1", NDP_SOLICIT, 0, "fd00::1", 5); /* whole, it would be */
+    (void)expect_advert(&w, "fd00::1", "fd00::5");
+    world_down(&w);
+}
+
 /* ---- a neighbour's states -------------------------------------------------------------------- */
 
 static void three_requests_then_the_connection_hears(void)
@@ -782,21 +809,19 @@ static void ipv6_needs_its_mtu(void)
     world_down(&w);
 }
 
-TEST_SUITE(ndp, TEST_CASE(an_address_is_probed_before_it_is_ours),
-           TEST_CASE(a_tentative_address_is_silent),
-           TEST_CASE(a_connection_waits_until_the_address_is_ours),
-           TEST_CASE(an_address_of_another_is_not_taken), TEST_CASE(who_asks_for_us_is_answered),
-           TEST_CASE(strangers_teach_nothing), TEST_CASE(three_requests_then_the_connection_hears),
-           TEST_CASE(packets_wait_for_the_answer), TEST_CASE(an_unsolicited_answer_is_confirmed),
-           TEST_CASE(a_neighbour_that_is_gone_is_noticed),
-           TEST_CASE(another_address_counts_when_it_overrides), TEST_CASE(a_static_neighbour_stays),
-           TEST_CASE(a_router_is_asked_for_and_used),
-           TEST_CASE(a_router_that_answers_ends_the_search), TEST_CASE(what_is_configured_wins),
-           TEST_CASE(routers_are_bounded), TEST_CASE(a_lost_router_is_replaced),
-           TEST_CASE(who_is_no_router_any_more_is_not_used),
-           TEST_CASE(a_prefix_is_on_the_link_while_it_is_valid),
-           TEST_CASE(the_mtu_of_a_router_counts),
-           TEST_CASE(addresses_are_formed_when_they_are_wanted),
-           TEST_CASE(a_formed_address_is_probed_too), TEST_CASE(a_life_is_not_cut_below_two_hours),
-           TEST_CASE(a_connection_over_ipv6), TEST_CASE(a_link_local_peer_is_one_of_its_link),
-           TEST_CASE(ipv6_needs_its_mtu));
+TEST_SUITE(
+    ndp, TEST_CASE(an_address_is_probed_before_it_is_ours),
+    TEST_CASE(a_tentative_address_is_silent),
+    TEST_CASE(a_connection_waits_until_the_address_is_ours),
+    TEST_CASE(an_address_of_another_is_not_taken), TEST_CASE(who_asks_for_us_is_answered),
+    TEST_CASE(strangers_teach_nothing), TEST_CASE(fragments_are_not_listened_to),
+    TEST_CASE(three_requests_then_the_connection_hears), TEST_CASE(packets_wait_for_the_answer),
+    TEST_CASE(an_unsolicited_answer_is_confirmed), TEST_CASE(a_neighbour_that_is_gone_is_noticed),
+    TEST_CASE(another_address_counts_when_it_overrides), TEST_CASE(a_static_neighbour_stays),
+    TEST_CASE(a_router_is_asked_for_and_used), TEST_CASE(a_router_that_answers_ends_the_search),
+    TEST_CASE(what_is_configured_wins), TEST_CASE(routers_are_bounded),
+    TEST_CASE(a_lost_router_is_replaced), TEST_CASE(who_is_no_router_any_more_is_not_used),
+    TEST_CASE(a_prefix_is_on_the_link_while_it_is_valid), TEST_CASE(the_mtu_of_a_router_counts),
+    TEST_CASE(addresses_are_formed_when_they_are_wanted), TEST_CASE(a_formed_address_is_probed_too),
+    TEST_CASE(a_life_is_not_cut_below_two_hours), TEST_CASE(a_connection_over_ipv6),
+    TEST_CASE(a_link_local_peer_is_one_of_its_link), TEST_CASE(ipv6_needs_its_mtu));

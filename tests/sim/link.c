@@ -146,6 +146,11 @@ static void frame_corrupt(struct link *l, struct frame *f)
 static void frame_mark(struct link *l, struct frame *f)
 {
     uint8_t *ip = f->pkt.data + ETH_HDR_LEN;
+    if (f->pkt.len >= ETH_HDR_LEN + IPV6_HDR_LEN && ip[0] >> 4 == 6 && (ip[1] & 0x30)) {
+        ip[1] |= 0x30;
+        l->stats.marked++;
+        return;
+    }
     if (f->pkt.len < ETH_HDR_LEN + IPV4_HDR_LEN || ip[0] != 0x45 || !(ip[1] & 3))
         return;
     ip[1] |= 3;

@@ -82,6 +82,8 @@ static void link_plan(struct sim *s, struct link_conf *c)
         c->corrupt_ppm = 1000 + rng_below(r, 20000);
     if (rng_below(r, 8) == 0)
         c->mtu = (uint16_t)(576 + rng_below(r, 900));
+    if (s->is_v6 && c->mtu < 1280)
+        c->mtu = 1280;
     if (rng_below(r, 4) == 0)
         c->ce_ppm = 1000 + rng_below(r, 50000);
     if (s->evasive)
@@ -91,11 +93,15 @@ static void link_plan(struct sim *s, struct link_conf *c)
 static void host_config(struct sim *s, unsigned i, char *text, size_t len)
 {
     struct rng *r = &s->rng;
+    char v6[64] = "";
+    if (s->is_v6)
+        snprintf(v6, sizeof(v6), ", \"fd00::%u/64\"", 1 + i);
     snprintf(text, len,
-             "mos {\n netdev \"sim0\" { address = {\"10.0.0.%u/24\"} }\n max_concurrency = 100\n"
+             "mos {\n netdev \"sim0\" { address = {\"10.0.0.%u/24\"%s} }\n max_concurrency = 100\n"
+             " ipv6_dad_probes = %u\n"
              " rmem_size = %u\n wmem_size = %u\n%s tcp_tw_interval = 1\n tcp_timestamps = %s\n"
              " tcp_sack = %s\n tcp_window_scaling = %s\n tcp_congestion = \"%s\"\n tcp_ecn = %u\n}\n",
-             2 - 1 + i, 16384u << rng_below(r, 5), 16384u << rng_below(r, 5),
+             1 + i, v6, (unsigned)(s->seed % 2), 16384u << rng_below(r, 5), 16384u << rng_below(r, 5),
              rng_below(r, 2) ? " rmem_max = 4M\n wmem_max = 4M\n" : "",
              rng_below(r, 4) ? "true" : "false", rng_below(r, 4) ? "true" : "false",
              rng_below(r, 4) ? "true" : "false", rng_below(r, 2) ? "cubic" : "newreno", rng_below(r, 3));
@@ -120,9 +126,12 @@ static bool host_start(struct sim *s, unsigned i)
 static void server_listen(struct sim *s)
 {
     struct host *h = &s->host[1];
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(80)};
-    h->listener = mtcp_socket(h->mctx, AF_INET, SOCK_STREAM, 0);
-    if (h->listener < 0 || mtcp_bind(h->mctx, h->listener, (struct sockaddr *)&a, sizeof(a)) < 0 ||
+    struct sockaddr_in6 any6 = {.sin6_family = AF_INET6, .sin6_port = htons(80)};
+    struct sockaddr_in any4 = {.sin_family = AF_INET, .sin_port = htons(80)};
+    const struct sockaddr *a = s->is_v6 ? (void *)&any6 : (void *)&any4;
+    socklen_t len = s->is_v6 ? sizeof(any6) : sizeof(any4);
+    h->listener = mtcp_socket(h->mctx, a->sa_family, SOCK_STREAM, 0);
+    if (h->listener < 0 || mtcp_bind(h->mctx, h->listener, a, len) < 0 ||
         mtcp_listen(h->mctx, h->listener, 64) < 0)
         sim_fail(s, "listen: %s", strerror(errno));
     mtcp_setsock_nonblock(h->mctx, h->listener);
@@ -290,6 +299,7 @@ static void sim_init(struct sim *s, uint64_t seed)
     rng_init(&s->rng, seed);
     s->evasive = rng_below(&s->rng, 5) == 0;
     s->isn_wrap = rng_below(&s->rng, 4) == 0;
+    s->is_v6 = seed % 3 == 0;
 }
 
 static bool sim_go(struct sim *s, struct sim_seen *seen)

@@ -105,7 +105,7 @@ static void side_close(struct sim *s, unsigned host, struct flow_side *f, bool b
 static void side_failed(struct sim *s, unsigned host, struct flow_side *f, int err)
 {
     if (err != ECONNRESET && err != EPIPE && err != ETIMEDOUT && err != ECONNREFUSED &&
-        err != EHOSTUNREACH) /* every ARP request may be lost */
+        err != EHOSTUNREACH) /* every question for a neighbour may be lost */
         sim_fail(s, "host %u: unexpected error %d (%s)", host, err, strerror(err));
     f->failed = true;
     f->error = err;
@@ -262,15 +262,29 @@ static void side_keepalive(struct sim *s, unsigned host, const struct flow_side 
             sim_fail(s, "keepalive option %d: %s", opt[i].name, strerror(errno));
 }
 
+/* The server's address, of the connection's family; what it is long. */
+static socklen_t server_addr(const struct sim *s, const struct sim_conn *c, struct sockaddr_in6 *a)
+{
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(SERVER_PORT)};
+    if (s->is_v6 && c->id % 4 != 3) {
+        *a = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons(SERVER_PORT)};
+        inet_pton(AF_INET6, "fd00::2", &a->sin6_addr);
+        return sizeof(*a);
+    }
+    inet_pton(AF_INET, "10.0.0.2", &v4.sin_addr);
+    memcpy(a, &v4, sizeof(v4));
+    return sizeof(v4);
+}
+
 static bool client_start(struct sim *s, struct sim_conn *c)
 {
     struct flow_side *f = &c->side[0];
     if (f->sock >= 0 || f->closed || s->now_us < c->start_us)
         return false;
     mctx_t m = s->host[0].mctx;
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(SERVER_PORT)};
-    inet_pton(AF_INET, "10.0.0.2", &a.sin_addr);
-    f->sock = mtcp_socket(m, AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in6 a;
+    socklen_t len = server_addr(s, c, &a);
+    f->sock = mtcp_socket(m, a.sin6_family, SOCK_STREAM, 0);
     if (f->sock < 0) {
         sim_fail(s, "socket: %s", strerror(errno));
         f->closed = true;
@@ -279,12 +293,12 @@ static bool client_start(struct sim *s, struct sim_conn *c)
     mtcp_setsock_nonblock(m, f->sock);
     side_bufs(s, 0, f);
     side_keepalive(s, 0, f);
-    if (mtcp_connect(m, f->sock, (struct sockaddr *)&a, sizeof(a)) < 0 && errno != EINPROGRESS)
+    if (mtcp_connect(m, f->sock, (struct sockaddr *)&a, len) < 0 && errno != EINPROGRESS)
         sim_fail(s, "connect: %s", strerror(errno));
-    socklen_t len = sizeof(a);
+    len = sizeof(a);
     if (mtcp_getsockname(m, f->sock, (struct sockaddr *)&a, &len) < 0)
         sim_fail(s, "getsockname: %s", strerror(errno));
-    c->port = ntohs(a.sin_port);
+    c->port = ntohs(a.sin6_port); /* where sin_port is, too */
     s->seen.conns++;
     return true;
 }
@@ -292,7 +306,7 @@ static bool client_start(struct sim *s, struct sim_conn *c)
 static bool server_accept(struct sim *s)
 {
     mctx_t m = s->host[1].mctx;
-    struct sockaddr_in a;
+    struct sockaddr_in6 a;
     socklen_t len = sizeof(a);
     int sock = mtcp_accept(m, s->host[1].listener, (struct sockaddr *)&a, &len);
     if (sock < 0)
@@ -300,14 +314,14 @@ static bool server_accept(struct sim *s)
     mtcp_setsock_nonblock(m, sock);
     for (unsigned i = 0; i < s->n_conns; i++) {
         struct flow_side *f = &s->conn[i].side[1];
-        if (s->conn[i].port != ntohs(a.sin_port) || f->closed || f->sock >= 0)
+        if (s->conn[i].port != ntohs(a.sin6_port) || f->closed || f->sock >= 0)
             continue;
         f->sock = sock;
         side_bufs(s, 1, f);
         side_keepalive(s, 1, f);
         return true;
     }
-    sim_fail(s, "accepted a connection from an unknown port %u", ntohs(a.sin_port));
+    sim_fail(s, "accepted a connection from an unknown port %u", ntohs(a.sin6_port));
     mtcp_close(m, sock);
     return true;
 }

@@ -223,7 +223,7 @@ static void on_start(mctx_t m, int sock, int side, event_t event, filter_arg_t *
     (void)event;
     (void)arg;
     struct sim *s = running;
-    struct sockaddr_in a[2];
+    struct sockaddr_in6 a[2]; /* the port lies where sin_port does, too */
     socklen_t len = sizeof(a);
     s->seen.events++;
     if (mtcp_get_uctx(m, sock))
@@ -232,10 +232,10 @@ static void on_start(mctx_t m, int sock, int side, event_t event, filter_arg_t *
         sim_fail(s, "getpeername of a monitor socket: %s", strerror(errno));
         return;
     }
-    struct sim_conn *c = conn_of_port(s, ntohs(a[0].sin_port));
+    struct sim_conn *c = conn_of_port(s, ntohs(a[0].sin6_port));
     struct watched *w = c ? calloc(1, sizeof(*w)) : NULL;
     if (!w) {
-        sim_fail(s, "a monitored connection from unknown port %u", ntohs(a[0].sin_port));
+        sim_fail(s, "a monitored connection from unknown port %u", ntohs(a[0].sin6_port));
         return;
     }
     *w = (struct watched){.sim = s, .host = host_of(m), .conn = c, .next = all};

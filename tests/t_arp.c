@@ -448,6 +448,31 @@ static void an_entry_that_does_not_answer_is_forgotten(void)
     world_down(&w);
 }
 
+/* Three retransmissions in vain: is the neighbour still there? (RFC 9293 MUST-20, SHLD-10) */
+static void silence_puts_a_neighbour_into_doubt(void)
+{
+    struct world w;
+    world_up(&w, &no_arp);
+    world_arp(&w, 2, false, "10.0.0.1");
+    world_turn(&w);
+    (void)world_out(&w);
+    struct tcp_conn *c = world_connect(&w);
+    for (unsigned i = 0; i < 2; i++) {
+        world_advance(&w, 1010000u << i);
+        (void)world_expect(&w, 7, TCP_SYN);
+        world_silence(&w);
+    }
+    EXPECT_EQ(entry(&w, "10.0.0.2")->state, NEIGH_REACHABLE);
+    world_advance(&w, 4010000);
+    expect_request(&w, "10.0.0.2", false);
+    (void)world_expect(&w, 7, TCP_SYN); /* which goes there meanwhile */
+    world_arp(&w, 2, true, "10.0.0.1");
+    world_turn(&w);
+    EXPECT_EQ(entry(&w, "10.0.0.2")->state, NEIGH_REACHABLE);
+    EXPECT_EQ(c->state, TCPS_SYN_SENT);
+    world_down(&w);
+}
+
 static void a_static_entry_stays(void)
 {
     struct world w;
@@ -533,4 +558,5 @@ TEST_SUITE(arp, TEST_CASE(the_address_is_announced), TEST_CASE(a_request_for_us_
            TEST_CASE(an_established_connection_goes_on_trying),
            TEST_CASE(an_entry_in_use_is_asked_again),
            TEST_CASE(an_entry_that_does_not_answer_is_forgotten), TEST_CASE(a_static_entry_stays),
-           TEST_CASE(a_flood_pushes_nobody_out), TEST_CASE(who_was_pushed_out_is_asked_anew));
+           TEST_CASE(a_flood_pushes_nobody_out), TEST_CASE(who_was_pushed_out_is_asked_anew),
+           TEST_CASE(silence_puts_a_neighbour_into_doubt));

@@ -76,6 +76,13 @@ static inline void neigh_address_frame(const struct neigh *e, struct mtcp_pkt *p
     memcpy(pkt->data, e->mac.b, sizeof(e->mac.b));
 }
 
+/* What is sent there gets no answer: it is asked whether it is still there. */
+static inline void neigh_doubt(const struct net *n, struct neigh *e)
+{
+    if (e->state == NEIGH_REACHABLE && !e->is_static)
+        e->fresh_until_us = n->env.now_us;
+}
+
 /* What to do with a frame for a neighbour that is not fresh. True: it has its address now and can
  * go. False: it waits (or, beyond the bounds, was freed and counted). */
 bool neigh_resolve(struct net *n, struct neigh *e, struct mtcp_pkt *pkt);

@@ -17,6 +17,9 @@
 /* What one connection sends in one turn, so that a wide window does not starve the others. */
 #define SEGMENTS_PER_TURN 64u
 
+/* So many retransmissions in a row put the way into doubt: R1 (RFC 9293 3.8.3). */
+#define R1_RETRIES 3u
+
 /* How long a device may take nothing before what it was to take counts as lost. */
 #define STUCK_US 1000000u
 
@@ -241,6 +244,8 @@ static enum out_result conn_send_one(struct net *n, struct tcp_conn *c, struct t
     enum out_result r = frame_build(n, tx, &o);
     if (unlikely(r != OUT_PASSED))
         return conn_stuck(n, c, tx, o.nif);
+    if (unlikely(tx->rexmit && c->backoff >= R1_RETRIES))
+        neigh_doubt(n, hop->neigh);
     if (unlikely(c->mon || is_first_syn(n, c, tx)))
         return conn_send_monitored(n, c, tx, &o);
     tcp_output_sent(&n->env, c, tx, true);

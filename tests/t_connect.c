@@ -24,6 +24,7 @@ static int error_of(struct world *w, const char *local, const char *remote)
     return err;
 }
 
+/* RFC 9293 MUST-46 */
 static void impossible_opens_have_their_errno(void)
 {
     struct world w;
@@ -41,6 +42,22 @@ static void impossible_opens_have_their_errno(void)
     world_down(&w);
 }
 
+/* A route to everywhere makes hosts of nobody. (RFC 9293 MUST-46) */
+static void opens_to_many_are_refused(void)
+{
+    static const char *const to[] = {"255.255.255.255", "224.0.0.1", "10.0.0.255", "240.0.0.1"};
+    struct world w;
+    world_up(&w, NULL);
+    struct net_route r = {.dst = world_ip("0.0.0.0"), .gateway = world_ip("10.0.0.2")};
+    EXPECT_EQ(net_route_add(&w.net, &r), 0);
+    for (unsigned i = 0; i < sizeof(to) / sizeof(to[0]); i++)
+        EXPECT_EQ(error_of(&w, "0.0.0.0", to[i]), ENETUNREACH);
+    int err;
+    CU_ASSERT_PTR_NOT_NULL(prepare(&w, "0.0.0.0", 0, "192.0.2.255", &err)); /* may be a host */
+    world_down(&w);
+}
+
+/* RFC 9293 MUST-43, MUST-44 */
 static void the_address_comes_from_the_route(void)
 {
     struct world w;
@@ -172,6 +189,7 @@ static void use_up_the_port(struct world *w)
     EXPECT_EQ(w->net.time_waits.n_used, 1);
 }
 
+/* RFC 9293 SHLD-4 */
 static void a_time_wait_is_reused_when_that_is_safe(void)
 {
     struct world w;
@@ -254,4 +272,5 @@ TEST_SUITE(connect, TEST_CASE(impossible_opens_have_their_errno),
            TEST_CASE(listening_ports_are_left_alone), TEST_CASE(a_chosen_port_is_taken_once),
            TEST_CASE(connections_are_bounded), TEST_CASE(a_time_wait_is_reused_when_that_is_safe),
            TEST_CASE(without_timestamps_it_waits), TEST_CASE(a_prepared_open_can_be_given_up),
-           TEST_CASE(ports_go_round), TEST_CASE(a_refused_open_says_so));
+           TEST_CASE(ports_go_round), TEST_CASE(a_refused_open_says_so),
+           TEST_CASE(opens_to_many_are_refused));

@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define MTU_MIN      576u  /* what every IPv4 host takes (RFC 791 3.2); less is a mistake */
+#define MTU_MIN      576u /* what every IPv4 host takes (RFC 791 3.2); less is a mistake */
 #define IP_MAX       65535u
 #define TCP_HDRS_MAX (IPV6_HDR_LEN + TCP_HDR_LEN + TCP_OPT_MAX)
 
@@ -147,6 +147,22 @@ bool net_addr_is_local(const struct net *n, const struct ip_addr *a)
             return mine->state != NET_ADDR_DUPLICATE;
     }
     return ip_addr_is_any(a);
+}
+
+bool netif_is_broadcast(const struct net *n, const struct ip_addr *a)
+{
+    if (!ip_addr_is_v4(a))
+        return false;
+    for (unsigned i = 0; i < n->n_ifs; i++)
+        for (unsigned k = 0; k < n->ifs[i].n_addrs; k++) {
+            const struct net_addr *mine = &n->ifs[i].addrs[k];
+            if (!ip_addr_is_v4(&mine->ip) || mine->prefix_len >= 31) /* RFC 3021 */
+                continue;
+            uint32_t hosts = UINT32_MAX >> mine->prefix_len;
+            if ((be32_get(mine->ip.w[3]) | hosts) == be32_get(a->w[3]))
+                return true;
+        }
+    return false;
 }
 
 bool netif_addr_is_host(const struct ip_addr *a)

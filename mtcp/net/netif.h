@@ -56,6 +56,9 @@ static inline uint16_t netif_mtu(const struct net_if *nif, const struct ip_addr 
 /* Is it an address of one of our interfaces, and ours alone as far as we know? */
 bool netif_owns(const struct net *n, const struct ip_addr *a);
 
+/* Is it everybody on the link of one of our interfaces (RFC 1122 3.2.1.3)? */
+bool netif_is_broadcast(const struct net *n, const struct ip_addr *a);
+
 /* Is it the address of a host: not unspecified, broadcast, multicast, loopback or of class E? */
 bool netif_addr_is_host(const struct ip_addr *a);
 

@@ -124,8 +124,7 @@ const struct net_route *route_find(const struct net *n, const struct ip_addr *ds
 {
     for (unsigned i = 0; i < n->n_routes; i++) {
         const struct net_route *r = &n->routes[i];
-        if (prefix_covers(&r->dst, bits_of(r), dst) &&
-            ip_addr_is_v4(&r->dst) == ip_addr_is_v4(dst))
+        if (prefix_covers(&r->dst, bits_of(r), dst) && ip_addr_is_v4(&r->dst) == ip_addr_is_v4(dst))
             return r;
     }
     return NULL;
@@ -137,7 +136,7 @@ const struct net_hop *route_hop_fill(struct net *n, struct net_hop *slot,
                                      const struct ip_addr *remote)
 {
     const struct net_route *r = route_find(n, remote);
-    if (!r || !netif_addr_is_host(remote))
+    if (!r || !netif_addr_is_host(remote) || netif_is_broadcast(n, remote))
         return NULL;
     const struct ip_addr *next = ip_addr_is_any(&r->gateway) ? remote : &r->gateway;
     struct neigh *neigh = neigh_get(n, r->netif, next);

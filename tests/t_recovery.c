@@ -103,6 +103,7 @@ static void without_memory_for_the_scoreboard_data_still_arrives(void)
 
 /* ---- round trips ---- */
 
+/* RFC 6298 3-2 */
 static void a_segment_sent_once_is_timed(void)
 {
     struct segt *t = ready("");
@@ -114,7 +115,7 @@ static void a_segment_sent_once_is_timed(void)
     segt_free(t);
 }
 
-/* Karn: which transmission an ACK answers is not known. (RFC 9293 MUST-18) */
+/* Karn: which transmission an ACK answers is not known. (RFC 9293 MUST-18) (RFC 6298 3-1) */
 static void a_segment_sent_twice_is_not(void)
 {
     struct segt *t = ready("");
@@ -162,7 +163,8 @@ static void an_echo_that_is_repeated_is_no_round_trip(void)
 /* ---- without SACK: NewReno ---- */
 
 /* RFC 3042: the first two duplicate ACKs let a new segment go each; the third resends. RFC 6937
- * from there: half of what is delivered goes out, until half the window is left in flight. */
+ * from there: half of what is delivered goes out, until half the window is left in flight. (RFC
+ * 5681 3.2-3, 3.2-4, 3.2-5, 3.2-6, 3.2-7, 3.2-9, RFC 5681 not 3.2-8) */
 static void the_third_duplicate_ack_resends(void)
 {
     struct segt *t = ten_in_flight("");
@@ -171,23 +173,22 @@ static void the_third_duplicate_ack_resends(void)
     dup_acks(t, 1);
     expect_full(t, 11, 12);
     EXPECT_EQ(t->env.stats.rexmit_fast, 0);
+    EXPECT_EQ(t->conn.cwnd, 10000);
     dup_acks(t, 1);
     expect_full(t, 0, 1);
     seg_silence(t);
-    EXPECT_EQ(t->conn.ssthresh, 6000);
+    EXPECT_EQ(t->conn.ssthresh, 5000); /* of the ten, not of the two beyond (RFC 5681 3.2) */
     CU_ASSERT(recovery_in_recovery(&t->conn));
-    dup_acks(t, 3);
+    dup_acks(t, 4);
     seg_silence(t);
-    EXPECT_EQ(recovery_flight_bytes(&t->conn), 6000);
+    EXPECT_EQ(recovery_flight_bytes(&t->conn), 5000);
     dup_acks(t, 1);
     expect_full(t, 12, 13);
-    dup_acks(t, 1);
-    expect_full(t, 13, 14);
     seg_silence(t);
     seg_in(t, "A 1 ack=12001"); /* everything outstanding when it began */
     CU_ASSERT(!recovery_in_recovery(&t->conn));
-    EXPECT_EQ(t->conn.cwnd, 6000);
-    expect_full(t, 14, 18);
+    EXPECT_EQ(t->conn.cwnd, 5000);
+    expect_full(t, 13, 17);
     seg_silence(t);
     segt_free(t);
 }
@@ -221,7 +222,7 @@ static void a_partial_ack_resends_the_next_hole(void)
     CU_ASSERT(recovery_in_recovery(&t->conn));
     seg_in(t, "A 1 ack=10001");
     CU_ASSERT(!recovery_in_recovery(&t->conn));
-    EXPECT_EQ(t->conn.cwnd, 5000);
+    EXPECT_EQ(t->conn.cwnd, 4000);
     EXPECT_EQ(t->env.stats.rexmit_fast, 1);
     segt_free(t);
 }
@@ -283,6 +284,7 @@ static void no_false_fast_retransmit_after_a_timeout(void)
 
 /* ---- with SACK ---- */
 
+/* RFC 8985 3.3.2-1, 9.3-1, 9.3-2 */
 static void three_sacked_segments_resend_the_hole_only(void)
 {
     struct segt *t = ten_in_flight("sackok");
@@ -292,18 +294,19 @@ static void three_sacked_segments_resend_the_hole_only(void)
     expect_full(t, 11, 12);
     seg_in(t, "A 1 ack=1 sack=2001-5001");
     expect_full(t, 0, 1);
-    EXPECT_EQ(t->conn.ssthresh, 6000);
+    EXPECT_EQ(t->conn.ssthresh, 5000);
     seg_in(t, "A 1 ack=1 sack=2001-6001"); /* the other hole waits for its share (RFC 6937) */
-    seg_in(t, "A 1 ack=1 sack=2001-7001");
-    seg_silence(t);
-    EXPECT_EQ(recovery_flight_bytes(&t->conn), 6000);
     seg_in(t, "A 1 ack=1 sack=2001-8001");
+    seg_silence(t);
+    EXPECT_EQ(recovery_flight_bytes(&t->conn), 5000);
+    seg_in(t, "A 1 ack=1 sack=2001-9001");
     expect_full(t, 1, 2);
     seg_silence(t);
     EXPECT_EQ(t->env.stats.rexmit_segs, 2);
     segt_free(t);
 }
 
+/* RFC 2018 5-1, RFC 8985 4-1 */
 static void sacked_bytes_leave_the_network(void)
 {
     struct segt *t = ten_in_flight("sackok");
@@ -343,7 +346,8 @@ static void impossible_blocks_are_ignored(void)
     segt_free(t);
 }
 
-/* RFC 8985 6.2: with fewer than three, time tells: a quarter of the least round trip. */
+/* RFC 8985 6.2: with fewer than three, time tells: a quarter of the least round trip. (RFC
+ * 2018 5.1-1, RFC 8985 4-2, 6.2-2) */
 static void two_sacked_segments_and_time_resend_the_hole(void)
 {
     struct segt *t = ten_in_flight("sackok");
@@ -359,7 +363,7 @@ static void two_sacked_segments_and_time_resend_the_hole(void)
     segt_free(t);
 }
 
-/* Reordering that was seen makes RACK wait, whatever is SACKed. */
+/* Reordering that was seen makes RACK wait, whatever is SACKed. (RFC 8985 9.2-1) */
 static void reordering_makes_it_wait(void)
 {
     struct segt *t = ten_in_flight("sackok");
@@ -374,7 +378,45 @@ static void reordering_makes_it_wait(void)
     segt_free(t);
 }
 
-/* RFC 8985 3.2: a retransmission that is lost again is found without a timeout. */
+/* What RACK waits for one missing segment, in ms, after so many round trips with a D-SACK. */
+static unsigned wait_after_dsacks(unsigned n)
+{
+    struct segt *t = ten_in_flight("sackok");
+    char s[80];
+    uint32_t una = 1;
+    t->conn.cwnd = 9000;
+    seg_in(t, "A 1 ack=1 sack=2001-3001");
+    seg_in(t, "A 1 ack=3001"); /* reordering */
+    for (una = 3001; n > 0; n--, una += 1000) {
+        segt_advance(t, 10 * MS);
+        snprintf(s, sizeof(s), "A 1 ack=%u sack=%u-%u", una + 1000, una - 1000, una);
+        seg_in(t, s);
+        t->conn.flight->dsack_noted = false; /* the round trip is over */
+        segt_write(t, 5000);
+        t->at_tx = t->n_tx = 0;
+    }
+    segt_advance(t, 10 * MS);
+    snprintf(s, sizeof(s), "A 1 ack=%u sack=%u-%u", una, una + 1000, una + 2000);
+    seg_in(t, s);
+    unsigned ms = 0;
+    for (; t->env.stats.rexmit_fast == 0 && ms < 100; ms++)
+        segt_advance(t, 1 * MS);
+    CU_ASSERT(ms <= t->conn.srtt_us / MS + 2);
+    segt_free(t);
+    return ms;
+}
+
+/* A quarter of the round trip more for each, up to all of it. (RFC 8985 3.3.2-2, 3.3.2-3, 3.3.2-4)
+ */
+static void needless_retransmissions_lengthen_the_wait(void)
+{
+    unsigned none = wait_after_dsacks(0), one = wait_after_dsacks(1), three = wait_after_dsacks(3);
+    CU_ASSERT(none < one && one < three);
+    CU_ASSERT(wait_after_dsacks(12) >= three);
+}
+
+/* RFC 8985 3.2: a retransmission that is lost again is found without a timeout. (RFC 5681
+ * not 4.3-1) */
 static void a_lost_retransmission_is_found(void)
 {
     struct segt *t = ten_in_flight("sackok");
@@ -433,7 +475,7 @@ static void parts_of_a_large_segment_are_known_apart(void)
 /* ---- tail loss probes ---- */
 
 /* RFC 8985 7: the end of a burst is lost, no ACK will tell. After two round trips the last segment
- * goes again, and its SACK shows the rest of the hole. */
+ * goes again, and its SACK shows the rest of the hole. (RFC 8985 7.2-1, 7.3-4, 7.3-5) */
 static void the_last_segment_is_sent_again(void)
 {
     struct segt *t = ready("sackok");
@@ -457,6 +499,7 @@ static void the_last_segment_is_sent_again(void)
     segt_free(t);
 }
 
+/* RFC 8985 7.3-2, 7.3-3, 7.3-6, 8-1 (RFC 8985 not 7.3-1) */
 static void a_probe_sends_new_data_when_there_is_some(void)
 {
     struct segt *t = ten_in_flight("sackok");
@@ -471,7 +514,8 @@ static void a_probe_sends_new_data_when_there_is_some(void)
     segt_free(t);
 }
 
-/* RFC 8985 7.4: a loss that only the probe repaired still counts as congestion. */
+/* RFC 8985 7.4: a loss that only the probe repaired still counts as congestion. (RFC
+ * 8985 7.2-3, 7.4.2-1, 7.4.2-2) */
 static void a_loss_repaired_by_the_probe_halves_the_window(void)
 {
     struct segt *t = ready("sackok");
@@ -516,7 +560,7 @@ static void a_probe_that_was_not_needed_costs_nothing(void)
 
 /* ---- timeouts ---- */
 
-/* RFC 9293 MUST-19 */
+/* RFC 9293 MUST-19, RFC 5681 3.1-5, 3.1-8, 3.1-10 */
 static void a_timeout_resends_everything_in_slow_start(void)
 {
     struct segt *t = ten_in_flight("");
@@ -551,6 +595,7 @@ static void a_second_timeout_leaves_ssthresh_alone(void)
     segt_free(t);
 }
 
+/* RFC 2018 not 5-4 */
 static void what_is_sacked_is_not_resent_after_a_timeout(void)
 {
     struct segt *t = ready("sackok");
@@ -573,7 +618,7 @@ static void what_is_sacked_is_not_resent_after_a_timeout(void)
     segt_free(t);
 }
 
-/* RFC 2018 section 8: what was SACKed may be dropped by the peer. */
+/* RFC 2018 section 8: what was SACKed may be dropped by the peer. (RFC 2018 5-2, 8-1) */
 static void reneging_is_survived(void)
 {
     struct segt *t = ready("sackok");
@@ -641,6 +686,7 @@ static void data_and_fin_go_again_together(void)
 
 /* ---- the congestion window ---- */
 
+/* RFC 5681 4.1-1 */
 static void it_restarts_after_an_idle_time(void)
 {
     struct segt *t = ready("");
@@ -807,4 +853,5 @@ TEST_SUITE(recovery, TEST_CASE(a_ping_pong_needs_no_scoreboard),
            TEST_CASE(it_grows_when_it_was_the_limit_only),
            TEST_CASE(an_ack_per_byte_opens_it_by_bytes), TEST_CASE(streams_over_four_gigabytes),
            TEST_CASE(a_storm_of_sack_blocks), TEST_CASE(short_of_memory_now_and_then),
-           TEST_CASE(a_second_timeout_leaves_ssthresh_alone));
+           TEST_CASE(a_second_timeout_leaves_ssthresh_alone),
+           TEST_CASE(needless_retransmissions_lengthen_the_wait));

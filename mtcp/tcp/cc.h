@@ -12,10 +12,12 @@
 /* No connection needs more (the window field and its scale allow 1 GB). */
 #define CC_CWND_MAX (1u << 30)
 
-/* Data sent and not cumulatively acknowledged: RFC 5681's FlightSize. */
+/* Data sent and not cumulatively acknowledged: RFC 5681's FlightSize, without what limited transmit
+ * has sent beyond cwnd (3.2 step 2). */
 static inline uint32_t cc_outstanding(const struct tcp_conn *c)
 {
-    return (uint32_t)(c->snd_max - c->snd_una);
+    uint32_t n = (uint32_t)(c->snd_max - c->snd_una);
+    return n < c->cwnd ? n : c->cwnd;
 }
 
 static inline bool cc_in_slow_start(const struct tcp_conn *c)

@@ -23,13 +23,14 @@ mk() { make --no-print-directory -s -j"$JOBS" "$@"; }
 tier_layers()  { tests/layers.sh; }
 tier_headers() { tests/headers.sh; }
 tier_man()     { tests/man.sh; }
+tier_rfc()     { tests/rfc.sh; }
 tier_unit()    { mk VARIANT=debug build/debug/unit && build/debug/unit; }
 tier_asan()    { mk VARIANT=asan build/asan/unit && build/asan/unit | sed 's/^unit:/asan:/'; return "${PIPESTATUS[0]}"; }
 tier_valgrind() { tests/valgrind.sh; }
 tier_lint()    { tests/lint.sh; }
 tier_mutants() { tests/mutants.sh; }
 
-TIERS="layers headers man unit asan valgrind lint"
+TIERS="layers headers man rfc unit asan valgrind lint"
 for f in tests/tier_*.sh; do
     [ -e "$f" ] || continue
     n=$(basename "$f" .sh)

@@ -117,6 +117,7 @@ static void timestamps_leave_room_for_three_blocks(void)
     EXPECT_EQ(build_tcp_opts_len(&o), 4 + 32);
 }
 
+/* RFC 9293 MUST-2 */
 static void a_known_ipv4_frame(void)
 {
     static const uint8_t want[] = {

@@ -66,13 +66,15 @@ static void slow_start_doubles(const struct tcp_cc_ops *ops)
     EXPECT_EQ(f.conn.cwnd, 40 * MSS);
 }
 
+/* RFC 5681 3.1-5, RFC 9438 4.10-1 */
 static void slow_start_in_both(void)
 {
     slow_start_doubles(&tcp_cc_newreno);
     slow_start_doubles(&tcp_cc_cubic);
 }
 
-/* RFC 3465: one ACK of very much opens the window by a bounded number of segments. */
+/* RFC 3465: one ACK of very much opens the window by a bounded number of segments. (RFC 5681 3.1-6)
+ */
 static void one_ack_opens_the_window_by_a_bounded_amount(void)
 {
     struct fixture f;
@@ -81,6 +83,7 @@ static void one_ack_opens_the_window_by_a_bounded_amount(void)
     EXPECT_EQ(f.conn.cwnd, 10 * MSS + CC_ABC_LIMIT);
 }
 
+/* RFC 5681 3.1-5 */
 static void slow_start_ends_at_ssthresh(void)
 {
     struct fixture f;
@@ -103,6 +106,7 @@ static void a_window_that_is_not_used_does_not_grow(void)
     }
 }
 
+/* RFC 5681 3.1-7 */
 static void newreno_adds_one_segment_per_round_trip(void)
 {
     struct fixture f;
@@ -114,6 +118,7 @@ static void newreno_adds_one_segment_per_round_trip(void)
     }
 }
 
+/* RFC 5681 3.1-8 */
 static void newreno_halves_what_is_in_flight(void)
 {
     struct fixture f;
@@ -124,6 +129,7 @@ static void newreno_halves_what_is_in_flight(void)
     EXPECT_EQ(f.conn.cc_ops->ssthresh(&f.conn, f.now_us), 2 * MSS); /* never less than two */
 }
 
+/* RFC 9438 4.6-1 */
 static void cubic_keeps_seven_tenths(void)
 {
     struct fixture f;
@@ -134,7 +140,8 @@ static void cubic_keeps_seven_tenths(void)
     EXPECT_EQ(f.conn.cc.cubic.w_max, 100 * MSS);
 }
 
-/* RFC 9438 4.7: a second loss before W_max was regained gives more room to others. */
+/* RFC 9438 4.7: a second loss before W_max was regained gives more room to others. (RFC 9438 4.7-1)
+ */
 static void cubic_converges_fast(void)
 {
     struct fixture f;
@@ -147,7 +154,7 @@ static void cubic_converges_fast(void)
 }
 
 /* K = cubic root of (W_max (1 - beta) / C): W_max 1000 segments is regained after 9.09 s, slowly
- * near it and faster beyond (RFC 9438 4.2). */
+ * near it and faster beyond (RFC 9438 4.2). (RFC 9293 MAY-18, RFC 9438 4.4-1, 4.5-1, 5.1-1) */
 static void cubic_follows_its_curve(void)
 {
     struct fixture f;
@@ -171,7 +178,7 @@ static void cubic_follows_its_curve(void)
     CU_ASSERT(at[11] - at[10] < at[19] - at[18]); /* ... then convex */
 }
 
-/* A small window over a short path grows as NewReno's would (RFC 9438 4.3). */
+/* A small window over a short path grows as NewReno's would (RFC 9438 4.3). (RFC 9438 4.3-1) */
 static void cubic_is_friendly(void)
 {
     struct fixture f, g;
@@ -272,6 +279,7 @@ static void cubic_grows_by_half_at_most(void)
     CU_ASSERT(f.conn.cwnd > before * 13 / 10 && f.conn.cwnd <= before * 17 / 10);
 }
 
+/* RFC 9438 4.2-1 */
 static void cubic_does_not_count_time_without_use(void)
 {
     struct fixture f;

@@ -104,6 +104,7 @@ static struct seg syn_with(uint8_t flags, uint8_t tos)
     return s;
 }
 
+/* RFC 9293 SHLD-8 */
 static void a_listener_agrees_to_what_asks_properly(void)
 {
     static const struct {
@@ -167,6 +168,7 @@ static void without_agreement_nothing_is_marked_or_echoed(void)
 
 /* ---- the receiver ---- */
 
+/* RFC 9293 SHLD-8 */
 static void a_mark_is_echoed_until_the_peer_has_slowed_down(void)
 {
     struct segt *t = ready("ecn");
@@ -217,6 +219,7 @@ static void what_the_window_refuses_says_nothing(void)
 
 /* ---- the sender ---- */
 
+/* RFC 9293 SHLD-8 */
 static void an_echo_halves_the_window_once_per_window(void)
 {
     struct segt *t = ten_in_flight("ecn");

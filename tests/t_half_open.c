@@ -55,6 +55,7 @@ static struct seg after(uint8_t flags, uint32_t seq, uint32_t ack)
     return s;
 }
 
+/* RFC 9293 MUST-67, SHLD-5 */
 static void the_synack_answers_what_was_offered(void)
 {
     struct seg s = syn();
@@ -75,6 +76,7 @@ static void the_synack_answers_what_was_offered(void)
     fixture_free(f);
 }
 
+/* RFC 7323 2.2-3, 3.2-6 */
 static void nothing_is_answered_that_was_not_offered(void)
 {
     struct seg s = syn();
@@ -180,6 +182,7 @@ static void a_challenge_ack_keeps_the_promised_edge(void)
 
 /* ---- TIME_WAIT ---- */
 
+/* RFC 9293 MAY-2 */
 static void every_arm_of_time_wait(void)
 {
     static const struct {

@@ -132,6 +132,7 @@ static uint64_t lost_over_a_long_queue(const struct tcp_cc_ops *cc)
     return n;
 }
 
+/* RFC 9438 4.10-2 */
 static void a_long_queue_is_not_overrun(void)
 {
     CU_ASSERT(lost_over_a_long_queue(&tcp_cc_newreno) > 0);

@@ -129,6 +129,7 @@ static void all_of_it_is_rate_limited(void)
 
 /* ---- errors --------------------------------------------------------------------------------- */
 
+/* RFC 9293 MUST-54, SHLD-26 */
 static void a_hard_error_ends_a_connection_attempt(void)
 {
     static const struct {
@@ -152,6 +153,7 @@ static void a_hard_error_ends_a_connection_attempt(void)
     }
 }
 
+/* RFC 9293 MUST-54, MUST-56 */
 static void a_soft_error_is_remembered(void)
 {
     static const struct {
@@ -203,6 +205,7 @@ static struct tcp_conn *established(struct world *w, struct net_listener *l)
     return c;
 }
 
+/* RFC 9293 MUST-56 */
 static void nothing_ends_an_established_connection(void)
 {
     struct world w;

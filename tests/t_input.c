@@ -9,6 +9,7 @@
 
 /* ---- SYN_SENT (3.10.7.3) ---- */
 
+/* RFC 9293 MUST-14 */
 static void syn_sent_takes_the_synack(void)
 {
     struct segt *t = segt_syn_sent();
@@ -21,6 +22,7 @@ static void syn_sent_takes_the_synack(void)
     segt_free(t);
 }
 
+/* RFC 9293 MUST-16, RFC 7323 2.2-2 */
 static void syn_sent_negotiates_options(void)
 {
     struct segt *t = segt_syn_sent();
@@ -34,6 +36,7 @@ static void syn_sent_negotiates_options(void)
     segt_free(t);
 }
 
+/* RFC 9293 MUST-15 */
 static void syn_sent_without_mss_option_uses_536(void)
 {
     struct segt *t = segt_syn_sent();
@@ -94,6 +97,7 @@ static void syn_sent_is_refused_by_a_reset_that_acks_the_syn(void)
     segt_free(t);
 }
 
+/* RFC 9293 MUST-10 */
 static void simultaneous_open(void)
 {
     struct segt *t = segt_syn_sent();
@@ -198,6 +202,7 @@ static void data_on_the_synack_counts(void)
 
 /* ---- first step: sequence number ---- */
 
+/* RFC 9293 SHLD-19, RFC 5681 4.2-3 */
 static void data_in_order_is_delivered_and_acked(void)
 {
     struct segt *t = segt_established();
@@ -209,6 +214,7 @@ static void data_in_order_is_delivered_and_acked(void)
     segt_free(t);
 }
 
+/* RFC 5681 4.2-1, 4.2-2 */
 static void a_single_segment_is_acked_after_the_delay(void)
 {
     struct segt *t = segt_established();
@@ -225,6 +231,7 @@ static void a_single_segment_is_acked_after_the_delay(void)
     segt_free(t);
 }
 
+/* RFC 9293 MUST-58, MUST-59 */
 static void a_burst_is_acked_once(void)
 {
     struct segt *t = segt_established();
@@ -236,6 +243,7 @@ static void a_burst_is_acked_once(void)
     segt_free(t);
 }
 
+/* RFC 9293 SHLD-31, MAY-13, RFC 2018 4-2, 4-3, RFC 5681 3.2-1, 3.2-2 */
 static void a_hole_is_told_and_filled(void)
 {
     struct segt *t = segt_established_with("sackok");
@@ -299,6 +307,7 @@ static void the_part_beyond_the_window_is_cut_off(void)
     segt_free(t);
 }
 
+/* RFC 9293 MAY-8 */
 static void a_window_probe_is_answered(void)
 {
     struct segt *t = segt_established();
@@ -318,6 +327,7 @@ static void a_window_probe_is_answered(void)
     segt_free(t);
 }
 
+/* RFC 5961 7-1 */
 static void answers_to_bare_segments_are_limited(void)
 {
     struct segt *t = segt_established();
@@ -408,6 +418,7 @@ static void a_syns_options_are_on_syns_only(void)
 
 /* ---- PAWS (RFC 7323 section 5) ---- */
 
+/* RFC 7323 5.3-1 */
 static void paws_refuses_an_old_timestamp(void)
 {
     struct segt *t = segt_established_with("ts=1000,0");
@@ -420,6 +431,7 @@ static void paws_refuses_an_old_timestamp(void)
     segt_free(t);
 }
 
+/* RFC 7323 5.5-1 */
 static void paws_believes_anything_after_24_days(void)
 {
     struct segt *t = segt_established_with("ts=1000,0");
@@ -495,6 +507,7 @@ static void an_echo_of_nothing_new_is_no_round_trip(void)
     segt_free(t);
 }
 
+/* RFC 7323 4.3-2 */
 static void the_timestamp_of_an_out_of_order_segment_is_not_echoed(void)
 {
     struct segt *t = segt_established_with("ts=1000,0");
@@ -505,6 +518,7 @@ static void the_timestamp_of_an_out_of_order_segment_is_not_echoed(void)
 
 /* ---- RST and SYN (RFC 9293, 5961) ---- */
 
+/* RFC 5961 3.2-2 */
 static void a_reset_at_the_edge_resets(void)
 {
     struct segt *t = segt_established();
@@ -517,6 +531,7 @@ static void a_reset_at_the_edge_resets(void)
     segt_free(t);
 }
 
+/* RFC 5961 3.2-1, 3.2-3 */
 static void a_reset_in_the_window_is_challenged(void)
 {
     struct segt *t = segt_established();
@@ -529,6 +544,7 @@ static void a_reset_in_the_window_is_challenged(void)
     segt_free(t);
 }
 
+/* RFC 5961 4.2-1 */
 static void a_syn_in_any_synchronized_state_is_challenged(void)
 {
     static const enum tcp_state states[] = {TCPS_ESTABLISHED, TCPS_FIN_WAIT_1, TCPS_FIN_WAIT_2,
@@ -592,6 +608,7 @@ static void a_reset_may_say_why(void)
     segt_free(t);
 }
 
+/* RFC 5961 3.2-2 */
 static void a_reset_in_any_synchronized_state_closes(void)
 {
     static const struct {
@@ -625,6 +642,7 @@ static void a_segment_without_ack_is_dropped(void)
     segt_free(t);
 }
 
+/* RFC 5961 5.2-1, 5.2-2 */
 static void an_ack_of_the_future_is_challenged(void)
 {
     struct segt *t = segt_established();
@@ -635,6 +653,7 @@ static void an_ack_of_the_future_is_challenged(void)
     segt_free(t);
 }
 
+/* RFC 9293 MAY-12, RFC 5961 5.2-1, 5.2-2 */
 static void an_ack_far_in_the_past_is_challenged(void)
 {
     struct segt *t = segt_established();
@@ -784,6 +803,7 @@ static void a_reset_does_not_assassinate_time_wait(void)
     segt_free(t);
 }
 
+/* RFC 9293 MAY-2 */
 static void time_wait_lets_a_newer_syn_in(void)
 {
     struct segt *t = segt_in_state(TCPS_TIME_WAIT);
@@ -794,6 +814,7 @@ static void time_wait_lets_a_newer_syn_in(void)
     segt_free(t);
 }
 
+/* RFC 9293 MAY-1 */
 static void data_after_close_is_reset(void)
 {
     struct segt *t = segt_established();
@@ -806,6 +827,7 @@ static void data_after_close_is_reset(void)
     segt_free(t);
 }
 
+/* RFC 9293 SHLD-3, MAY-1 */
 static void close_with_unread_data_resets(void)
 {
     struct segt *t = segt_established();

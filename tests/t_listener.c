@@ -180,6 +180,7 @@ static void the_syn_ack_is_sent_again_with_back_off(void)
     world_down(&w);
 }
 
+/* RFC 9293 MUST-11 */
 static void half_open_records_answer_for_themselves(void)
 {
     struct world w;

@@ -211,6 +211,7 @@ static void congestion_control_has_a_name(void)
 
 /* ---- what they do ---------------------------------------------------------------------------- */
 
+/* RFC 9293 MUST-48, MUST-49 */
 static void accepted_sockets_inherit(void)
 {
     duo_open(&d, NULL);

@@ -49,6 +49,7 @@ static void not_ours_is_counted_and_dropped(void)
     world_down(&w);
 }
 
+/* RFC 9293 MUST-3 */
 static void bad_packets_are_counted_and_dropped(void)
 {
     struct world w;
@@ -70,7 +71,7 @@ static void bad_packets_are_counted_and_dropped(void)
     world_down(&w);
 }
 
-/* RFC 9293 MUST-57, RFC 1122 4.2.3.10; and our own address as the sender (land). */
+/* RFC 9293 MUST-63, RFC 1122 4.2.3.10; and our own address as the sender (land). */
 static void senders_that_are_no_hosts_get_nothing(void)
 {
     static const char *const from[] = {"224.0.0.1", "255.255.255.255", "127.0.0.1",

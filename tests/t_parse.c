@@ -78,6 +78,7 @@ static int parse_good(struct packet *p, const struct frame *f)
 
 /* ---- what was built is what is parsed ------------------------------------------------------- */
 
+/* RFC 9293 MUST-5 */
 static void random_segments_go_round(void)
 {
     struct rng r;
@@ -176,7 +177,8 @@ static void ethernet_padding_is_cut(void)
     }
 }
 
-/* A flipped bit is noticed by a sum, or lies where no sum looks (Ethernet, IPv6 class and flow). */
+/* A flipped bit is noticed by a sum, or lies where no sum looks (Ethernet, IPv6 class and flow).
+ * (RFC 9293 MUST-3) */
 static void every_flipped_bit_is_noticed(void)
 {
     for (unsigned v6 = 0; v6 < 2; v6++) {
@@ -266,6 +268,7 @@ static void wrong_versions_are_refused(void)
     }
 }
 
+/* RFC 9293 MUST-50 */
 static void ipv4_options_are_skipped(void)
 {
     struct frame f = frame_known(false);
@@ -371,6 +374,7 @@ static struct tcp_opts opts_of(const uint8_t *b, uint32_t len)
 #define OPTS(...)                                                                                  \
     opts_of((const uint8_t[]){__VA_ARGS__}, (uint32_t)sizeof((const uint8_t[]){__VA_ARGS__}))
 
+/* RFC 9293 MUST-4, MUST-64 */
 static void options_of_a_linux_syn(void)
 {
     struct tcp_opts o = OPTS(2, 4, 0x05, 0xb4, 4, 2, 8, 10, 1, 2, 3, 4, 5, 6, 7, 8, 1, 3, 3, 7);
@@ -393,6 +397,7 @@ static void options_behind_aligned_timestamps_count(void)
     EXPECT_EQ(o.sack[0].end.v, 2);
 }
 
+/* RFC 9293 MUST-4, MUST-6, MUST-7, MUST-68 */
 static void a_bad_length_stops_but_keeps_what_was_read(void)
 {
     static const uint8_t bad[][2] = {{99, 0}, {99, 1}, {99, 5}, {99, 255}, {8, 0}, {2, 1}, {5, 0}};
@@ -448,6 +453,7 @@ static void options_of_the_wrong_size_are_ignored(void)
     }
 }
 
+/* RFC 7323 2.3-2 */
 static void odd_values_are_decoded(void)
 {
     for (unsigned v = 0; v < 256; v++)
@@ -468,7 +474,7 @@ static void too_many_blocks_are_ignored(void)
     }
 }
 
-/* 40 bytes of junk: it comes to an end and reads nothing outside. */
+/* 40 bytes of junk: it comes to an end and reads nothing outside. (RFC 9293 MUST-7) */
 static void junk_options_are_survived(void)
 {
     struct rng r;

@@ -22,6 +22,7 @@ static void sample(struct fixture *f, uint32_t us)
     rtt_sample(&f->env, &f->conn, us);
 }
 
+/* RFC 6298 2.1-1 */
 static void before_the_first_sample_it_is_one_second(void)
 {
     struct fixture f;
@@ -31,7 +32,7 @@ static void before_the_first_sample_it_is_one_second(void)
     EXPECT_EQ(rtt_rto(&f.env, &f.conn), 8000000);
 }
 
-/* RFC 6298 2.2: SRTT = R, RTTVAR = R/2. */
+/* RFC 6298 2.2: SRTT = R, RTTVAR = R/2. (RFC 6298 2.2-1, 2.3-3) */
 static void the_first_sample(void)
 {
     struct fixture f;
@@ -43,7 +44,8 @@ static void the_first_sample(void)
     EXPECT_EQ(rtt_rto(&f.env, &f.conn), 400000 + 4 * 200000);
 }
 
-/* RFC 6298 2.3: RTTVAR = 3/4 RTTVAR + 1/4 |SRTT - R|, then SRTT = 7/8 SRTT + 1/8 R. */
+/* RFC 6298 2.3: RTTVAR = 3/4 RTTVAR + 1/4 |SRTT - R|, then SRTT = 7/8 SRTT + 1/8 R. (RFC
+ * 6298 2.3-1, 2.3-2) */
 static void the_next_sample(void)
 {
     struct fixture f;
@@ -58,6 +60,7 @@ static void the_next_sample(void)
     EXPECT_EQ(f.conn.min_rtt_us, 50000);
 }
 
+/* RFC 6298 4-1 */
 static void a_steady_path_has_the_least_variance_term(void)
 {
     struct fixture f;
@@ -69,6 +72,7 @@ static void a_steady_path_has_the_least_variance_term(void)
     EXPECT_EQ(rtt_rto(&f.env, &f.conn), 10000 + 200000);
 }
 
+/* RFC 6298 2.5-1 */
 static void backing_off_doubles_up_to_the_limit(void)
 {
     struct fixture f;

@@ -198,6 +198,7 @@ static void a_fin_ends_the_stream(void)
     duo_close(&d);
 }
 
+/* RFC 9293 MUST-12 */
 static void a_reset_is_told_once(void)
 {
     char buf[8];
@@ -262,6 +263,7 @@ static void a_write_takes_the_pending_error(void)
     duo_close(&d);
 }
 
+/* RFC 9293 SHLD-3 */
 static void closing_with_unread_bytes_resets(void)
 {
     char buf[8];
@@ -472,6 +474,7 @@ static void a_port_is_listened_on_while_it_connects(void)
     duo_close(&d);
 }
 
+/* RFC 9293 MUST-43 */
 static void bound_sockets_connect_from_their_port(void)
 {
     struct sockaddr_in a;

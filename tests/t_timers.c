@@ -38,6 +38,7 @@ static void one_entry_serves_the_earliest_deadline(void)
     segt_free(t);
 }
 
+/* RFC 6298 5.2-1 */
 static void a_deadline_that_was_cleared_does_nothing(void)
 {
     struct segt *t = segt_established();
@@ -108,6 +109,7 @@ static void deadlines_are_met_after_any_gap(void)
 
 /* ---- retransmission ---- */
 
+/* RFC 6298 5-1, 5.1-1, 5.4-1 */
 static void what_is_not_acknowledged_is_sent_again(void)
 {
     struct segt *t = segt_established();
@@ -127,7 +129,7 @@ static void what_is_not_acknowledged_is_sent_again(void)
     segt_free(t);
 }
 
-/* RFC 6298 5.5: the interval doubles. (RFC 9293 MUST-19) */
+/* RFC 6298 5.5: the interval doubles. (RFC 9293 MUST-19) (RFC 6298 5.5-1, 5.6-1) */
 static void backing_off(void)
 {
     struct segt *t = segt_established();
@@ -145,7 +147,7 @@ static void backing_off(void)
     segt_free(t);
 }
 
-/* RFC 9293 MUST-20, SHLD-10 */
+/* RFC 9293 MUST-20, SHLD-11 */
 static void a_silent_peer_is_given_up(void)
 {
     struct segt *t = segt_established();
@@ -223,7 +225,7 @@ static void the_user_timeout_gives_a_probe_time(void)
 
 /* ---- SYN ---- */
 
-/* RFC 9293 MUST-22 */
+/* RFC 9293 MUST-22, not MUST-23 */
 static void a_syn_is_repeated_six_times(void)
 {
     struct segt *t = segt_syn_sent();
@@ -257,6 +259,7 @@ static void one_more_syn_makes_it_four_minutes(void)
     segt_free(t);
 }
 
+/* RFC 5681 3.1-3 */
 static void the_first_window_after_a_lost_syn_is_one_segment(void)
 {
     struct segt *t = segt_syn_sent();
@@ -353,7 +356,7 @@ static void an_orphan_does_not_wait_for_ever(void)
 }
 
 /* RFC 9293 3.8.6: what was sent before the window shrank is not resent beyond it. (RFC 9293
- * MUST-34, SHLD-16, SHLD-17) */
+ * MUST-34, SHLD-16, SHLD-17) (RFC 9293 MUST-34, MUST-35, SHLD-16, SHLD-17, RFC 7323 2.4-1) */
 static void a_window_shut_over_data_in_flight(void)
 {
     struct segt *t = segt_established();
@@ -395,7 +398,7 @@ static struct segt *kept_alive(void)
     return t;
 }
 
-/* RFC 9293 MUST-24, MUST-26, MUST-27, SHLD-12 */
+/* RFC 9293 MUST-24, MUST-26, MUST-27, SHLD-12, MAY-5 */
 static void keepalive_asks_a_silent_peer(void)
 {
     struct segt *t = kept_alive();
@@ -477,6 +480,7 @@ static void an_idle_connection_lives_unless_told_otherwise(void)
 
 /* ---- the ends ---- */
 
+/* RFC 9293 MUST-13 */
 static void time_wait_lasts_its_time(void)
 {
     struct segt *t = segt_in_state(TCPS_TIME_WAIT);

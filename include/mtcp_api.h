@@ -328,7 +328,7 @@ int mtcp_abort(mctx_t mctx, int sockid);
  * End one or both directions; the id stays. Does not block. Sockets: stream.
  *
  *   how      SHUT_RD: reads give what is queued, then 0; SHUT_WR: what is queued is sent, then FIN;
- *            SHUT_RDWR: both
+ *            SHUT_RDWR: both, and bytes that still arrive reset the connection
  *   returns  0 or -1
  *   errors   EACCES; EPERM; EBADF; ENOTSOCK; EINVAL how; ENOTCONN
  *   source   POSIX

@@ -316,6 +316,23 @@ static void shut_rd_discards(void)
     duo_close(&d);
 }
 
+/* As Linux (RFC 1122 4.2.2.13): nobody will read them, so the peer is told. */
+static void bytes_after_both_ends_are_shut_reset(void)
+{
+    char buf[8];
+    duo_open(&d, NULL);
+    int c, l = duo_listen(&d, 80), s = duo_pair(&d, l, &c);
+    EXPECT_EQ(mtcp_shutdown(d.srv, s, SHUT_RDWR), 0);
+    duo_step(&d, 0);
+    EXPECT_EQ(mtcp_read(d.cli, c, buf, 8), 0);
+    EXPECT_EQ(mtcp_write(d.cli, c, "x", 1), 1);
+    duo_step(&d, 0);
+    EXPECT_ERR(mtcp_write(d.cli, c, "x", 1), EPIPE);
+    EXPECT_EQ(so_error(d.srv, s), ECONNRESET);
+    EXPECT_EQ(mtcp_get_connection_cnt(d.cli), 0);
+    duo_close(&d);
+}
+
 static void linger_zero_resets(void)
 {
     char buf[8];
@@ -906,12 +923,13 @@ TEST_SUITE(sock, TEST_CASE(bytes_go_both_ways), TEST_CASE(names_are_told),
            TEST_CASE(a_reset_is_told_once), TEST_CASE(a_fin_hides_a_later_reset),
            TEST_CASE(so_error_takes_the_pending_error), TEST_CASE(a_write_takes_the_pending_error),
            TEST_CASE(closing_with_unread_bytes_resets), TEST_CASE(closing_sends_what_is_queued),
-           TEST_CASE(shut_rd_discards), TEST_CASE(linger_zero_resets),
-           TEST_CASE(linger_waits_for_the_peer), TEST_CASE(linger_gives_up),
-           TEST_CASE(refusal_is_told_by_connect), TEST_CASE(refusal_is_told_by_so_error),
-           TEST_CASE(connecting_reports_by_a_second_call), TEST_CASE(a_silent_peer_times_out),
-           TEST_CASE(nobody_there_is_unreachable), TEST_CASE(bound_sockets_connect_from_their_port),
-           TEST_CASE(ports_are_taken_once), TEST_CASE(reuseaddr_shares_until_one_listens),
+           TEST_CASE(shut_rd_discards), TEST_CASE(bytes_after_both_ends_are_shut_reset),
+           TEST_CASE(linger_zero_resets), TEST_CASE(linger_waits_for_the_peer),
+           TEST_CASE(linger_gives_up), TEST_CASE(refusal_is_told_by_connect),
+           TEST_CASE(refusal_is_told_by_so_error), TEST_CASE(connecting_reports_by_a_second_call),
+           TEST_CASE(a_silent_peer_times_out), TEST_CASE(nobody_there_is_unreachable),
+           TEST_CASE(bound_sockets_connect_from_their_port), TEST_CASE(ports_are_taken_once),
+           TEST_CASE(reuseaddr_shares_until_one_listens),
            TEST_CASE(an_unbound_listener_gets_a_port), TEST_CASE(many_listeners_accept),
            TEST_CASE(closing_a_listener_resets_the_waiting),
            TEST_CASE(the_reset_are_accepted_with_their_error), TEST_CASE(reads_block),

@@ -369,6 +369,13 @@ static unsigned step_fin(struct tcp_env *e, struct tcp_conn *c)
     }
 }
 
+/* Closed, or shut in both directions (as Linux): what still comes is lost. */
+static bool nobody_reads(const struct tcp_conn *c)
+{
+    return (c->flags & TCF_ORPHAN) ||
+           (c->flags & (TCF_SHUT_RD | TCF_SND_FIN)) == (TCF_SHUT_RD | TCF_SND_FIN);
+}
+
 /* Payload and FIN (seventh and eighth step). */
 static unsigned step_text_and_fin(struct tcp_env *e, struct tcp_conn *c, const struct in *in)
 {
@@ -380,8 +387,8 @@ static unsigned step_text_and_fin(struct tcp_env *e, struct tcp_conn *c, const s
         conn_mark_output(e, c);
         return 0;
     }
-    if ((c->flags & TCF_ORPHAN) && in->end > (tcp_off_t)stream_next(&c->rcv)) {
-        tcp_abort(e, c, HOOK_END_RST_OUT, 0); /* nobody will read it (RFC 1122 4.2.2.13) */
+    if (nobody_reads(c) && in->end > (tcp_off_t)stream_next(&c->rcv)) {
+        tcp_abort(e, c, HOOK_END_RST_OUT, ECONNRESET); /* RFC 1122 4.2.2.13 */
         return 0;
     }
     tcp_in_text(e, c, in);

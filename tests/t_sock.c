@@ -917,6 +917,22 @@ static void pipes_carry_bytes(void)
     duo_close(&d);
 }
 
+static void pipes_scatter(void)
+{
+    char a[2], b[4];
+    struct iovec iov[4] = {{NULL, 0}, {a, 2}, {NULL, 0}, {b, 4}};
+    int p[2];
+    duo_open(&d, NULL);
+    EXPECT_EQ(mtcp_pipe(d.srv, p), 0);
+    mtcp_setsock_nonblock(d.srv, p[0]);
+    EXPECT_ERR(mtcp_readv(d.srv, p[0], iov, 4), EAGAIN);
+    EXPECT_EQ(mtcp_write(d.srv, p[1], "hello", 5), 5);
+    EXPECT_EQ(mtcp_readv(d.srv, p[0], iov, 1), 0);
+    EXPECT_EQ(mtcp_readv(d.srv, p[0], iov, 4), 5);
+    CU_ASSERT(memcmp(a, "he", 2) == 0 && memcmp(b, "llo", 3) == 0);
+    duo_close(&d);
+}
+
 TEST_SUITE(sock, TEST_CASE(bytes_go_both_ways), TEST_CASE(names_are_told),
            TEST_CASE(vectors_gather_and_scatter), TEST_CASE(peeking_leaves_the_bytes),
            TEST_CASE(more_is_held_back), TEST_CASE(a_fin_ends_the_stream),
@@ -938,5 +954,6 @@ TEST_SUITE(sock, TEST_CASE(bytes_go_both_ways), TEST_CASE(names_are_told),
            TEST_CASE(polling_alone_makes_progress), TEST_CASE(ids_are_the_lowest_free),
            TEST_CASE(accept_without_an_id_leaves_it_queued), TEST_CASE(nothing_is_left_behind),
            TEST_CASE(a_listener_is_closed_while_it_listens), TEST_CASE(the_waiting_call_ends),
-           TEST_CASE(pipes_carry_bytes), TEST_CASE(a_soft_error_can_be_asked_for),
+           TEST_CASE(pipes_carry_bytes), TEST_CASE(pipes_scatter),
+           TEST_CASE(a_soft_error_can_be_asked_for),
            TEST_CASE(a_port_is_listened_on_while_it_connects));

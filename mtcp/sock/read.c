@@ -117,7 +117,7 @@ static int64_t pipe_recv(struct mtcp_ctx *ctx, struct sock *s, struct dest *d)
         int64_t n = 0;
         for (unsigned i = 0; i < d->n_iov; i++) {
             n = pipe_read(ctx, s, d->iov[i].iov_base, d->iov[i].iov_len);
-            if (n <= 0)
+            if (n < 0 || (n == 0 && d->iov[i].iov_len > 0))
                 break;
             d->done += (size_t)n;
         }

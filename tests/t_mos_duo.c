@@ -5,7 +5,10 @@
 #include <mos_api.h>
 #include <mtcp_api.h>
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/ip.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -609,10 +612,62 @@ static void levels_of_options(void)
     duo_close(&d);
 }
 
-TEST_SUITE(mos_duo, TEST_CASE(a_handshake_by_cookie), TEST_CASE(a_connection_from_both_ends), TEST_CASE(a_close_with_time_wait),
-           TEST_CASE(an_abort), TEST_CASE(a_refused_connection),
+/* ---- IPv6 ----------------------------------------------------------------------------------- */
+
+static unsigned n_inspected;
+
+static void inspect_v6(mctx_t m, int sock, int side, event_t ev)
+{
+    struct sockaddr_in6 a[2];
+    socklen_t len = sizeof(a);
+    struct pkt_info p;
+    if (ev != MOS_ON_CONN_START || side != MOS_SIDE_SVR)
+        return;
+    EXPECT_EQ(mtcp_getpeername(m, sock, (struct sockaddr *)a, &len, MOS_SIDE_BOTH), 0);
+    EXPECT_EQ(len, sizeof(a));
+    CU_ASSERT(a[MOS_SIDE_CLI].sin6_family == AF_INET6 && a[MOS_SIDE_SVR].sin6_family == AF_INET6);
+    EXPECT_EQ(a[MOS_SIDE_CLI].sin6_addr.s6_addr[15], 2);
+    EXPECT_EQ(ntohs(a[MOS_SIDE_SVR].sin6_port), 80);
+    EXPECT_EQ(mtcp_getlastpkt(m, sock, MOS_SIDE_CLI, &p), 0);
+    EXPECT_EQ(p.iph->version, 6);
+    EXPECT_EQ(p.ip_len, p.eth_len - 14);
+    EXPECT_EQ((uint8_t *)p.tcph - (uint8_t *)p.iph, 40);
+    CU_ASSERT(p.tcph->syn && !p.tcph->ack);
+    n_inspected++;
+}
+
+/* Filters of either family, both hosts' names, the packet of a callback, packets of nobody. */
+static void ipv6_is_seen_as_ipv4_is(void)
+{
+    struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_port = htons(80)};
+    struct sockaddr_in6 to = duo_addr6("fd00::1", 80);
+    union monitor_filter only6 = {.stream_syn_filter = "ip6 and tcp port 80",
+                                  .stream_orphan_filter = "icmp6 and ip6[40] == 135"};
+    duo_open_v6(&d, NULL);
+    n_inspected = 0;
+    in_callback = inspect_v6;
+    forget();
+    int passive = monitor(d.srv, MOS_ON_CONN_START | MOS_ON_ORPHAN);
+    EXPECT_EQ(mtcp_bind_monitor_filter(d.srv, passive, &only6), 0);
+    int l = mtcp_socket(d.srv, AF_INET6, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    EXPECT_EQ(mtcp_bind(d.srv, l, (struct sockaddr *)&any, sizeof(any)), 0);
+    EXPECT_EQ(mtcp_listen(d.srv, l, 5), 0);
+    duo_connect(&d, 80); /* of IPv4: nobody is told */
+    duo_run(&d, 2000);
+    SERVER_SAW("");
+    int c = mtcp_socket(d.cli, AF_INET6, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    EXPECT_EQ(mtcp_connect(d.cli, c, (struct sockaddr *)&to, sizeof(to)), -1);
+    duo_run(&d, 2000);
+    SERVER_SAW("NB ORPHAN; SC START; RS START; "); /* first the question for its neighbour */
+    EXPECT_EQ(n_inspected, 1);
+    in_callback = NULL;
+    duo_close(&d);
+}
+
+TEST_SUITE(mos_duo, TEST_CASE(a_handshake_by_cookie), TEST_CASE(a_connection_from_both_ends),
+           TEST_CASE(a_close_with_time_wait), TEST_CASE(an_abort), TEST_CASE(a_refused_connection),
            TEST_CASE(retransmissions_and_a_timeout), TEST_CASE(unread_bytes_are_fionread),
            TEST_CASE(bytes_of_both_directions), TEST_CASE(bytes_that_nobody_peeked),
            TEST_CASE(bytes_that_are_kept), TEST_CASE(dropped_data_never_arrives),
            TEST_CASE(reset_by_the_monitor_leaves_nothing_to_read), TEST_CASE(handles_and_ids),
-           TEST_CASE(arguments), TEST_CASE(levels_of_options));
+           TEST_CASE(arguments), TEST_CASE(levels_of_options), TEST_CASE(ipv6_is_seen_as_ipv4_is));

@@ -114,8 +114,9 @@ static bool is_extension(uint8_t proto)
 
 int ext_hdr_walk(struct ext_chain *c, struct piece ip)
 {
-    struct walk w = {c, ip, offsetof(struct ipv6_hdr, next_hdr)};
-    *c = (struct ext_chain){.end = EXT_UPPER, .proto = ip.at[w.next_hdr_at], .len = IPV6_HDR_LEN};
+    const uint32_t first_at = offsetof(struct ipv6_hdr, next_hdr);
+    *c = (struct ext_chain){.end = EXT_UPPER, .proto = ip.at[first_at], .len = IPV6_HDR_LEN};
+    struct walk w = {c, ip, first_at};
     for (unsigned n = 0; is_extension(c->proto) && c->end == EXT_UPPER; n++) {
         const uint8_t *hdr = ip.at + c->len;
         if (n == EXT_HDR_MAX || ip.len - c->len < EXT_UNIT)

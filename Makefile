@@ -9,6 +9,7 @@
 #   debug     -O1, asserts, frame pointers: what the fast tests run
 #   asan      ASan + UBSan, plain malloc        valgrind  x86-64-v3, plain malloc
 #   fuzz      clang, libFuzzer + ASan + UBSan   cov       gcov counters
+#   packetdrill   position-independent, plain malloc
 
 VARIANT ?= release
 B       := build/$(VARIANT)
@@ -29,6 +30,7 @@ ARCH_valgrind := -O1 -march=x86-64-v3 -DMTCP_ASSERT -DMEM_PLAIN
 ARCH_callgrind := -O3 -march=x86-64-v3 -flto=auto -ffat-lto-objects -fno-semantic-interposition
 ARCH_fuzz     := -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
                  -fno-sanitize-recover=all -DMTCP_ASSERT -DMEM_PLAIN
+ARCH_packetdrill := -O1 -fPIC -fno-omit-frame-pointer -DMTCP_ASSERT -DMEM_PLAIN
 ARCH_cov      := -O0 --coverage -DMTCP_ASSERT -DMEM_PLAIN
 ifeq ($(VARIANT),fuzz)
 CC := clang
@@ -66,7 +68,7 @@ all: lib
 lib: $(LIB)
 
 help:
-	@sed -n '2,14p' Makefile | sed 's/^# \{0,1\}//'; \
+	@sed -n '2,15p' Makefile | sed 's/^# \{0,1\}//'; \
 	grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 24
 
 $(B)/%_dpdk.o: %_dpdk.c
@@ -95,7 +97,8 @@ test-unit: ## unit and segment tests (VARIANT=debug by default)
 unit-run: $(B)/unit
 	@$(B)/unit
 
--include apps/apps.mk tests/sim/sim.mk tests/fuzz/fuzz.mk tests/dpdk/dpdk.mk tests/peers/peers.mk bench/bench.mk
+-include apps/apps.mk tests/sim/sim.mk tests/fuzz/fuzz.mk tests/dpdk/dpdk.mk tests/peers/peers.mk \
+    tests/packetdrill/packetdrill.mk bench/bench.mk
 
 clean: ## remove build/
 	rm -rf build

@@ -65,6 +65,7 @@ static void every_key_arrives(void)
                    "tcp_min_rto_ms = 20 tcp_max_rto_ms = 3000 tcp_init_rto_ms = 500\n"
                    "tcp_delack_ms = 10 tcp_syn_retries = 2 tcp_synack_retries = 3\n"
                    "tcp_retries = 4 tcp_orphan_retries = 5 tcp_init_cwnd = 20\n"
+                   "tcp_slow_start_after_idle = 0 tcp_min_tso_segs = 9\n"
                    "tcp_timestamps = 0 tcp_sack = no tcp_window_scaling = off\n"
                    "tcp_congestion = newreno mem_limit = 2G packet_mem_mb = 64\n"
                    "packet_buffers = 2048 hugepages = yes idle = spin spin_us = 7\n"
@@ -101,6 +102,8 @@ static void every_key_arrives(void)
     EXPECT_EQ(conf.tcp.data_retries, 4);
     EXPECT_EQ(conf.tcp.orphan_retries, 5);
     EXPECT_EQ(conf.tcp.init_cwnd, 20);
+    EXPECT_EQ(conf.tcp.min_tso_segs, 9);
+    CU_ASSERT(!conf.tcp.idle_restart);
     CU_ASSERT(!conf.tcp.timestamps && !conf.tcp.sack && !conf.tcp.wscale);
     CU_ASSERT(conf.tcp.cc == &tcp_cc_newreno);
     EXPECT_EQ(conf.mem_limit_bytes, 2ll << 30);

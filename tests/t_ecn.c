@@ -262,8 +262,10 @@ static void cwr_goes_with_one_segment_on_the_wire(void)
 {
     struct segt *t = ready("ecn");
     t->max_len = 60000;
+    t->env.params.min_tso_segs = 64;
     segt_write(t, 60000);
-    seg_expect(t, "A 1+10000 ect0");
+    seg_expect(t, "PA 1+5000 ect0");
+    seg_expect(t, "PA 5001+5000 ect0");
     segt_advance(t, 10 * MS);
     seg_in(t, "AE 1 ack=8001");
     seg_expect(t, "AC 10001+1000 ect0");

@@ -76,6 +76,30 @@ static void the_synack_answers_what_was_offered(void)
     fixture_free(f);
 }
 
+/* TCP_MAXSEG of the listener holds for what it offers, and for the initial window. */
+static void the_synack_offers_no_more_than_the_listener_wants(void)
+{
+    struct seg s = syn();
+    struct fixture *f = half_open_of(&s);
+    struct tcp_tx tx;
+    f->h.user_mss = 1100;
+    tcp_half_open_synack(&f->env, &f->h, &tx);
+    EXPECT_EQ(tx.seg.opt.mss, 1100);
+    struct tcp_conn c;
+    struct tcp_open o = {.tuple = s.tuple, .mtu = 1500};
+    tcp_conn_init(&f->env, &c, &o);
+    tcp_half_open_promote(&f->env, &c, &f->h);
+    tcp_handshake_done(&f->env, &c, false);
+    EXPECT_EQ(c.mss, 1100);
+    EXPECT_EQ(c.cwnd, 11000);
+    EXPECT_EQ(tcp_mss_announced(&c, 1500), 1100);
+    tcp_conn_fini(&f->env, &c);
+    f->h.user_mss = 9000;
+    tcp_half_open_synack(&f->env, &f->h, &tx);
+    EXPECT_EQ(tx.seg.opt.mss, 1460);
+    fixture_free(f);
+}
+
 /* RFC 7323 2.2-3, 3.2-6 */
 static void nothing_is_answered_that_was_not_offered(void)
 {
@@ -231,6 +255,7 @@ static void a_reset_is_made_in_the_rfcs_form(void)
 }
 
 TEST_SUITE(half_open, TEST_CASE(the_synack_answers_what_was_offered),
+           TEST_CASE(the_synack_offers_no_more_than_the_listener_wants),
            TEST_CASE(nothing_is_answered_that_was_not_offered),
            TEST_CASE(a_small_or_missing_mss_is_made_safe), TEST_CASE(every_arm_of_syn_received),
            TEST_CASE(an_old_timestamp_is_not_promoted),

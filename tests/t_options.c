@@ -389,6 +389,31 @@ static void notsent_lowat_holds_writers(void)
     duo_close(&d);
 }
 
+/* TCP_NODELAY lets go what is corked, once (as Linux); MSG_MORE holds the first bytes back. */
+static void nodelay_pushes_what_waits(void)
+{
+    char buf[100] = {0};
+    open_pair(NULL);
+    duo_run(&d, 100000);
+    set(d.srv, s, IPPROTO_TCP, TCP_CORK, 1);
+    EXPECT_EQ(mtcp_write(d.srv, s, buf, 100), 100);
+    duo_run(&d, 1000);
+    EXPECT_ERR(mtcp_read(d.cli, c, buf, 100), EAGAIN);
+    set(d.srv, s, IPPROTO_TCP, TCP_NODELAY, 1);
+    duo_run(&d, 1000);
+    EXPECT_EQ(mtcp_read(d.cli, c, buf, 100), 100);
+    EXPECT_EQ(mtcp_write(d.srv, s, buf, 100), 100);
+    duo_run(&d, 1000);
+    EXPECT_ERR(mtcp_read(d.cli, c, buf, 100), EAGAIN);
+    set(d.srv, s, IPPROTO_TCP, TCP_CORK, 0);
+    duo_run(&d, 1000);
+    EXPECT_EQ(mtcp_read(d.cli, c, buf, 100), 100);
+    EXPECT_EQ(mtcp_send(d.srv, s, buf, 100, MSG_MORE), 100);
+    duo_run(&d, 1000);
+    EXPECT_ERR(mtcp_read(d.cli, c, buf, 100), EAGAIN);
+    duo_close(&d);
+}
+
 /* ---- TCP_INFO -------------------------------------------------------------------------------- */
 
 static void info_is_what_the_stack_knows(void)
@@ -435,9 +460,9 @@ static void info_is_what_the_stack_knows(void)
 
 TEST_SUITE(options, TEST_CASE(each_int_is_set_told_and_bounded),
            TEST_CASE(what_can_only_be_asked_is_refused), TEST_CASE(what_is_not_there_is_unknown),
-           TEST_CASE(linger_is_a_struct), TEST_CASE(congestion_control_has_a_name),
-           TEST_CASE(accepted_sockets_inherit), TEST_CASE(options_survive_connecting),
-           TEST_CASE(the_receive_buffer_bounds_what_waits),
+           TEST_CASE(linger_is_a_struct), TEST_CASE(nodelay_pushes_what_waits),
+           TEST_CASE(congestion_control_has_a_name), TEST_CASE(accepted_sockets_inherit),
+           TEST_CASE(options_survive_connecting), TEST_CASE(the_receive_buffer_bounds_what_waits),
            TEST_CASE(a_large_buffer_scales_the_window), TEST_CASE(corks_hold_until_pulled),
            TEST_CASE(keepalive_finds_the_dead), TEST_CASE(the_user_timeout_gives_up),
            TEST_CASE(syncnt_bounds_connecting), TEST_CASE(notsent_lowat_holds_writers),

@@ -103,6 +103,57 @@ static void uncorking_lets_them_go(void)
     segt_free(t);
 }
 
+/* MSG_MORE holds back until a segment comes; its end gets no PSH. */
+static void more_holds_until_something_comes(void)
+{
+    struct segt *t = segt_established();
+    t->conn.flags |= TCF_NODELAY;
+    segt_write(t, 1000);
+    seg_expect(t, "PA 1+1000");
+    t->conn.flags |= TCF_MORE; /* as mtcp_send does */
+    t->conn.is_unpushed = true;
+    segt_write(t, 100);
+    seg_silence(t);
+    seg_in(t, "A 1 ack=1001");
+    seg_expect(t, "A 1001+100");
+    EXPECT_EQ(t->tx[0].seg.flags & TCP_PSH, 0);
+    segt_free(t);
+}
+
+/* What had a PSH has it again, and nothing else has. */
+static void a_retransmission_keeps_its_psh(void)
+{
+    struct segt *t = segt_established_with("sackok");
+    segt_write(t, 2000);
+    segt_write(t, 2000);
+    segt_write(t, 2000);
+    t->n_tx = t->at_tx = 0;
+    segt_advance(t, 10000);
+    seg_in(t, "A 1 ack=1 sack=3001-4001");
+    seg_in(t, "A 1 ack=1 sack=3001-6001");
+    seg_expect(t, "A 1+1000");
+    EXPECT_EQ(t->tx[0].seg.flags & TCP_PSH, 0);
+    seg_expect(t, "PA 1001+1000");
+    seg_in(t, "A 1 ack=1001 sack=3001-6001");
+    seg_expect(t, "A 2001+1000");
+    EXPECT_EQ(t->tx[0].seg.flags & TCP_PSH, 0);
+    segt_free(t);
+}
+
+/* Without window scaling a large buffer is more than the header can say: reading moves nothing. */
+static void no_update_for_a_window_that_cannot_be_said(void)
+{
+    struct segt *t = segt_established();
+    stream_set_limit(&t->conn.rcv, 1 << 20);
+    seg_in(t, "PA 1+1000 ack=1");
+    segt_advance(t, 50000);
+    seg_expect(t, "A 1 ack=1001");
+    EXPECT_EQ(segt_read(t, 1000), 1000);
+    segt_flush(t);
+    seg_silence(t);
+    segt_free(t);
+}
+
 /* RFC 9293 SHLD-28, RFC 5681 3.1-2, RFC 5681 not 3.1-1 (RFC 5681 3.1-4) */
 static void the_initial_window_is_ten_segments(void)
 {
@@ -129,10 +180,11 @@ static void large_segments_for_a_device_that_cuts(void)
 {
     struct segt *t = segt_established();
     t->max_len = 4500;
+    t->env.params.min_tso_segs = 64;
     segt_write(t, 9700);
-    seg_expect(t, "A 1+4000");
+    seg_expect(t, "PA 1+4000"); /* what is cut ends with a PSH */
     EXPECT_EQ(t->tx[0].mss, 1000);
-    seg_expect(t, "A 4001+4000");
+    seg_expect(t, "PA 4001+4000");
     seg_expect(t, "A 8001+1000");
     seg_silence(t);
     seg_in(t, "A 1 ack=9001");
@@ -623,6 +675,8 @@ TEST_SUITE(
     output, TEST_CASE(what_is_written_goes_with_psh), TEST_CASE(asking_changes_nothing),
     TEST_CASE(nagle_holds_the_tail), TEST_CASE(nodelay_does_not),
     TEST_CASE(the_cork_holds_partial_segments_for_a_while), TEST_CASE(uncorking_lets_them_go),
+    TEST_CASE(more_holds_until_something_comes), TEST_CASE(a_retransmission_keeps_its_psh),
+    TEST_CASE(no_update_for_a_window_that_cannot_be_said),
     TEST_CASE(the_initial_window_is_ten_segments), TEST_CASE(large_segments_for_a_device_that_cuts),
     TEST_CASE(the_peers_window_is_the_limit), TEST_CASE(half_of_a_tiny_window_is_worth_a_segment),
     TEST_CASE(a_silly_window_is_used_when_nothing_else_happens), TEST_CASE(a_shut_window_is_probed),

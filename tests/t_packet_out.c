@@ -139,6 +139,7 @@ static void the_device_cuts_large_segments(void)
                            .caps = MTCP_IO_TSO | MTCP_IO_TX_IP_CSUM | MTCP_IO_TX_TCP_CSUM};
     world_up(&w, &o);
     struct tcp_conn *c = open_conn(&w, &l, 4000);
+    w.net.env.params.min_tso_segs = 64;
     write_pattern(&w, c, 20000);
     world_turn(&w);
     uint32_t largest = 0, sum = 0;

@@ -354,9 +354,9 @@ static void two_sacked_segments_and_time_resend_the_hole(void)
     t->conn.cwnd = 9000;
     seg_in(t, "A 1 ack=1 sack=1001-2001");
     seg_silence(t);
-    segt_advance(t, 2 * MS);
+    segt_advance(t, 4 * MS);
     seg_silence(t);
-    segt_advance(t, 1 * MS);
+    segt_advance(t, 1 * MS); /* two milliseconds beyond, as Linux */
     expect_full(t, 0, 1);
     EXPECT_EQ(t->env.stats.rexmit_fast, 1);
     EXPECT_EQ(t->env.stats.rto, 0);
@@ -373,8 +373,70 @@ static void reordering_makes_it_wait(void)
     t->at_tx = t->n_tx = 0;
     seg_in(t, "A 1 ack=3001 sack=4001-9001");
     EXPECT_EQ(t->env.stats.rexmit_fast, 0);
-    segt_advance(t, 4 * MS);
+    segt_advance(t, 6 * MS);
     EXPECT_EQ(t->env.stats.rexmit_fast, 1);
+    segt_free(t);
+}
+
+/* RFC 9937: the ACK that begins recovery sends the hole and no more; those that follow send as much
+ * as they deliver. */
+static void recovery_sends_what_is_delivered(void)
+{
+    struct segt *t = ready("sackok");
+    segt_write(t, 10000);
+    t->at_tx = t->n_tx = 0;
+    segt_advance(t, 10 * MS);
+    seg_in(t, "A 1 ack=1 sack=4001-5001");
+    seg_in(t, "A 1 ack=1 sack=4001-6001");
+    seg_silence(t);
+    seg_in(t, "A 1 ack=1 sack=4001-7001");
+    expect_full(t, 0, 1);
+    seg_silence(t);
+    seg_in(t, "A 1 ack=1 sack=4001-8001");
+    expect_full(t, 1, 2);
+    seg_silence(t);
+    seg_in(t, "A 1 ack=1 sack=4001-10001");
+    expect_full(t, 2, 4);
+    seg_silence(t);
+    segt_free(t);
+}
+
+/* An ACK that was overtaken by another still tells what is SACKed. */
+static void an_old_ack_tells_of_sacks(void)
+{
+    struct segt *t = ten_in_flight("sackok");
+    seg_in(t, "A 1 ack=3001");
+    t->at_tx = t->n_tx = 0;
+    uint32_t before = recovery_flight_bytes(&t->conn);
+    t->conn.flags |= TCF_CORK;
+    t->conn.cwnd = 1000;
+    seg_in(t, "A 1 ack=1001 sack=5001-7001");
+    EXPECT_EQ(before - recovery_flight_bytes(&t->conn), 2000);
+    EXPECT_EQ(t->conn.snd_una, 3000);
+    segt_free(t);
+}
+
+/* The numbers of TCP_INFO: lost until acknowledged, also when sent again. */
+static void what_is_in_flight_is_counted(void)
+{
+    struct segt *t = ten_in_flight("sackok");
+    struct tcp_recovery_info i;
+    seg_in(t, "A 1 ack=1 sack=2001-3001");
+    recovery_info(&t->conn, &i);
+    CU_ASSERT(i.is_disordered && !i.is_in_loss);
+    EXPECT_EQ(i.sacked, 1);
+    EXPECT_EQ(i.lost, 0);
+    EXPECT_EQ(i.reordering, 3);
+    seg_in(t, "A 1 ack=1 sack=2001-3001,6001-7001");
+    seg_in(t, "A 1 ack=1 sack=2001-3001,6001-7001,8001-9001");
+    recovery_info(&t->conn, &i);
+    EXPECT_EQ(i.sacked, 3);
+    EXPECT_EQ(i.lost, 6);
+    EXPECT_EQ(i.retrans, 1);
+    seg_in(t, "A 1 ack=1 sack=2001-4001,6001-7001,8001-9001");
+    recovery_info(&t->conn, &i);
+    EXPECT_EQ(i.lost, 5);
+    EXPECT_EQ(i.reordering, 6); /* 3001 after 9001 */
     segt_free(t);
 }
 
@@ -459,6 +521,9 @@ static void parts_of_a_large_segment_are_known_apart(void)
 {
     struct segt *t = ready("sackok");
     t->max_len = 10000;
+    t->env.params.min_tso_segs = 64;
+    t->env.params.idle_restart = false;
+    t->conn.cwnd = 20000;
     segt_write(t, 10000);
     seg_expect(t, "PA 1+10000");
     segt_advance(t, 10 * MS);
@@ -491,8 +556,9 @@ static void the_last_segment_is_sent_again(void)
     EXPECT_EQ(t->env.stats.rto, 0);
     segt_advance(t, 10 * MS);
     seg_in(t, "A 1 ack=2001 sack=4001-5001");
-    segt_advance(t, 5 * MS);
+    segt_advance(t, 7 * MS);
     seg_expect(t, "A 2001+1000");
+    seg_in(t, "A 1 ack=3001 sack=4001-5001");
     seg_expect(t, "A 3001+1000");
     seg_silence(t);
     EXPECT_EQ(t->env.stats.rto, 0);
@@ -525,7 +591,10 @@ static void a_loss_repaired_by_the_probe_halves_the_window(void)
     seg_in(t, "A 1 ack=2001");
     segt_advance(t, 250 * MS); /* one segment in flight: its ACK may be delayed */
     seg_expect(t, "PA 2001+1000");
-    EXPECT_EQ(t->env.stats.rto, 1); /* for which the timeout comes first */
+    EXPECT_EQ(t->env.stats.rto, 0); /* for which the timeout would come first: in its place */
+    segt_advance(t, 250 * MS);
+    seg_expect(t, "PA 2001+1000");
+    EXPECT_EQ(t->env.stats.rto, 1);
     segt_free(t);
 
     t = ready("sackok");
@@ -707,6 +776,21 @@ static void it_restarts_after_an_idle_time(void)
     segt_free(t);
 }
 
+static void idle_time_may_change_nothing(void)
+{
+    struct segt *t = ready("");
+    t->env.params.idle_restart = false;
+    segt_write(t, 1000);
+    seg_in(t, "A 1 ack=1001");
+    t->at_tx = t->n_tx = 0;
+    t->conn.cwnd = 40000;
+    segt_advance(t, 900 * MS);
+    segt_write(t, 40000);
+    EXPECT_EQ(t->n_tx, 40);
+    EXPECT_EQ(t->conn.cwnd, 40000);
+    segt_free(t);
+}
+
 static void it_grows_when_it_was_the_limit_only(void)
 {
     struct segt *t = ready("");
@@ -840,6 +924,8 @@ TEST_SUITE(recovery, TEST_CASE(a_ping_pong_needs_no_scoreboard),
            TEST_CASE(three_sacked_segments_resend_the_hole_only),
            TEST_CASE(sacked_bytes_leave_the_network), TEST_CASE(impossible_blocks_are_ignored),
            TEST_CASE(two_sacked_segments_and_time_resend_the_hole),
+           TEST_CASE(recovery_sends_what_is_delivered), TEST_CASE(an_old_ack_tells_of_sacks),
+           TEST_CASE(what_is_in_flight_is_counted), TEST_CASE(idle_time_may_change_nothing),
            TEST_CASE(reordering_makes_it_wait), TEST_CASE(a_lost_retransmission_is_found),
            TEST_CASE(parts_of_a_large_segment_are_known_apart),
            TEST_CASE(the_last_segment_is_sent_again),

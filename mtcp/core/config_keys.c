@@ -197,6 +197,8 @@ static const struct config_key mos_keys[] = {
     NUM("tcp_retries", struct config, tcp.data_retries, 1, 255, 1),
     NUM("tcp_orphan_retries", struct config, tcp.orphan_retries, 1, 255, 1),
     NUM("tcp_init_cwnd", struct config, tcp.init_cwnd, 1, 255, 1),
+    NUM("tcp_min_tso_segs", struct config, tcp.min_tso_segs, 1, 255, 1),
+    BOOL("tcp_slow_start_after_idle", struct config, tcp.idle_restart),
     BOOL("tcp_timestamps", struct config, tcp.timestamps),
     BOOL("tcp_sack", struct config, tcp.sack),
     BOOL("tcp_window_scaling", struct config, tcp.wscale),

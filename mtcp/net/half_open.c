@@ -145,6 +145,7 @@ static struct tcp_half_open *half_open_new(struct net *n, struct net_listener *l
     h->flow = (struct flow){.kind = FLOW_HALF_OPEN, .netif = hop->netif};
     uint16_t mtu = netif_mtu(&n->ifs[hop->netif], &syn->tuple.local);
     tcp_half_open_init(&n->env, h, syn, mtu, &l->params);
+    h->user_mss = l->user_mss;
     h->listener = l;
     return h;
 }
@@ -223,6 +224,7 @@ static void cookie_begin(struct net *n, struct net_listener *l, const struct rx 
     }
     uint16_t mtu = netif_mtu(&n->ifs[hop->netif], &x->p.seg.tuple.local);
     tcp_half_open_init(&n->env, &h, &x->p.seg, mtu, &l->params);
+    h.user_mss = l->user_mss;
     syn_cookie_synack(&n->env, &h, &tx);
     l->cookies_until_us = n->env.now_us + SYN_COOKIE_LIFE_US;
     n->stats.cookies_sent++;

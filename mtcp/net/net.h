@@ -120,6 +120,7 @@ struct net_listener {
     struct list_node ready; /* on net.ready_listeners since a connection came; sock/ takes it off */
     struct tcp_params params; /* what accepted connections start with (buffer sizes, cc) */
     uint32_t conn_flags;      /* TCF_NODELAY, TCF_KEEPALIVE ... inherited */
+    uint16_t user_mss;        /* TCP_MAXSEG: what SYN-ACKs offer at most; 0: the route's */
     struct tcp_opt_ext ext;   /* inherited when has_ext */
     bool has_ext;
     uint32_t fastopen_qlen;    /* Fast Opens whose handshake is not over; 0: none (TCP_FASTOPEN) */

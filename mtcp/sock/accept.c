@@ -12,16 +12,10 @@ static bool has_waiting(const struct sock *s, size_t arg)
 }
 
 /* What the listener's options say and net/ does not know. */
-static void inherit(struct mtcp_ctx *ctx, const struct prep *p, struct tcp_conn *c)
+static void inherit(const struct prep *p, struct tcp_conn *c)
 {
-    enum { HEADERS_V4 = 40, HEADERS_V6 = 60 };
     c->tos = p->tos;
     c->ttl = p->ttl;
-    c->user_mss = p->user_mss;
-    if (p->user_mss && p->user_mss < c->mss)
-        tcp_mtu_changed(
-            &ctx->net.env, c,
-            (uint16_t)(p->user_mss + (ip_addr_is_v4(&c->tuple.local) ? HEADERS_V4 : HEADERS_V6)));
 }
 
 /* A socket for the oldest connection, which stays queued when there is no id for it. */
@@ -42,7 +36,7 @@ static int take(struct mtcp_ctx *ctx, struct sock *listener, unsigned flags)
     if (flags & SOCK_NONBLOCK)
         s->flags |= SOCKF_NONBLOCK;
     if (!conn_is_over(c))
-        inherit(ctx, listener->prep, c);
+        inherit(listener->prep, c);
     return s->id;
 }
 

@@ -65,6 +65,8 @@ static int set_conn_flag(const struct ref *r, uint32_t flag, int v)
 {
     uint32_t *flags = r->conn ? &r->conn->flags : &r->prep->l.conn_flags;
     *flags = v ? *flags | flag : *flags & ~flag;
+    if (r->conn && flag == TCF_NODELAY && v)
+        tcp_push(&r->ctx->net.env, r->conn);
     if (r->conn)
         flag_changed(r, flag);
     return 0;
@@ -271,7 +273,7 @@ static int get_maxseg(const struct ref *r, uint32_t arg, int *v)
     if (r->conn)
         *v = r->conn->mss;
     else
-        *v = r->prep->user_mss ? r->prep->user_mss : UNCONNECTED;
+        *v = r->prep->l.user_mss ? r->prep->l.user_mss : UNCONNECTED;
     return 0;
 }
 
@@ -280,7 +282,7 @@ static int set_maxseg(const struct ref *r, uint32_t arg, int v)
     (void)arg;
     if (r->conn)
         return -EISCONN;
-    r->prep->user_mss = (uint16_t)v;
+    r->prep->l.user_mss = (uint16_t)v;
     return 0;
 }
 
@@ -405,7 +407,7 @@ static const struct opt opts[] = {
     FLAG(IPPROTO_TCP, TCP_NODELAY, TCF_NODELAY),
     FLAG(IPPROTO_TCP, TCP_CORK, TCF_CORK),
     FLAG(IPPROTO_TCP, TCP_QUICKACK, TCF_QUICKACK),
-    INT(IPPROTO_TCP, TCP_MAXSEG, 0, 48, 32767, get_maxseg, set_maxseg),
+    INT(IPPROTO_TCP, TCP_MAXSEG, 0, 48, TCP_MSS_USER_MAX, get_maxseg, set_maxseg),
     INT(IPPROTO_TCP, TCP_KEEPIDLE, EXT(keep_idle_s), 1, 32767, get_ext, set_ext),
     INT(IPPROTO_TCP, TCP_KEEPINTVL, EXT(keep_intvl_s), 1, 32767, get_ext, set_ext),
     INT(IPPROTO_TCP, TCP_KEEPCNT, EXT(keep_cnt), 1, 127, get_ext, set_ext),

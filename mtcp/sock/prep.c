@@ -132,7 +132,7 @@ int prep_to_conn(struct mtcp_ctx *ctx, const struct prep *p, struct tcp_conn *c)
     tune_init(c, &l->params);
     c->rcv_wscale = tcp_wscale_for(tune_rcvbuf_most(&l->params));
     c->cc_ops = l->params.cc;
-    c->user_mss = p->user_mss;
+    c->user_mss = p->l.user_mss & TCP_MSS_USER_MAX;
     c->tos = p->tos;
     c->ttl = p->ttl;
     return 0;
@@ -150,7 +150,7 @@ void prep_from_conn(struct prep *p, const struct tcp_conn *c)
     l->has_ext = c->ext != NULL;
     if (c->ext)
         l->ext = *c->ext;
-    p->user_mss = c->user_mss;
+    p->l.user_mss = c->user_mss;
     p->tos = c->tos;
     p->ttl = c->ttl;
 }

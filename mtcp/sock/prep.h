@@ -12,7 +12,6 @@ struct prep {
     struct list_node bound; /* on sock_table.bound when it has a port */
     struct ip_addr addr;    /* bound to; unspecified: any */
     uint16_t port;          /* 0: not bound */
-    uint16_t user_mss;
     uint16_t flags; /* of the socket, as far as binding looks at them (SOCKF_REUSE...) */
     uint8_t tos, ttl;
     bool is_listening;

@@ -75,12 +75,29 @@ static void info_of_path(const struct mtcp_ctx *ctx, const struct tcp_conn *c, s
     t->tcpi_rttvar = c->rttvar_us;
     t->tcpi_min_rtt = c->min_rtt_us;
     t->tcpi_pmtu = (uint32_t)sock_path_mtu(ctx, c);
+    t->tcpi_advmss = tcp_mss_announced(c, netif_mtu(&ctx->net.ifs[c->flow.netif], &c->tuple.local));
     t->tcpi_snd_mss = c->mss;
     t->tcpi_rcv_mss = c->rcv_mss;
-    t->tcpi_advmss = c->mss_peer;
     uint64_t idle_ms = (e->now_us - c->last_active_us) / 1000;
     t->tcpi_last_data_recv = t->tcpi_last_ack_recv = (uint32_t)idle_ms;
     t->tcpi_last_data_sent = ((uint32_t)e->now_us - c->snd_at_us) / 1000;
+}
+
+static void info_of_recovery(const struct tcp_conn *c, struct tcp_info *t)
+{
+    struct tcp_recovery_info r;
+    recovery_info(c, &r);
+    t->tcpi_ca_state = TCP_CA_Open;
+    if (r.is_in_loss)
+        t->tcpi_ca_state = TCP_CA_Loss;
+    else if (recovery_in_recovery(c))
+        t->tcpi_ca_state = TCP_CA_Recovery;
+    else if (r.is_disordered)
+        t->tcpi_ca_state = TCP_CA_Disorder;
+    t->tcpi_sacked = r.sacked;
+    t->tcpi_lost = r.lost;
+    t->tcpi_retrans = r.retrans;
+    t->tcpi_reordering = r.reordering;
 }
 
 static void info_of_sending(const struct tcp_conn *c, struct tcp_info *t)
@@ -90,7 +107,7 @@ static void info_of_sending(const struct tcp_conn *c, struct tcp_info *t)
     t->tcpi_retransmits = c->backoff;
     t->tcpi_backoff = c->backoff;
     t->tcpi_probes = c->n_probes;
-    t->tcpi_ca_state = recovery_in_recovery(c) ? TCP_CA_Recovery : TCP_CA_Open;
+    info_of_recovery(c, t);
     t->tcpi_unacked = segments(sent - acked, c);
     t->tcpi_snd_ssthresh = segments(c->ssthresh, c);
     t->tcpi_snd_cwnd = c->mss ? c->cwnd / c->mss : 0;

@@ -61,10 +61,8 @@ static int64_t stream_send(struct mtcp_ctx *ctx, struct sock *s, struct source *
     bool blocks = !(s->flags & SOCKF_NONBLOCK) && !(src->flags & MSG_DONTWAIT);
     for (;;) {
         struct tcp_conn *c = s->conn;
-        if (src->flags & MSG_MORE)
-            c->flags |= TCF_MORE;
-        else
-            c->flags &= ~(uint32_t)TCF_MORE;
+        c->is_unpushed = (src->flags & MSG_MORE) != 0;
+        c->flags = c->is_unpushed ? c->flags | TCF_MORE : c->flags & ~(uint32_t)TCF_MORE;
         int err = conn_write(ctx, c, src);
         if (err == -EAGAIN && blocks)
             err = sock_wait(ctx, s, &(struct sock_wait){can_go_on, 0, 0});

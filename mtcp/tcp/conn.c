@@ -32,9 +32,11 @@ void tcp_params_default(struct tcp_params *p)
         .data_retries = 15,
         .orphan_retries = 8,
         .init_cwnd = 10,
+        .min_tso_segs = 2,
         .timestamps = true,
         .sack = true,
         .wscale = true,
+        .idle_restart = true,
         .ecn = 2,
         .cc = &tcp_cc_cubic,
     };

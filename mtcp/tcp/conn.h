@@ -73,7 +73,9 @@ struct tcp_params {
     uint32_t min_rto_us, max_rto_us, init_rto_us, delack_us;
     uint8_t syn_retries, synack_retries, data_retries, orphan_retries;
     uint8_t init_cwnd; /* segments */
+    uint8_t min_tso_segs; /* segments, at least, in one frame for the device to cut */
     bool timestamps, sack, wscale;
+    bool idle_restart; /* cwnd starts anew after an idle time (RFC 5681 4.1) */
     uint8_t ecn; /* as Linux's tcp_ecn: 0 never, 1 ask for it and agree to it, 2 agree only */
     uint64_t idle_timeout_us; /* 0: idle connections live for ever */
     const struct tcp_cc_ops *cc;
@@ -105,6 +107,8 @@ struct tcp_env {
     struct tcp_stats stats;
 };
 
+#define TCP_MSS_USER_MAX 32767u /* TCP_MAXSEG, as Linux */
+
 /* conn.flags */
 enum tcp_conn_flag {
     TCF_ACTIVE      = 1 << 0,  /* this host sent the first SYN */
@@ -118,7 +122,7 @@ enum tcp_conn_flag {
     TCF_FIN_ACKED   = 1 << 8,  /* our FIN was acknowledged */
     TCF_NODELAY     = 1 << 9,  /* Nagle off */
     TCF_CORK        = 1 << 10, /* hold partial segments */
-    TCF_MORE        = 1 << 11, /* the last write said MSG_MORE */
+    TCF_MORE        = 1 << 11, /* the last write said MSG_MORE, and no segment has come since */
     TCF_SHUT_RD     = 1 << 12, /* arriving bytes count as read */
     TCF_ORPHAN      = 1 << 13, /* no socket any more (closed by the application) */
     TCF_SEND_RST    = 1 << 14, /* a RST goes out with the next flush, then the record dies */
@@ -255,7 +259,8 @@ struct tcp_conn {
     int sock;           /* the endpoint's socket id, -1: none */
     uint16_t err;       /* pending errno of the connection, set once (state.c) */
     uint16_t mss_peer;  /* what the peer's SYN offered */
-    uint16_t user_mss;  /* TCP_MAXSEG, 0: none */
+    uint16_t user_mss : 15;   /* TCP_MAXSEG, 0: none */
+    uint16_t is_unpushed : 1; /* the last write said MSG_MORE: its end is no place for a PSH */
     uint8_t end_reason; /* enum hook_end, once known */
     uint8_t challenge_slot; /* half second of the last challenge ACK (input.c, RFC 5961 section 7) */
     uint8_t soft_err;   /* errno of a soft network error, reported by a timeout */

@@ -132,6 +132,7 @@ bool flight_split(struct tcp_flight **fp, struct mem *mem, uint32_t off)
         return false;
     open_gap(*fp, i);
     flight_at(*fp, i)->end = off;
+    flight_at(*fp, i)->psh = false;
     flight_at(*fp, i + 1)->start = off;
     return true;
 }

@@ -32,7 +32,8 @@ struct rec {
         uint32_t n_run; /* SACKED: it and n_run - 1 records behind it are SACKED (at least) */
     };
     uint8_t flags; /* enum rec_flag */
-    uint8_t pad[3];
+    bool psh;      /* it ends with a PSH, also when it is sent again */
+    uint8_t pad[2];
 };
 
 /* Retransmissions in the order in which they were sent, for RACK. */
@@ -73,7 +74,7 @@ struct tcp_flight {
     uint16_t rexmit_cap;
     uint16_t n_dup_acks;
     uint16_t n_undo;      /* segments sent again that the peer has not reported as duplicates */
-    uint8_t phase, timer; /* enum flight_phase, flight_timer */
+    uint8_t phase : 4, timer : 4; /* enum flight_phase, flight_timer */
     bool rack_valid : 1;  /* rack_* and fack say something */
     bool reordering_seen : 1, dsack_noted : 1;
     bool guard : 1;        /* without SACK: no fast retransmit at or below `recover` (RFC 6582) */
@@ -82,6 +83,7 @@ struct tcp_flight {
     bool tlp_is_due : 1;                          /* the next flush sends a probe */
     bool undo_is_possible : 1, undo_is_asked : 1; /* asked: the first ACK that can tell has come */
     uint8_t reo_mult;                             /* RFC 8985: RACK.reo_wnd_mult */
+    uint8_t reordering;                           /* segments, the largest distance; TCP_INFO's */
     struct rec rec[];
 };
 

@@ -58,6 +58,8 @@ void tcp_half_open_synack(const struct tcp_env *e, const struct tcp_half_open *h
     tx->seg.wnd = (uint16_t)h->rcv_wnd;
     tx->seg.opt.has_mss = true;
     tx->seg.opt.mss = tcp_mss_of_mtu(&h->tuple.local, h->mtu);
+    if (h->user_mss && h->user_mss < tx->seg.opt.mss)
+        tx->seg.opt.mss = h->user_mss;
     tx->seg.opt.sack_permitted = h->opts & TCF_SACK;
     tx->seg.opt.has_wscale = h->opts & TCF_WSCALE;
     tx->seg.opt.wscale = h->rcv_wscale;
@@ -114,6 +116,7 @@ void tcp_half_open_promote(struct tcp_env *e, struct tcp_conn *c, const struct t
     c->ts_recent = h->ts_recent;
     c->ts_recent_ms = (uint32_t)(h->born_us / 1000);
     c->mss_peer = h->mss_peer;
+    c->user_mss = h->user_mss & TCP_MSS_USER_MAX;
     c->snd_wscale = h->snd_wscale;
     c->rcv_wscale = h->rcv_wscale;
     c->snd_wnd = c->snd_wnd_max = h->wnd_peer;

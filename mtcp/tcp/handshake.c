@@ -1,6 +1,7 @@
 /* What a SYN offers and what both sides then use. */
 #include "mtcp/tcp/handshake.h"
 
+#include "mtcp/tcp/tcp.h"
 #include "mtcp/tcp/tune.h"
 #include "mtcp/wire/hdr.h"
 
@@ -10,6 +11,12 @@ uint16_t tcp_mss_of_mtu(const struct ip_addr *local, uint16_t mtu)
 {
     uint32_t hdrs = (ip_addr_is_v4(local) ? IPV4_HDR_LEN : IPV6_HDR_LEN) + TCP_HDR_LEN;
     return mtu > hdrs + TCP_MSS_MIN ? (uint16_t)(mtu - hdrs) : (uint16_t)TCP_MSS_MIN;
+}
+
+uint16_t tcp_mss_announced(const struct tcp_conn *c, uint16_t mtu)
+{
+    uint16_t mss = tcp_mss_of_mtu(&c->tuple.local, mtu);
+    return c->user_mss && c->user_mss < mss ? c->user_mss : mss;
 }
 
 uint16_t tcp_mss_default(const struct ip_addr *local)

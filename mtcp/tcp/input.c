@@ -340,7 +340,12 @@ static unsigned step_ack(struct tcp_env *e, struct tcp_conn *c, const struct in 
                             .window_changed = step_window(c, in)};
         if (unlikely(c->flags & TCF_ECN) && (in->seg->flags & TCP_ECE))
             recovery_ecn_echo(e, c, in->ack);
-        if (in->ack >= c->snd_una)
+        c->flags &= ~(uint32_t)TCF_MORE; /* MSG_MORE holds back until something comes, as Linux */
+        if (unlikely(in->ack < c->snd_una) && in->seg->opt.n_sack > 0) {
+            a.ack = c->snd_una; /* it was overtaken; what it says of SACK is news still */
+            a.has_data = true;  /* no duplicate ACK */
+        }
+        if (a.ack >= c->snd_una)
             recovery_ack(e, c, &a);
         if (a.window_changed)
             conn_mark_output(e, c);
@@ -388,8 +393,11 @@ static unsigned step_text_and_fin(struct tcp_env *e, struct tcp_conn *c, const s
         return 0;
     }
     if (nobody_reads(c) && in->end > (tcp_off_t)stream_next(&c->rcv)) {
-        tcp_abort(e, c, HOOK_END_RST_OUT, ECONNRESET); /* RFC 1122 4.2.2.13 */
-        return 0;
+        /* Nobody will read it (RFC 1122 4.2.2.13). The RST that answers the segment carries the number
+         * that the peer expects, which our own SND.NXT need not be. */
+        e->stats.conns_reset_out++;
+        conn_die(e, c, HOOK_END_RST_OUT, ECONNRESET);
+        return TCP_IN_RESET | TCP_IN_DIED;
     }
     tcp_in_text(e, c, in);
     if (c->flags & (TCF_DEAD | TCF_SEND_RST | TCF_RST_QUEUED))

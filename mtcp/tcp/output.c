@@ -222,7 +222,7 @@ static void fill_data(const struct tcp_env *e, const struct tcp_conn *c, tcp_off
     tcp_off_t written = (tcp_off_t)stream_next(&c->snd);
     fill_ack(e, c, off, tx);
     if (off + len >= written) {
-        if (written > off)
+        if (written > off && !c->is_unpushed)
             tx->seg.flags |= TCP_PSH; /* the last of what is written */
         if (off + len > written) {
             tx->seg.flags |= TCP_FIN;
@@ -258,6 +258,24 @@ static inline uint32_t whole_segments(uint32_t len, struct room r)
     if (len > r.most)
         len = r.most;
     return len < 2 * r.mss ? r.mss : len - len % r.mss;
+}
+
+/* How much of max_len one tcp_tx takes, as Linux sizes what it gives a device to cut: about a
+ * millisecond's worth, more where round trips are short; at most half of cwnd (`wnd`), so that one
+ * is sent while the ACKs of another come. */
+static uint32_t tso_len(const struct tcp_env *e, const struct tcp_conn *c, uint32_t max_len,
+                        uint32_t wnd)
+{
+    enum { RTT_SHIFT = 9, SHIFT_MAX = 16 };
+    uint32_t shift = c->min_rtt_us >> RTT_SHIFT;
+    uint32_t bytes = shift < SHIFT_MAX ? max_len >> shift : 0;
+    if (c->srtt_us >= 1000)
+        bytes +=
+            (uint32_t)((uint64_t)c->cwnd * 1000 * (c->cwnd < c->ssthresh / 2 ? 2 : 1) / c->srtt_us);
+    uint32_t least = (uint32_t)e->params.min_tso_segs * c->mss;
+    bytes = bytes > least ? bytes : least;
+    bytes = bytes < wnd / 2 ? bytes : wnd / 2;
+    return bytes < max_len ? bytes : max_len;
 }
 
 /* May a segment that is not full go, being all there is? Nagle (RFC 9293 3.7.4), corking. */
@@ -311,13 +329,16 @@ static inline bool next_new(const struct tcp_env *e, const struct tcp_conn *c, u
     tcp_off_t wnd = c->snd_una + c->snd_wnd - c->snd_nxt;
     if (unlikely(wnd <= 0))
         return false;
+    uint32_t usable = recovery_cwnd_room(e, c);
+    if (max_len > c->mss)
+        max_len = tso_len(e, c, max_len, c->snd_una == c->snd_nxt ? usable : c->cwnd);
     struct room r = room_of(c->mss - sack_space(c), max_len);
     uint32_t len = 0;
     if (likely(avail > 0)) {
         if (unlikely(is_pushed(c)))
             len = pushed_len(avail, wnd, r);
         else
-            len = new_len(c, avail, (uint32_t)min_off(wnd, recovery_cwnd_room(e, c)), r);
+            len = new_len(c, avail, (uint32_t)min_off(wnd, usable), r);
         if (len == 0)
             return false;
     }
@@ -325,6 +346,8 @@ static inline bool next_new(const struct tcp_env *e, const struct tcp_conn *c, u
                c->state != TCPS_SYN_RCVD;
     fill_data(e, c, c->snd_nxt, len + fin, tx);
     tx->mss = (uint16_t)r.mss;
+    if (len > r.mss || unlikely(is_pushed(c)))
+        tx->seg.flags |= TCP_PSH; /* as Linux: a receiver that merges segments goes no further */
     if (unlikely(has_sack_news(c)))
         fill_sack(c, tx);
     return true;
@@ -346,6 +369,8 @@ static bool next_rexmit(const struct tcp_env *e, const struct tcp_conn *c, uint3
         to = from + whole_segments(payload, r);
     fill_data(e, c, from, (uint32_t)(to - from), tx);
     tx->rexmit = true;
+    if (tx->seg.len > r.mss || recovery_was_pushed(c, to))
+        tx->seg.flags |= TCP_PSH;
     if (has_sack_news(c) && tx->seg.len + sack_space(c) <= c->mss)
         fill_sack(c, tx);
     return true;
@@ -477,6 +502,12 @@ static void sent_syn(struct tcp_env *e, struct tcp_conn *c, const struct seg *s)
         timers_set_rtx(e, c, e->now_us + rtt_rto(e, c));
 }
 
+/* PSH for the application's sake (fill_data()), not because the device cuts (next_new()). */
+static inline bool is_last(const struct tcp_conn *c, const struct tcp_tx *tx)
+{
+    return tx->off + tx->seg.len == (tcp_off_t)stream_next(&c->snd);
+}
+
 /* New data that did not pass was never sent: what passed stays one prefix of the stream, and the
  * retransmission or the persist timer tries again. */
 static void sent_data(struct tcp_env *e, struct tcp_conn *c, const struct tcp_tx *tx, bool passed)
@@ -484,7 +515,11 @@ static void sent_data(struct tcp_env *e, struct tcp_conn *c, const struct tcp_tx
     if (unlikely(!passed && !tx->rexmit))
         return;
     tcp_off_t end = tx->off + seg_seq_len(&tx->seg);
-    recovery_sent(e, c, tx->off, end, tx->rexmit);
+    recovery_sent(e, c,
+                  &(struct tcp_sent){.from = tx->off,
+                                     .to = end,
+                                     .rexmit = tx->rexmit,
+                                     .psh = (tx->seg.flags & TCP_PSH) && is_last(c, tx)});
     if (unlikely(tx->rexmit)) {
         e->stats.rexmit_segs++;
         return;

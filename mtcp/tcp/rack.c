@@ -24,6 +24,15 @@ static bool rack_is_spurious(const struct tcp_env *e, const struct tcp_conn *c, 
     return rtt_us < c->min_rtt_us;
 }
 
+static void note_reordering(struct tcp_conn *c, uint32_t distance)
+{
+    struct tcp_flight *f = c->flight;
+    uint32_t segments = (distance + c->mss - 1) / c->mss;
+    f->reordering_seen = true;
+    if (segments > f->reordering)
+        f->reordering = segments < UINT8_MAX ? (uint8_t)segments : UINT8_MAX;
+}
+
 /* A segment was delivered: the newest one delivered is the measure of the others (6.2 steps 1-3).
  */
 void rack_note(const struct tcp_env *e, struct tcp_conn *c, const struct seg *s,
@@ -33,7 +42,8 @@ void rack_note(const struct tcp_env *e, struct tcp_conn *c, const struct seg *s,
     uint32_t rtt_us = (uint32_t)e->now_us - r->at_us;
     bool was_resent = r->flags & REC_REXMITTED;
     if (f->rack_valid && off_lt(r->end, f->fack)) {
-        f->reordering_seen |= !was_resent;
+        if (!was_resent)
+            note_reordering(c, f->fack - r->start);
     } else {
         f->fack = r->end;
     }

@@ -17,6 +17,7 @@
 #include "mtcp/tcp/undo.h"
 
 enum {
+    REO_MARGIN_US = 2000,   /* beyond RACK's reordering window: it is late, not on time */
     TLP_MARGIN_US = 2000,   /* beyond 2 SRTT ... */
     TLP_DELACK_US = 200000, /* ... and when one segment is in flight: its ACK may be delayed */
     TS_TICK_US = 1000,      /* of the timestamps clock */
@@ -75,7 +76,7 @@ bool recovery_in_recovery(const struct tcp_conn *c)
  * comes round after 71 minutes; within a timeout of that, an idle time goes unnoticed.) */
 static inline bool restart_is_due(const struct tcp_env *e, const struct tcp_conn *c)
 {
-    if (likely(c->cwnd <= (uint32_t)c->mss * e->params.init_cwnd))
+    if (likely(c->cwnd <= (uint32_t)c->mss * e->params.init_cwnd) || !e->params.idle_restart)
         return false;
     return now32(e) - c->snd_at_us > rtt_rto_base(e, c);
 }
@@ -144,22 +145,17 @@ static inline uint32_t tlp_wait_us(const struct tcp_conn *c, uint32_t in_flight)
     return 2 * c->srtt_us + (in_flight <= c->mss ? TLP_DELACK_US : TLP_MARGIN_US);
 }
 
-/* After an ACK of new data: the timeout (RFC 6298 5.3), or a tail loss probe when that is sooner.
- */
+/* After an ACK of new data: a tail loss probe where one is possible, else the timeout (RFC 6298
+ * 5.3). */
 static void arm(struct tcp_env *e, struct tcp_conn *c, uint32_t in_flight)
 {
     struct tcp_flight *f = c->flight;
     uint32_t after = rtt_rto(e, c);
-    uint8_t kind = FLIGHT_TIMER_RTO;
-    if (tlp_is_possible(c, f)) {
-        uint32_t pto = tlp_wait_us(c, in_flight);
-        if (pto < after) {
-            after = pto;
-            kind = FLIGHT_TIMER_TLP;
-        }
-    }
+    bool is_probe = tlp_is_possible(c, f);
+    if (is_probe)
+        after = min32(after, tlp_wait_us(c, in_flight)); /* RFC 8985 7.2: at the latest then */
     if (f != NULL)
-        f->timer = kind;
+        f->timer = is_probe ? FLIGHT_TIMER_TLP : FLIGHT_TIMER_RTO;
     timers_set_rtx(e, c, e->now_us + after);
 }
 
@@ -190,7 +186,7 @@ static void arm_rto(struct tcp_env *e, struct tcp_conn *c)
 static void arm_reo(struct tcp_env *e, struct tcp_conn *c, uint32_t after_us)
 {
     c->flight->timer = FLIGHT_TIMER_REO;
-    timers_set_rtx(e, c, e->now_us + after_us);
+    timers_set_rtx(e, c, e->now_us + after_us + REO_MARGIN_US);
 }
 
 /* ---- what was sent ---- */
@@ -207,8 +203,10 @@ static bool flight_open(struct tcp_env *e, struct tcp_conn *c)
         return false;
     }
     c->flight->round_end = c->flight->cwr_end = (uint32_t)c->snd_una;
-    if (c->snd_una < c->snd_max)
+    if (c->snd_una < c->snd_max) {
         flight_push(&c->flight, e->mem, (uint32_t)c->snd_una, (uint32_t)c->snd_max, c->snd_at_us);
+        flight_at(c->flight, 0)->psh = true; /* recovery_sent_new(): it had one */
+    }
     return true;
 }
 
@@ -233,12 +231,14 @@ static void recovery_resent(struct tcp_env *e, struct tcp_conn *c, uint32_t from
         arm_rto(e, c); /* the oldest segment gets a full timeout again; NewReno: see timer_step() */
 }
 
-static void push_new(struct tcp_env *e, struct tcp_conn *c, uint32_t from, uint32_t to)
+static void push_new(struct tcp_env *e, struct tcp_conn *c, const struct tcp_sent *s)
 {
+    uint32_t from = (uint32_t)s->from, to = (uint32_t)s->to;
     if (unlikely(!flight_open(e, c)))
         return;
     flight_push(&c->flight, e->mem, from, to, now32(e));
     struct tcp_flight *f = c->flight;
+    flight_at(f, f->n - 1)->psh = s->psh;
     f->prr_out += to - from;
     if (unlikely(f->tlp_is_due)) {
         f->tlp_is_due = false;
@@ -247,30 +247,39 @@ static void push_new(struct tcp_env *e, struct tcp_conn *c, uint32_t from, uint3
     }
 }
 
-static inline void recovery_sent_new(struct tcp_env *e, struct tcp_conn *c, tcp_off_t from,
-                                     tcp_off_t to)
+static inline void recovery_sent_new(struct tcp_env *e, struct tcp_conn *c,
+                                     const struct tcp_sent *s)
 {
-    uint32_t len = (uint32_t)(to - from);
+    uint32_t len = (uint32_t)(s->to - s->from);
     bool is_alone = c->snd_una == c->snd_max;
     if (is_alone)
         restart_after_idle(e, c);
     note_limited(c, recovery_flight_bytes(c) + len);
-    if (!is_alone || c->flight != NULL || len > c->mss)
-        push_new(e, c, (uint32_t)from, (uint32_t)to);
+    if (!is_alone || c->flight != NULL || len > c->mss || !s->psh)
+        push_new(e, c, s);
     c->snd_at_us = now32(e);
 }
 
-void recovery_sent(struct tcp_env *e, struct tcp_conn *c, tcp_off_t from, tcp_off_t to, bool rexmit)
+bool recovery_was_pushed(const struct tcp_conn *c, tcp_off_t to)
 {
-    if (unlikely(rexmit))
-        recovery_resent(e, c, (uint32_t)from, (uint32_t)to);
+    uint32_t i = c->flight ? flight_find(c->flight, (uint32_t)to - 1) : 0;
+    if (!c->flight || i == c->flight->n)
+        return false;
+    const struct rec *r = flight_peek(c->flight, i);
+    return r->psh && r->end == (uint32_t)to;
+}
+
+void recovery_sent(struct tcp_env *e, struct tcp_conn *c, const struct tcp_sent *s)
+{
+    if (unlikely(s->rexmit))
+        recovery_resent(e, c, (uint32_t)s->from, (uint32_t)s->to);
     else
-        recovery_sent_new(e, c, from, to);
+        recovery_sent_new(e, c, s);
     if (unlikely(c->flags & TCF_PERSIST)) { /* the window lets data go again */
         timers_clear_rtx(c);
         c->backoff = 0;
     }
-    uint32_t in_flight = (uint32_t)(max_off(to, c->snd_max) - c->snd_una);
+    uint32_t in_flight = (uint32_t)(max_off(s->to, c->snd_max) - c->snd_una);
     if (!timers_rtx_is_set(c))
         arm(e, c, in_flight); /* RFC 6298 5.1 */
     else
@@ -340,6 +349,7 @@ struct delivery {
     bool has_sack, has_dsack;
     bool has_original; /* a segment sent once, before recovery began, was not known before */
     bool is_dup;       /* a duplicate ACK (RFC 5681 section 2) */
+    bool has_losses;   /* more is believed lost than before it */
 };
 
 /* snd_una moves: bytes leave the send buffer, which may have room now. */
@@ -620,7 +630,8 @@ static void recovery_leave(struct tcp_conn *c)
     f->phase = PHASE_DISORDER;
 }
 
-/* RFC 6937: cwnd so that over the recovery ssthresh / recover_fs of what is delivered is sent. */
+/* RFC 9937 (PRR): cwnd so that over the recovery ssthresh / recover_fs of what is delivered is
+ * sent. */
 static void prr_update(struct tcp_conn *c, const struct delivery *d, bool must_send)
 {
     struct tcp_flight *f = c->flight;
@@ -632,7 +643,9 @@ static void prr_update(struct tcp_conn *c, const struct delivery *d, bool must_s
         n = (int64_t)(share / f->recover_fs) - f->prr_out;
     } else { /* slow start reduction bound */
         int64_t limit = (int64_t)f->prr_delivered - f->prr_out;
-        limit = (limit > d->delivered ? limit : d->delivered) + c->mss;
+        limit = limit > d->delivered ? limit : d->delivered;
+        if (d->acked > 0 && !d->has_losses) /* recovery goes well (SafeACK) */
+            limit += c->mss;
         n = c->ssthresh - pipe < limit ? c->ssthresh - pipe : limit;
     }
     int64_t least = must_send ? c->mss : 0;
@@ -783,11 +796,12 @@ static void ack_disordered(struct tcp_env *e, struct tcp_conn *c, const struct t
     e->stats.dup_acks_in += d.is_dup;
     if (a->ack > c->snd_una)
         take_cumulative(e, c, a, &d);
-    uint32_t wait_us = 0;
+    uint32_t wait_us = 0, lost;
     if (c->flags & TCF_SACK) {
         take_sacks(e, c, a, &d);
         sample_step(e, c, a->seg, &d);
         undo_step(e, c, a->seg, &d);
+        lost = c->flight->lost_bytes;
         wait_us = rack_detect(e, c);
     } else {
         if (d.acked > 0)
@@ -796,8 +810,10 @@ static void ack_disordered(struct tcp_env *e, struct tcp_conn *c, const struct t
             take_dup_ack(c, &d);
         sample_step(e, c, a->seg, &d);
         undo_step(e, c, a->seg, &d);
+        lost = c->flight->lost_bytes;
         reno_detect(e, c, &d);
     }
+    d.has_losses = c->flight->lost_bytes > lost;
     tlp_take_ack(e, c, &d);
     uint8_t before = c->flight->phase;
     phase_step(e, c);
@@ -845,7 +861,8 @@ void recovery_ack(struct tcp_env *e, struct tcp_conn *c, const struct tcp_ack *a
         window_reopened(e, c);
 }
 
-/* Of one segment in flight alone there is no scoreboard, and no window that lasts: its ACK ends it. */
+/* Of one segment in flight alone there is no scoreboard, and no window that lasts: its ACK ends it.
+ */
 void recovery_ecn_echo(struct tcp_env *e, struct tcp_conn *c, tcp_off_t ack)
 {
     struct tcp_flight *f = c->flight;
@@ -957,6 +974,36 @@ void recovery_mtu_lowered(struct tcp_env *e, struct tcp_conn *c)
     }
     note_rexmit(c);
     conn_mark_output(e, c);
+}
+
+/* ---- for TCP_INFO ---- */
+
+static uint32_t segments(const struct tcp_conn *c, uint32_t bytes)
+{
+    return (bytes + c->mss - 1) / c->mss;
+}
+
+void recovery_info(const struct tcp_conn *c, struct tcp_recovery_info *info)
+{
+    const struct tcp_flight *f = c->flight;
+    *info = (struct tcp_recovery_info){.reordering = RACK_DUP_THRESH};
+    if (f == NULL)
+        return;
+    for (uint32_t i = 0; i < f->n; i++) {
+        const struct rec *r = flight_peek(f, i);
+        uint32_t n = segments(c, rec_len(r));
+        info->sacked += r->flags & REC_SACKED ? n : 0;
+        if (r->flags & REC_SACKED)
+            continue;
+        info->lost += r->flags != 0 && f->phase >= PHASE_RECOVERY ? n : 0;
+        info->retrans += r->flags == REC_REXMITTED ? n : 0;
+    }
+    if (!(c->flags & TCF_SACK))
+        info->sacked = segments(c, f->sacked_bytes);
+    if (f->reordering > info->reordering)
+        info->reordering = f->reordering;
+    info->is_disordered = f->phase == PHASE_DISORDER;
+    info->is_in_loss = f->phase == PHASE_LOSS;
 }
 
 /* ---- memory ---- */

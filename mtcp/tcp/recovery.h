@@ -40,8 +40,14 @@ uint32_t recovery_cwnd_room(const struct tcp_env *e, const struct tcp_conn *c);
 
 /* [from, to) was sent (again): remembers it and arms the timer. FIN counts as one byte of sequence
  * space at its offset. Called before snd_max moves. */
-void recovery_sent(struct tcp_env *e, struct tcp_conn *c, tcp_off_t from, tcp_off_t to,
-                   bool rexmit);
+struct tcp_sent {
+    tcp_off_t from, to;
+    bool rexmit, psh;
+};
+void recovery_sent(struct tcp_env *e, struct tcp_conn *c, const struct tcp_sent *s);
+
+/* What was sent once and ended at `to`: did it end with a PSH? */
+bool recovery_was_pushed(const struct tcp_conn *c, tcp_off_t to);
 
 /* The retransmission timer fired: everything outstanding counts as lost, cwnd 1 segment. */
 void recovery_timeout(struct tcp_env *e, struct tcp_conn *c);
@@ -60,6 +66,14 @@ uint32_t recovery_oldest_len(const struct tcp_conn *c);
 /* Bytes believed to be in the network (RFC 6675's pipe). */
 uint32_t recovery_flight_bytes(const struct tcp_conn *c);
 bool recovery_in_recovery(const struct tcp_conn *c);
+
+/* What is known of what is in flight, in segments as Linux counts them: `lost` until acknowledged,
+ * also when sent again; `reordering` the largest distance seen since there was nothing in flight. */
+struct tcp_recovery_info {
+    uint32_t sacked, lost, retrans, reordering;
+    bool is_disordered, is_in_loss;
+};
+void recovery_info(const struct tcp_conn *c, struct tcp_recovery_info *info);
 
 /* End of a turn: gives the scoreboard back when nothing is in flight. */
 void recovery_release(struct tcp_env *e, struct tcp_conn *c);

@@ -63,6 +63,10 @@ static inline uint32_t tcp_readable(const struct tcp_conn *c)
  * marks output when the window update is worth sending (RFC 9293 3.8.6.2.2). */
 void tcp_consumed(struct tcp_env *e, struct tcp_conn *c, uint32_t n);
 
+/* TCP_NODELAY was set: what is written goes, also when it is corked (as Linux), unless something is in
+ * flight whose ACK will come. */
+void tcp_push(struct tcp_env *e, struct tcp_conn *c);
+
 /* Room in the send buffer, in bytes. */
 static inline uint32_t tcp_writable(const struct tcp_conn *c)
 {
@@ -161,6 +165,7 @@ struct tcp_half_open {
     uint32_t ts_recent, ts_offset;
     uint32_t rcv_wnd;    /* announced, bytes */
     uint16_t mss_peer, mtu;
+    uint16_t user_mss;   /* TCP_MAXSEG of the listener; 0: none */
     uint16_t wnd_peer;   /* as in the SYN, unscaled */
     uint8_t snd_wscale, rcv_wscale;
     uint8_t opts;        /* TCF_TS | TCF_SACK | TCF_WSCALE: all below 1 << 8 */
@@ -227,5 +232,6 @@ void tcp_time_wait_ack(const struct tcp_env *e, const struct tcp_time_wait *w, s
 
 /* ---- for the monitor's view and TCP_INFO ---- */
 void tcp_flow_view(const struct flow *f, struct tcp_flow_view *v);
+uint16_t tcp_mss_announced(const struct tcp_conn *c, uint16_t mtu); /* what our SYN said */
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * What the application asks of a connection (RFC 9293 section 3.10.1 to 3.10.6): open, send, receive,
- * close, abort. Everything here only moves state and marks the connection; segments leave with the
- * flush at the end of the turn.
+ * What the application asks of a connection (RFC 9293 section 3.10.1 to 3.10.6): open, send,
+ * receive, close, abort. Everything here only moves state and marks the connection; segments leave
+ * with the flush at the end of the turn.
  */
 #include "mtcp/tcp/fastopen.h"
 #include "mtcp/tcp/handshake.h"
@@ -63,19 +63,32 @@ int64_t tcp_send(struct tcp_env *e, struct tcp_conn *c, const void *data, uint32
     return taken;
 }
 
-/* Is telling the peer about the new window worth a segment (RFC 9293 3.8.6.2.2: half the buffer or a
- * full segment, here two so that reading segment by segment does not double the ACKs; one when
+void tcp_push(struct tcp_env *e, struct tcp_conn *c)
+{
+    c->flags &= ~(uint32_t)TCF_MORE;
+    if ((c->flags & TCF_CORK) && may_send(c) && c->snd_una == c->snd_nxt && c->snd_wnd > 0 &&
+        c->snd_nxt < (tcp_off_t)stream_next(&c->snd))
+        c->flags |= TCF_PROBE; /* as the persist timer does */
+    conn_mark_output(e, c);
+}
+
+/* Is telling the peer about the new window worth a segment (RFC 9293 3.8.6.2.2: half the buffer or
+ * a full segment, here two so that reading segment by segment does not double the ACKs; one when
  * the peer sees less than a segment)? */
 static bool window_update_is_due(const struct tcp_conn *c)
 {
     uint64_t edge = stream_edge(&c->rcv);
+    uint64_t sayable = stream_next(&c->rcv) + ((uint64_t)UINT16_MAX << c->rcv_wscale);
     uint64_t adv = (uint64_t)c->rcv_adv;
+    if (edge > sayable)
+        edge = sayable;
     if (edge <= adv)
         return false;
     uint64_t gain = edge - adv;
     uint64_t open = adv - stream_next(&c->rcv);
     uint64_t mss = c->rcv_mss;
-    return gain >= c->rcv.limit / 2 || (open < mss ? gain >= mss : gain >= 4 * mss && open < gain);
+    return gain >= (edge - stream_next(&c->rcv) + tcp_readable(c)) / 2 ||
+           (open < mss ? gain >= mss : gain >= 4 * mss && open < gain);
 }
 
 void tcp_consumed(struct tcp_env *e, struct tcp_conn *c, uint32_t n)
@@ -101,6 +114,7 @@ static void conn_finish_sending(struct tcp_env *e, struct tcp_conn *c)
         return;
     c->flags |= TCF_SND_FIN;
     c->flags &= ~(uint32_t)(TCF_MORE | TCF_CORK);
+    c->is_unpushed = false;
     if (c->state == TCPS_ESTABLISHED)
         conn_set_state(e, c, TCPS_FIN_WAIT_1);
     else if (c->state == TCPS_CLOSE_WAIT)
@@ -160,8 +174,9 @@ static bool abort_sends_rst(const struct tcp_conn *c)
 {
     if (c->state == TCPS_CLOSING || c->state == TCPS_LAST_ACK)
         return c->snd_nxt <= (tcp_off_t)stream_next(&c->snd);
-    return (1u << c->state) & (1u << TCPS_SYN_RCVD | 1u << TCPS_ESTABLISHED | 1u << TCPS_FIN_WAIT_1 |
-                               1u << TCPS_FIN_WAIT_2 | 1u << TCPS_CLOSE_WAIT);
+    return (1u << c->state) &
+           (1u << TCPS_SYN_RCVD | 1u << TCPS_ESTABLISHED | 1u << TCPS_FIN_WAIT_1 |
+            1u << TCPS_FIN_WAIT_2 | 1u << TCPS_CLOSE_WAIT);
 }
 
 /* From the moment when a monitor resets the connection the application gets no further byte: also

@@ -392,7 +392,8 @@ ssize_t mtcp_write(mctx_t mctx, int sockid, const char *buf, size_t len);
  * mtcp_write with flags. Sockets: stream.
  *
  *   flags    MSG_MORE: more follows, hold back a partial segment; MSG_DONTWAIT: don't block;
- *            MSG_OOB: what is written up to the last byte is urgent; MSG_NOSIGNAL: means nothing
+ *            MSG_OOB: what is written up to the last byte is urgent; MSG_NOSIGNAL: means nothing;
+ *            MSG_FASTOPEN: likewise (TCP_FASTOPEN_CONNECT decides when the socket connects)
  *   returns  as mtcp_write
  *   errors   as mtcp_write: EACCES; EPERM; EBADF; ENOTSOCK; EFAULT; EAGAIN; ENOTCONN; EPIPE;
  *            ECONNRESET; ETIMEDOUT; ECONNREFUSED; EHOSTUNREACH; ENETUNREACH; EINTR; EDEADLK;

@@ -183,7 +183,7 @@ void segt_flush(struct segt *t)
                 t->tx[t->n_tx++] = tx;
             for (unsigned i = 0; i < 2 && !t->drop_output; i++)
                 for (size_t k = 0; tx.seg.len && k < tx.iov[i].iov_len; k++) {
-                    uint64_t off = (uint64_t)tx.off + k + (i ? tx.iov[0].iov_len : 0);
+                    uint64_t off = (uint64_t)(tx.off < 0 ? 0 : tx.off) + k + (i ? tx.iov[0].iov_len : 0);
                     if (((uint8_t *)tx.iov[i].iov_base)[k] != seg_byte(off)) {
                         CU_FAIL("a byte sent is not the byte written");
                         k = tx.iov[i].iov_len;

@@ -1,9 +1,15 @@
 /* Fast Open (RFC 7413): cookies, data in SYNs, what is limited, what falls back. */
 #include "mtcp/tcp/fastopen.h"
+#include "tests/duo.h"
 #include "tests/net_world.h"
+#include "tests/seg.h"
 #include "tests/test.h"
 
+#include <mtcp_epoll.h>
+
 #include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -295,7 +301,230 @@ static void data_without_a_cookie_only_when_told_so(void)
     world_down(&w);
 }
 
-TEST_SUITE(fastopen, TEST_CASE(a_cookie_is_given_to_who_asks),
+/* ---- a client's connection ---- */
+
+/* Its SYN goes with a cookie and the first bytes. */
+static struct segt *syn_with_data(uint32_t n, uint32_t in_syn)
+{
+    char want[40];
+    struct segt *t = segt_new();
+    struct tcp_conn *c = &t->conn;
+    c->flags |= TCF_ACTIVE;
+    c->sock = 0;
+    c->ext = mem_zalloc(t->mem, sizeof(*c->ext));
+    c->ext->linger_s = -1;
+    c->ext->fastopen.mss = 1000;
+    c->ext->fastopen.cookie_len = 8;
+    c->marks |= FASTOPEN_ON | FASTOPEN_DEFERRED;
+    EXPECT_EQ(segt_write(t, n), n);
+    c->marks &= (uint8_t)~FASTOPEN_DEFERRED;
+    tcp_connect(&t->env, c);
+    c->iss = seq_make(t->our_isn);
+    segt_flush(t);
+    CU_ASSERT(t->tx[t->at_tx].seg.opt.has_fastopen);
+    EXPECT_EQ(t->tx[t->at_tx].seg.opt.fastopen_len, 8);
+    snprintf(want, sizeof(want), "S 0+%u mss=1460", in_syn);
+    seg_expect(t, want);
+    seg_silence(t);
+    t->env.now_us += 10000;
+    return t;
+}
+
+static void a_syn_carries_what_fits(void)
+{
+    struct segt *t = syn_with_data(5000, 960);
+    seg_in(t, "SA 0 ack=961 mss=1000");
+    EXPECT_EQ(t->last_in, TCP_IN_FASTOPEN);
+    EXPECT_EQ(t->conn.snd_una, 960);
+    CU_ASSERT(t->conn.marks & FASTOPEN_SYN_DATA);
+    for (unsigned i = 0; i < 4; i++) {
+        char want[40];
+        snprintf(want, sizeof(want), "A %u+1000 ack=1", 961 + 1000 * i);
+        seg_expect(t, want);
+    }
+    segt_free(t);
+}
+
+static void refused_data_goes_again_at_once(void)
+{
+    struct segt *t = syn_with_data(500, 500);
+    seg_in(t, "SA 0 ack=1 mss=1000");
+    seg_expect(t, "PA 1+500 ack=1");
+    seg_silence(t);
+    EXPECT_EQ(t->conn.cwnd, 10000);
+    CU_ASSERT(!(t->conn.marks & FASTOPEN_SYN_DATA));
+    seg_in(t, "A 1 ack=501");
+    EXPECT_EQ(t->conn.snd_una, 500);
+    CU_ASSERT(!timer_is_armed(&t->conn.timer) || t->conn.rtx_tick == 0);
+    segt_free(t);
+}
+
+static void half_refused_data_goes_again_by_half(void)
+{
+    struct segt *t = syn_with_data(500, 500);
+    seg_in(t, "SA 0 ack=201 mss=1000");
+    seg_expect(t, "PA 201+300 ack=1");
+    segt_advance(t, 5000000); /* and by the clock when that is lost, too */
+    seg_expect(t, "PA 201+300 ack=1");
+    segt_free(t);
+}
+
+static void an_answer_to_more_than_was_sent_is_refused(void)
+{
+    struct segt *t = syn_with_data(500, 500);
+    seg_in(t, "SA 0 ack=502 mss=1000");
+    EXPECT_EQ(t->last_in, TCP_IN_DROPPED | TCP_IN_RESET);
+    EXPECT_EQ(t->conn.state, TCPS_SYN_SENT);
+    segt_free(t);
+}
+
+static void a_syn_sent_again_is_a_plain_one(void)
+{
+    struct segt *t = syn_with_data(500, 500);
+    segt_advance(t, 1000000);
+    CU_ASSERT(!t->tx[t->at_tx].seg.opt.has_fastopen);
+    seg_expect(t, "S 0");
+    seg_in(t, "SA 0 ack=1 mss=1000");
+    EXPECT_EQ(t->last_in, TCP_IN_FASTOPEN | TCP_IN_SYN_LOST);
+    seg_expect(t, "PA 1+500 ack=1");
+    segt_free(t);
+}
+
+static void a_simultaneous_open_takes_the_data_along(void)
+{
+    struct segt *t = syn_with_data(500, 500);
+    seg_in(t, "S 0 mss=1000");
+    seg_expect(t, "SA 0 ack=1");
+    seg_in(t, "A 1 ack=1");
+    EXPECT_EQ(t->conn.state, TCPS_ESTABLISHED);
+    seg_expect(t, "PA 1+500 ack=1");
+    segt_free(t);
+}
+
+/* ---- from socket to socket ---- */
+
+static struct duo d;
+
+/* A client's socket that connects with TCP_FASTOPEN_CONNECT; what mtcp_connect said. */
+static int fast_connect(int *sock)
+{
+    struct sockaddr_in a = duo_addr("10.0.0.1", 80);
+    int on = 1;
+    *sock = mtcp_socket(d.cli, AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    EXPECT_EQ(mtcp_setsockopt(d.cli, *sock, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &on, sizeof(on)), 0);
+    return mtcp_connect(d.cli, *sock, (struct sockaddr *)&a, sizeof(a)) < 0 ? errno : 0;
+}
+
+static bool used_syn_data(mctx_t m, int sock)
+{
+    struct tcp_info t;
+    socklen_t len = sizeof(t);
+    EXPECT_EQ(mtcp_getsockopt(m, sock, IPPROTO_TCP, TCP_INFO, &t, &len), 0);
+    return t.tcpi_options & TCPI_OPT_SYN_DATA;
+}
+
+/* A connection on which the client says hello; was that in the SYN? Closed again. */
+static bool hello_is_in_syn(int listener, bool is_deferred)
+{
+    char got[8] = "";
+    int c, s = -1;
+    EXPECT_EQ(fast_connect(&c), is_deferred ? 0 : EINPROGRESS);
+    if (!is_deferred)
+        duo_run(&d, 20000);
+    EXPECT_EQ(mtcp_write(d.cli, c, "hello", 5), 5);
+    for (unsigned i = 0; i < 3000 && s < 0; i++) {
+        duo_run(&d, 1000);
+        s = mtcp_accept4(d.srv, listener, NULL, NULL, SOCK_NONBLOCK);
+    }
+    duo_run(&d, 1000000);
+    EXPECT_EQ(mtcp_read(d.srv, s, got, 8), 5);
+    EXPECT_EQ(memcmp(got, "hello", 5), 0);
+    EXPECT_EQ(mtcp_write(d.srv, s, "world", 5), 5);
+    duo_run(&d, 20000);
+    EXPECT_EQ(mtcp_read(d.cli, c, got, 8), 5);
+    bool in_syn = used_syn_data(d.cli, c);
+    EXPECT_EQ(used_syn_data(d.srv, s), in_syn);
+    EXPECT_EQ(mtcp_close(d.cli, c), 0);
+    duo_run(&d, 20000);
+    EXPECT_EQ(mtcp_close(d.srv, s), 0);
+    duo_run(&d, 20000);
+    return in_syn;
+}
+
+static int duo_fast(void)
+{
+    int qlen = 5;
+    duo_open(&d, "tcp_fastopen = 3");
+    int listener = duo_listen(&d, 80);
+    EXPECT_EQ(mtcp_setsockopt(d.srv, listener, IPPROTO_TCP, TCP_FASTOPEN, &qlen, sizeof(qlen)), 0);
+    return listener;
+}
+
+static void the_second_connection_is_fast(void)
+{
+    int listener = duo_fast();
+    CU_ASSERT(!hello_is_in_syn(listener, false));
+    CU_ASSERT(hello_is_in_syn(listener, true));
+    CU_ASSERT(hello_is_in_syn(listener, true));
+    d.now_us += 3 * FASTOPEN_ROTATE_US; /* the server's cookie is another now */
+    CU_ASSERT(!hello_is_in_syn(listener, true));
+    CU_ASSERT(hello_is_in_syn(listener, true));
+    duo_close(&d);
+}
+
+/* The SYN with data vanishes: the connection comes about without, and for an hour nothing is tried.
+ */
+static void a_black_hole_is_avoided(void)
+{
+    int c, listener = duo_fast();
+    CU_ASSERT(!hello_is_in_syn(listener, false));
+    EXPECT_EQ(fast_connect(&c), 0);
+    d.cut_cli = true;
+    EXPECT_EQ(mtcp_write(d.cli, c, "hello", 5), 5);
+    duo_run(&d, 500000);
+    d.cut_cli = false;
+    duo_run(&d, 2000000);
+    int s = mtcp_accept4(d.srv, listener, NULL, NULL, SOCK_NONBLOCK);
+    char got[8];
+    EXPECT_EQ(mtcp_read(d.srv, s, got, 8), 5);
+    CU_ASSERT(!used_syn_data(d.cli, c));
+    EXPECT_EQ(fast_connect(&c), EINPROGRESS);
+    d.now_us += 2 * FASTOPEN_ROTATE_US;
+    duo_run(&d, 20000);
+    EXPECT_EQ(fast_connect(&c), EINPROGRESS); /* asks for a cookie again */
+    duo_run(&d, 20000);
+    EXPECT_EQ(fast_connect(&c), 0);
+    duo_close(&d);
+}
+
+static void a_deferred_socket_waits_for_bytes(void)
+{
+    char b;
+    int c, listener = duo_fast();
+    CU_ASSERT(!hello_is_in_syn(listener, false));
+    EXPECT_EQ(fast_connect(&c), 0);
+    struct mtcp_epoll_event ev = {.events = MOS_EPOLLOUT | MOS_EPOLLIN, .data.sock = c};
+    int ep = mtcp_epoll_create(d.cli, 8);
+    EXPECT_EQ(mtcp_epoll_ctl(d.cli, ep, MOS_EPOLL_CTL_ADD, c, &ev), 0);
+    EXPECT_EQ(mtcp_epoll_wait(d.cli, ep, &ev, 1, 0), 1);
+    EXPECT_EQ(ev.events, MOS_EPOLLOUT);
+    EXPECT_EQ(mtcp_read(d.cli, c, &b, 1), -1);
+    EXPECT_EQ(errno, EAGAIN);
+    duo_run(&d, 20000);
+    EXPECT_EQ(mtcp_accept4(d.srv, listener, NULL, NULL, SOCK_NONBLOCK), -1);
+    EXPECT_EQ(mtcp_close(d.cli, c), 0);
+    duo_run(&d, 20000);
+    EXPECT_EQ(mtcp_get_connection_cnt(d.cli), 0);
+    duo_close(&d);
+}
+
+TEST_SUITE(fastopen, TEST_CASE(a_syn_carries_what_fits), TEST_CASE(refused_data_goes_again_at_once),
+           TEST_CASE(half_refused_data_goes_again_by_half),
+           TEST_CASE(an_answer_to_more_than_was_sent_is_refused),
+           TEST_CASE(a_syn_sent_again_is_a_plain_one),
+           TEST_CASE(a_simultaneous_open_takes_the_data_along),
+           TEST_CASE(the_second_connection_is_fast), TEST_CASE(a_black_hole_is_avoided),
+           TEST_CASE(a_deferred_socket_waits_for_bytes), TEST_CASE(a_cookie_is_given_to_who_asks),
            TEST_CASE(cookies_differ_by_address_and_secret), TEST_CASE(a_cookie_grows_old),
            TEST_CASE(a_wrong_cookie_gets_a_new_one),
            TEST_CASE(data_is_there_before_the_handshake_is_over),

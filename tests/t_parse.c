@@ -731,7 +731,21 @@ static void mutated_frames_are_survived(void)
     }
 }
 
-TEST_SUITE(parse, TEST_CASE(random_segments_go_round), TEST_CASE(raw_ip_goes_round),
+/* RFC 7413 4.1.1: no cookie, or one of 4 to 16 bytes, an even number. */
+static void fast_open_cookies(void)
+{
+    for (uint8_t size = 2; size < 40; size++) {
+        uint8_t opt[40] = {34, size};
+        struct tcp_opts o;
+        bool good = size == 2 || (size >= 6 && size <= 18 && size % 2 == 0);
+        tcp_opts_parse(&o, opt, sizeof(opt));
+        EXPECT_EQ(o.has_fastopen, good);
+        EXPECT_EQ(o.fastopen_len, good ? size - 2 : 0);
+        CU_ASSERT(o.fastopen_cookie == (good ? opt + 2 : NULL));
+    }
+}
+
+TEST_SUITE(parse, TEST_CASE(fast_open_cookies), TEST_CASE(random_segments_go_round), TEST_CASE(raw_ip_goes_round),
            TEST_CASE(every_truncation_is_refused), TEST_CASE(short_transports_are_refused),
            TEST_CASE(ethernet_padding_is_cut), TEST_CASE(every_flipped_bit_is_noticed),
            TEST_CASE(wrong_sums_have_their_own_error), TEST_CASE(lying_ipv4_lengths_are_refused),

@@ -1,6 +1,6 @@
 /*
- * Fast Open (RFC 7413) beyond one connection: whose SYN's data is taken. What a connection does
- * with it: tcp/fastopen.h.
+ * Fast Open (RFC 7413) beyond one connection: whose SYN's data is taken, and the cookies of
+ * servers, in a small direct-mapped cache. What a connection does with them: tcp/fastopen.h.
  */
 #ifndef MTCP_NET_FASTOPEN_H
 #define MTCP_NET_FASTOPEN_H
@@ -12,7 +12,12 @@
 bool fastopen_is_accepted(struct net *n, const struct net_listener *l, const struct seg *syn,
                           struct tcp_half_open *h);
 
-/* tcp_input() said TCP_IN_FASTOPEN. */
-void fastopen_ended(struct net *n, struct tcp_conn *c, const struct seg *s);
+/* An active open with c->ext, between net_connect_prepare() and net_connect_start(): true when its
+ * SYN may carry data, so that it had better wait for some; else the SYN asks for a cookie, if
+ * anything. */
+bool fastopen_prepare(struct net *n, struct tcp_conn *c);
+
+/* tcp_input() said TCP_IN_FASTOPEN (`what`) about the segment. */
+void fastopen_ended(struct net *n, struct tcp_conn *c, const struct seg *s, unsigned what);
 
 #endif

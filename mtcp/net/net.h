@@ -28,6 +28,7 @@
 #define NET_TX_BURST         32
 #define NET_HOPS             256 /* cached next hops (route.c), a power of two */
 #define NET_PMTUS            256 /* cached path MTUs (pmtu.c), a power of two */
+#define NET_FASTOPEN_PEERS   64  /* cached cookies (fastopen.c), a power of two */
 #define NET_LISTENER_BUCKETS 64
 
 struct neigh;       /* neigh.h */
@@ -96,6 +97,16 @@ struct net_pmtu {
     struct ip_addr remote;
     uint64_t expires_us;
     uint16_t mtu;
+};
+
+/* What is known of a server's Fast Open (fastopen.c). */
+struct net_fastopen_peer {
+    struct ip_addr remote;
+    uint64_t disabled_until_us; /* SYNs with the option get lost on the way */
+    uint16_t mss;               /* 0: no cookie */
+    uint8_t n_lost;
+    uint8_t cookie_len;
+    uint8_t cookie[TCP_FASTOPEN_COOKIE_MAX];
 };
 
 /* flow.marks */
@@ -190,6 +201,7 @@ struct net {
     struct net_stats stats;
     struct net_hop hops[NET_HOPS];
     struct net_pmtu pmtus[NET_PMTUS];
+    struct net_fastopen_peer fastopen_peers[NET_FASTOPEN_PEERS];
     struct net_if ifs[NET_IF_MAX];
 };
 

@@ -116,7 +116,7 @@ static void conn_after_input(struct net *n, struct tcp_conn *c, const struct rx 
     if (what & (TCP_IN_DIED | TCP_IN_TIME_WAIT))
         n->prune_ready = true;
     if (what & TCP_IN_FASTOPEN)
-        fastopen_ended(n, c, &x->p.seg);
+        fastopen_ended(n, c, &x->p.seg, what);
     if (what & TCP_IN_RESET)
         segment_reset(n, &c->mon, &x->p.seg);
     if ((what & TCP_IN_TIME_WAIT) && c->mon)

@@ -3,6 +3,8 @@
 #include "mtcp/sock/sock.h"
 #include "mtcp/sock/sock_addr.h"
 
+#include "mtcp/net/fastopen.h"
+
 #include "mtcp/tcp/hook.h"
 
 #include <netinet/in.h>
@@ -196,7 +198,12 @@ static int connect_begin(struct mtcp_ctx *ctx, struct sock *s, const struct net_
     }
     prep_free(ctx, p);
     s->conn = c;
-    s->flags |= SOCKF_CONN | SOCKF_CONNECTING;
+    s->flags |= SOCKF_CONN;
+    if (c->ext && c->ext->fastopen.is_wanted && fastopen_prepare(&ctx->net, c)) {
+        c->marks |= FASTOPEN_DEFERRED; /* as Linux: connected, as far as the application can tell */
+        return 0;
+    }
+    s->flags |= SOCKF_CONNECTING;
     net_connect_start(&ctx->net, c);
     return connect_finish(ctx, s, -EINPROGRESS);
 }

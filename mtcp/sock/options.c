@@ -249,6 +249,25 @@ static int set_fastopen(const struct ref *r, uint32_t arg, int v)
     return 0;
 }
 
+/* Of a socket that connects: with a cookie the SYN waits for the first bytes. */
+static int get_fastopen_connect(const struct ref *r, uint32_t arg, int *v)
+{
+    (void)arg;
+    *v = ext_of(r).fastopen.is_wanted;
+    return 0;
+}
+
+static int set_fastopen_connect(const struct ref *r, uint32_t arg, int v)
+{
+    (void)arg;
+    if (!r->prep)
+        return -EISCONN;
+    if (!(r->ctx->net.conf.fastopen & NET_FASTOPEN_CLIENT))
+        return -EOPNOTSUPP;
+    ext_edit(r)->fastopen.is_wanted = v;
+    return 0;
+}
+
 static int set_linger(const struct ref *r, const void *val, socklen_t len)
 {
     struct linger l;
@@ -414,6 +433,7 @@ static const struct opt opts[] = {
     INT(IPPROTO_TCP, TCP_USER_TIMEOUT, EXT(user_timeout_ms), 0, INT_MAX, get_ext, set_ext),
     INT(IPPROTO_TCP, TCP_NOTSENT_LOWAT, EXT(notsent_lowat), 0, INT_MAX, get_ext, set_ext),
     INT(IPPROTO_TCP, TCP_SYNCNT, 0, 1, 127, get_syncnt, set_syncnt),
+    INT(IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 0, 0, 1, get_fastopen_connect, set_fastopen_connect),
     INT(IPPROTO_TCP, TCP_FASTOPEN, 0, 0, INT_MAX, get_fastopen, set_fastopen),
     RAW(IPPROTO_TCP, TCP_CONGESTION, get_congestion, set_congestion),
     RAW(IPPROTO_TCP, TCP_INFO, get_info, NULL),

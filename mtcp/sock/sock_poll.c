@@ -44,7 +44,7 @@ static uint32_t conn_poll(const struct tcp_conn *c)
     if (no_more_in && no_more_out)
         ev |= MOS_EPOLLHUP;
     if (!over && is_connecting(c))
-        return ev;
+        return c->marks & FASTOPEN_DEFERRED ? ev | MOS_EPOLLOUT : ev;
     if (tcp_readable(c) > 0)
         ev |= MOS_EPOLLIN;
     if (tcp_urgent_left(c) > 0 && !no_more_in)

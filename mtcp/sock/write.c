@@ -64,6 +64,10 @@ static int64_t stream_send(struct mtcp_ctx *ctx, struct sock *s, struct source *
         c->is_unpushed = (src->flags & MSG_MORE) != 0;
         c->flags = c->is_unpushed ? c->flags | TCF_MORE : c->flags & ~(uint32_t)TCF_MORE;
         int err = conn_write(ctx, c, src);
+        if (unlikely(c->marks & FASTOPEN_DEFERRED) && src->done > 0) {
+            c->marks &= (uint8_t)~FASTOPEN_DEFERRED;
+            net_connect_start(&ctx->net, c);
+        }
         if (err == -EAGAIN && blocks)
             err = sock_wait(ctx, s, &(struct sock_wait){can_go_on, 0, 0});
         else if (err == -EAGAIN && !src->done)
@@ -151,7 +155,7 @@ ssize_t mtcp_send(mctx_t mctx, int sockid, const char *buf, size_t len, int flag
         return -1;
     if (s->type != MOS_SOCK_STREAM && s->type != MOS_SOCK_STREAM_LISTEN)
         return sock_result(-ENOTSOCK);
-    if (flags & ~(MSG_MORE | MSG_NOSIGNAL | MSG_DONTWAIT | MSG_OOB))
+    if (flags & ~(MSG_MORE | MSG_NOSIGNAL | MSG_DONTWAIT | MSG_OOB | MSG_FASTOPEN))
         return sock_result(-EOPNOTSUPP);
     struct iovec iov = {(void *)(uintptr_t)buf, len < LEN_MAX ? len : LEN_MAX};
     struct source src = {.iov = &iov, .n_iov = 1, .flags = flags};

@@ -176,6 +176,7 @@ struct tcp_opt_ext {
     int32_t linger_s;                             /* -1: off */
     struct {                                      /* a client's: what the SYN carries */
         uint16_t mss; /* of the peer, when the cookie came; 0: no data */
+        bool is_wanted; /* TCP_FASTOPEN_CONNECT */
         uint8_t cookie_len;
         uint8_t cookie[TCP_FASTOPEN_COOKIE_MAX];
     } fastopen;

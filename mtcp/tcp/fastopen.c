@@ -67,13 +67,26 @@ void tcp_fastopen_accept(struct tcp_env *e, struct tcp_conn *c, const struct seg
 /* ---- client ---- */
 
 /* The SYN's options take all 40 bytes at the most. */
-uint32_t fastopen_syn_len(const struct tcp_conn *c)
+static uint32_t syn_len(const struct tcp_conn *c)
 {
-    if (!(c->marks & FASTOPEN_ON) || !c->ext || c->ext->fastopen.mss == 0 || c->backoff > 0 ||
-        c->snd_nxt >= 0)
-        return 0;
     uint32_t mss = c->ext->fastopen.mss < c->mss ? c->ext->fastopen.mss : c->mss;
     uint32_t most = mss > TCP_OPT_MAX ? mss - TCP_OPT_MAX : 0;
     uint64_t written = stream_next(&c->snd);
     return written < most ? (uint32_t)written : most;
+}
+
+/* A SYN that is sent again has neither: one of them may be why the first was lost (RFC 7413 4.1.3).
+ */
+void fastopen_fill_syn(const struct tcp_conn *c, struct tcp_tx *tx)
+{
+    struct tcp_opts *o = &tx->seg.opt;
+    if (c->backoff > 0 || c->snd_nxt >= 0 || !c->ext)
+        return;
+    bool is_blind = c->ext->fastopen.cookie_len == 0 && c->ext->fastopen.mss > 0;
+    o->has_fastopen = !is_blind;
+    o->fastopen_len = c->ext->fastopen.cookie_len;
+    o->fastopen_cookie = c->ext->fastopen.cookie;
+    tx->seg.len = syn_len(c);
+    if (tx->seg.len > 0)
+        (void)stream_span(&c->snd, 0, tx->seg.len, tx->iov);
 }

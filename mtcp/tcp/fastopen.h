@@ -36,7 +36,7 @@ static inline bool fastopen_is_pending(const struct tcp_conn *c)
     return (c->marks & FASTOPEN_ON) && !(c->flags & TCF_ACTIVE);
 }
 
-/* Bytes of data that the SYN may carry; 0: none. */
-uint32_t fastopen_syn_len(const struct tcp_conn *c);
+/* A client's SYN, to be sent: the option and the data that go with the first one. */
+void fastopen_fill_syn(const struct tcp_conn *c, struct tcp_tx *tx);
 
 #endif

@@ -118,10 +118,11 @@ static enum check check_synchronized(const struct tcp_env *e, const struct tcp_c
 }
 
 /* RFC 9293 3.10.7.3: first ACK, then RST, then SYN. */
-static enum check check_syn_sent(const struct in *in)
+static enum check check_syn_sent(const struct tcp_conn *c, const struct in *in)
 {
+    tcp_off_t most = c->snd_max > 0 ? c->snd_max : 0; /* data may have gone with the SYN */
     uint8_t flags = in->seg->flags;
-    if ((flags & TCP_ACK) && in->ack != 0)
+    if ((flags & TCP_ACK) && (in->ack < 0 || in->ack > most))
         return (flags & TCP_RST) ? CHECK_SILENT : CHECK_RESET;
     if (flags & TCP_RST)
         return (flags & TCP_ACK) ? CHECK_RST : CHECK_SILENT;
@@ -134,7 +135,7 @@ static enum check check_segment(const struct tcp_env *e, const struct tcp_conn *
     if (c->state == TCPS_CLOSED || (c->flags & (TCF_DEAD | TCF_SEND_RST | TCF_RST_QUEUED)))
         return CHECK_SILENT;
     if (c->state == TCPS_SYN_SENT)
-        return check_syn_sent(in);
+        return check_syn_sent(c, in);
     return check_synchronized(e, c, in);
 }
 
@@ -262,6 +263,18 @@ static void sample_handshake_rtt(struct tcp_env *e, struct tcp_conn *c, const st
     }
 }
 
+/* Data that went with our SYN: what was not taken goes again at once. */
+static void in_syn_data_answered(struct tcp_env *e, struct tcp_conn *c, const struct in *in)
+{
+    struct tcp_ack a = {.ack = in->ack, .seg = in->seg, .has_data = true};
+    if (in->ack > 0) {
+        c->marks |= FASTOPEN_SYN_DATA;
+        recovery_ack(e, c, &a);
+    }
+    if (c->snd_una < c->snd_max)
+        recovery_syn_data_lost(e, c);
+}
+
 static void in_establish(struct tcp_env *e, struct tcp_conn *c, const struct in *in)
 {
     sample_handshake_rtt(e, c, in);
@@ -285,6 +298,8 @@ static void in_establish(struct tcp_env *e, struct tcp_conn *c, const struct in 
     conn_set_state(e, c, TCPS_ESTABLISHED);
     if (c->flags & TCF_SND_FIN)
         conn_set_state(e, c, TCPS_FIN_WAIT_1); /* shut down before the handshake ended */
+    if (unlikely(c->snd_max > 0))
+        in_syn_data_answered(e, c, in);
     conn_mark_output(e, c);
 }
 
@@ -409,6 +424,15 @@ static unsigned step_text_and_fin(struct tcp_env *e, struct tcp_conn *c, const s
 
 /* ---- states with an order of their own ---- */
 
+/* Before the SYN-ACK has changed anything: was there a Fast Open, and what became of its SYN? */
+static unsigned in_fastopen_answered(struct tcp_conn *c)
+{
+    if (likely(!(c->marks & FASTOPEN_ON)))
+        return 0;
+    c->marks &= (uint8_t)~FASTOPEN_ON;
+    return TCP_IN_FASTOPEN | (c->backoff > 0 ? TCP_IN_SYN_LOST : 0);
+}
+
 static unsigned in_syn_sent(struct tcp_env *e, struct tcp_conn *c, struct in *in)
 {
     const struct seg *s = in->seg;
@@ -421,7 +445,9 @@ static unsigned in_syn_sent(struct tcp_env *e, struct tcp_conn *c, struct in *in
     c->snd_wscale = (agreed & TCF_WSCALE) ? s->opt.wscale : 0;
     c->ts_recent = s->opt.ts_val;
     c->ts_recent_ms = (uint32_t)(e->now_us / 1000);
+    unsigned what = 0;
     if (s->flags & TCP_ACK) {
+        what = in_fastopen_answered(c);
         c->flags |= TCF_ACK_NOW;
         in_establish(e, c, in);
     } else { /* simultaneous open: both ends sent a SYN */
@@ -433,7 +459,7 @@ static unsigned in_syn_sent(struct tcp_env *e, struct tcp_conn *c, struct in *in
     *in = in_decode(c, s);
     in->off = 0; /* the SYN is taken */
     in->end = s->len;
-    return step_text_and_fin(e, c, in);
+    return what | step_text_and_fin(e, c, in);
 }
 
 static unsigned in_time_wait(struct tcp_env *e, struct tcp_conn *c, const struct in *in)

@@ -203,6 +203,8 @@ static bool next_syn(const struct tcp_env *e, const struct tcp_conn *c, struct t
         tx->seg.flags |= syn_ecn_flags(c);
     tx->seg.wnd = syn_window(c);
     fill_syn_opts(e, c, &tx->seg.opt);
+    if (unlikely(c->marks & FASTOPEN_ON) && c->state == TCPS_SYN_SENT)
+        fastopen_fill_syn(c, tx);
     return true;
 }
 
@@ -492,10 +494,13 @@ static inline void sent_ack(struct tcp_conn *c, const struct seg *s)
         sent_news(c, s);
 }
 
-static void sent_syn(struct tcp_env *e, struct tcp_conn *c, const struct seg *s)
+static void sent_syn(struct tcp_env *e, struct tcp_conn *c, const struct seg *s, bool passed)
 {
+    uint32_t len = passed ? s->len : 0;
     c->flags &= ~(uint32_t)(TCF_NEEDS_SYN | TCF_ACK_NOW | TCF_ACK_DELAYED);
-    c->snd_nxt = max_off(c->snd_nxt, s->len);
+    c->snd_nxt = max_off(c->snd_nxt, len);
+    c->snd_at_us = (uint32_t)e->now_us;
+    e->stats.bytes_out += len;
     c->rcv_acked = rcv_nxt(c);
     c->rcv_adv = max_off(c->rcv_adv, (tcp_off_t)stream_next(&c->rcv) + s->wnd);
     if (!timers_rtx_is_set(c))
@@ -539,7 +544,7 @@ void tcp_output_sent(struct tcp_env *e, struct tcp_conn *c, const struct tcp_tx 
         return;
     }
     if (unlikely(s->flags & TCP_SYN)) {
-        sent_syn(e, c, s);
+        sent_syn(e, c, s, passed);
     } else {
         sent_ack(c, s);
         if (seg_seq_len(s) > 0)

@@ -976,6 +976,20 @@ void recovery_mtu_lowered(struct tcp_env *e, struct tcp_conn *c)
     conn_mark_output(e, c);
 }
 
+void recovery_syn_data_lost(struct tcp_env *e, struct tcp_conn *c)
+{
+    arm_rto(e, c);
+    if (!flight_open(e, c))
+        return; /* the timeout sees to it */
+    struct tcp_flight *f = c->flight;
+    flight_mark_all_lost(f);
+    f->rack_from = (uint32_t)c->snd_max;
+    f->phase = PHASE_LOSS;
+    f->recover = (uint32_t)c->snd_max;
+    note_rexmit(c);
+    conn_mark_output(e, c);
+}
+
 /* ---- for TCP_INFO ---- */
 
 static uint32_t segments(const struct tcp_conn *c, uint32_t bytes)

@@ -60,6 +60,10 @@ bool recovery_timer(struct tcp_env *e, struct tcp_conn *c);
  * which says nothing of congestion (RFC 1191 6.5). */
 void recovery_mtu_lowered(struct tcp_env *e, struct tcp_conn *c);
 
+/* The peer did not take (all) the data that went with our SYN, which is sent again; that says nothing
+ * of congestion. */
+void recovery_syn_data_lost(struct tcp_env *e, struct tcp_conn *c);
+
 /* Length of the oldest record in flight (perhaps several segments); 0: none. */
 uint32_t recovery_oldest_len(const struct tcp_conn *c);
 

@@ -25,7 +25,7 @@ struct tcp_tx {
     struct iovec iov[2];  /* the payload in the send buffer; valid until the connection changes */
     uint8_t cookie[TCP_FASTOPEN_COOKIE_MAX]; /* of seg.opt, when it is made here */
     uint16_t mss;         /* payload bytes per segment on the wire; seg.len may be a multiple (TSO) */
-    tcp_off_t off;        /* stream offset of the payload (-1: SYN) */
+    tcp_off_t off;        /* stream offset of the payload (-1: SYN, whose payload begins at 0) */
     bool rexmit;          /* nothing in it is new */
     bool probe;           /* window or keepalive probe: commits no sequence space */
 };
@@ -122,7 +122,8 @@ enum tcp_in {
     TCP_IN_DIED    = 1 << 2, /* the record reached CLOSED: on the dead list */
     TCP_IN_TIME_WAIT = 1 << 3, /* entered TIME_WAIT */
     TCP_IN_FASTOPEN = 1 << 5, /* a Fast Open came to an end: server, the handshake is over; client,
-                               * the SYN was answered */
+                               * the SYN was answered ... */
+    TCP_IN_SYN_LOST = 1 << 6, /* ... only when it was sent again, without the option */
     TCP_IN_NEW_SYN = 1 << 4, /* TIME_WAIT: the caller ends the record and takes this as a new SYN */
 };
 

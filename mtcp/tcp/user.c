@@ -38,7 +38,7 @@ static void warn_overrun(struct tcp_env *e, struct tcp_conn *c, uint32_t len)
 static bool may_send(const struct tcp_conn *c)
 {
     return (c->state == TCPS_ESTABLISHED || c->state == TCPS_CLOSE_WAIT ||
-            fastopen_is_pending(c)) &&
+            fastopen_is_pending(c) || (c->marks & FASTOPEN_DEFERRED)) &&
            !(c->flags & (TCF_SND_FIN | TCF_SEND_RST | TCF_RST_QUEUED | TCF_CLOSE_QUEUED));
 }
 

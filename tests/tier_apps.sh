@@ -571,9 +571,9 @@ test_configuration() {
     refused 1 'missing.conf' -p "$tmp/www" -f "$tmp/missing.conf"
     refused 1 'irectory' -p "$tmp/www" -f "$tmp/www"
     conf "$tmp/bad.conf" 0 'max_concurency = 5'
-    refused 1 'bad.conf.*4.*max_conc' -p "$tmp/www" -f "$tmp/bad.conf"
+    refused 1 'bad.conf.*5.*max_conc' -p "$tmp/www" -f "$tmp/bad.conf"
     conf "$tmp/bad.conf" 0 'num_cores = many'
-    refused 1 'bad.conf.*4.*num_cores' -p "$tmp/www" -f "$tmp/bad.conf"
+    refused 1 'bad.conf.*5.*num_cores' -p "$tmp/www" -f "$tmp/bad.conf"
     conf "$tmp/svr.conf" 0
     sed -e 's|address.*}|address = "10.77.0/24" }|' "$tmp/svr.conf" >"$tmp/bad.conf"
     refused 1 'bad.conf.*2.*address' -p "$tmp/www" -f "$tmp/bad.conf"

@@ -464,7 +464,7 @@ static unsigned wait_after_dsacks(unsigned n)
     unsigned ms = 0;
     for (; t->env.stats.rexmit_fast == 0 && ms < 100; ms++)
         segt_advance(t, 1 * MS);
-    CU_ASSERT(ms <= t->conn.srtt_us / MS + 2);
+    CU_ASSERT(ms <= t->conn.srtt_us / MS + 5); /* and the timer's grain */
     segt_free(t);
     return ms;
 }

@@ -582,7 +582,7 @@ static void a_probe_sends_new_data_when_there_is_some(void)
 }
 
 /* RFC 8985 7.4: a loss that only the probe repaired still counts as congestion. (RFC
- * 8985 7.2-3, 7.4.2-1, 7.4.2-2) */
+ * 8985 7.2-3, 7.2-4, 7.4.2-1, 7.4.2-2) */
 static void a_loss_repaired_by_the_probe_halves_the_window(void)
 {
     struct segt *t = ready("sackok");

@@ -94,6 +94,22 @@ static void slow_start_ends_at_ssthresh(void)
     EXPECT_EQ(f.conn.cc.newreno.acked, 1500);
 }
 
+/* One loss follows another: when a recovery ends, most of what is outstanding is SACKed. That is not
+ * what the network could not take, nor is limited transmit (RFC 5681 3.2 step 2). */
+static void a_loss_is_measured_by_what_was_in_flight(void)
+{
+    const struct tcp_cc_ops *ops[] = {&tcp_cc_newreno, &tcp_cc_cubic};
+    const uint32_t expected[] = {5 * MSS, 7 * MSS};
+    for (int i = 0; i < 2; i++) {
+        struct fixture f;
+        setup(&f, ops[i]);
+        f.conn.snd_max = f.conn.snd_una + 25 * MSS;
+        EXPECT_EQ(ops[i]->ssthresh(&f.conn, f.now_us), expected[i]);
+        f.conn.snd_max = f.conn.snd_una + 6 * MSS; /* the application had no more to send */
+        EXPECT_EQ(ops[i]->ssthresh(&f.conn, f.now_us), expected[i] * 6 / 10);
+    }
+}
+
 static void a_window_that_is_not_used_does_not_grow(void)
 {
     const struct tcp_cc_ops *ops[] = {&tcp_cc_newreno, &tcp_cc_cubic};
@@ -319,6 +335,7 @@ TEST_SUITE(cc, TEST_CASE(they_are_found_by_name), TEST_CASE(slow_start_in_both),
            TEST_CASE(one_ack_opens_the_window_by_a_bounded_amount),
            TEST_CASE(slow_start_ends_at_ssthresh),
            TEST_CASE(a_window_that_is_not_used_does_not_grow),
+           TEST_CASE(a_loss_is_measured_by_what_was_in_flight),
            TEST_CASE(newreno_adds_one_segment_per_round_trip),
            TEST_CASE(newreno_halves_what_is_in_flight), TEST_CASE(cubic_keeps_seven_tenths),
            TEST_CASE(cubic_converges_fast), TEST_CASE(cubic_follows_its_curve),

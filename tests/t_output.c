@@ -476,13 +476,13 @@ static void the_latest_run_is_reported_first(void)
     seg_in(t, "A 5001+100 ack=1");
     seg_expect(t, "A 1 ack=1 sack=5001-5101,1001-1101");
     seg_in(t, "A 3001+100 ack=1");
-    seg_expect(t, "A 1 ack=1 sack=3001-3101,1001-1101,5001-5101");
+    seg_expect(t, "A 1 ack=1 sack=3001-3101,5001-5101,1001-1101");
     seg_in(t, "A 1101+100 ack=1"); /* the first run grows */
     seg_expect(t, "A 1 ack=1 sack=1001-1201,3001-3101,5001-5101");
     seg_in(t, "A 7001+100 ack=1");
     seg_in(t, "A 9001+100 ack=1"); /* four fit */
     seg_expect(t, "A 1 ack=1 sack=7001-7101,1001-1201,3001-3101,5001-5101");
-    seg_expect(t, "A 1 ack=1 sack=9001-9101,1001-1201,3001-3101,5001-5101");
+    seg_expect(t, "A 1 ack=1 sack=9001-9101,7001-7101,1001-1201,3001-3101");
     segt_free(t);
 }
 
@@ -496,7 +496,15 @@ static void three_blocks_beside_timestamps(void)
         seg_in(t, s);
     }
     t->at_tx = 3;
-    seg_expect(t, "A 1 ack=1 sack=4001-4101,1001-1101,2001-2101");
+    seg_expect(t, "A 1 ack=1 sack=4001-4101,3001-3101,1001-1101");
+    t->conn.flags |= TCF_ACK_NOW;
+    conn_mark_output(&t->env, &t->conn);
+    segt_flush(t);
+    seg_expect(t, "A 1 ack=1 sack=4001-4101,3001-3101,1001-1101");
+    t->conn.flags |= TCF_ACK_NOW;
+    conn_mark_output(&t->env, &t->conn);
+    segt_flush(t);
+    seg_expect(t, "A 1 ack=1 sack=4001-4101,3001-3101,2001-2101"); /* each has its turn */
     segt_free(t);
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The simulation: 2,000 seeds (10,000 with MTCP_TEST_LONG=1) in the release build, a tenth of them
-# again under ASan and UBSan; and 100 MB each way over one bad link. SIM_FIRST chooses another range of seeds.
+# again under ASan and UBSan; 100 MB each way over one bad link; and the table of goodput, compared
+# with tests/sim/goodput.txt (`sim goodput` makes another). SIM_FIRST chooses another range of seeds.
 set -u -o pipefail
 cd "$(dirname "$0")/.."
 first=${SIM_FIRST:-1}
@@ -30,6 +31,7 @@ sims() {
 
 rc=0
 sims release "$first" "$count" sim || rc=1
+build/release/sim goodput tests/sim/goodput.txt || rc=1
 build/release/sim bulk 100 | sed 's/^sim:/sim-bulk:/' || rc=1
 sims asan "$first" $((count / 10)) sim-asan || rc=1
 exit $rc

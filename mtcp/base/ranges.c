@@ -7,7 +7,7 @@
 
 struct ranges {
     uint32_t n, cap;
-    uint64_t unused; /* so that a block of three, seven, fifteen … ranges is a power of two */
+    uint64_t turn; /* so that a block of three, seven, fifteen … ranges is a power of two */
     struct range r[];
 };
 
@@ -29,6 +29,17 @@ struct range ranges_at(const struct ranges *s, unsigned i)
 {
     BUG_ON(i >= ranges_count(s));
     return s->r[i];
+}
+
+uint64_t ranges_turn(const struct ranges *s)
+{
+    return s == NULL ? 0 : s->turn;
+}
+
+void ranges_set_turn(struct ranges *s, uint64_t turn)
+{
+    if (s != NULL)
+        s->turn = turn;
 }
 
 /* Index of the first range whose end is above off (n when there is none). */
@@ -70,6 +81,7 @@ static int grow(struct ranges **sp, struct mem *mem)
         return -ENOMEM;
     t->n = n;
     t->cap = cap;
+    t->turn = s != NULL ? s->turn : 0;
     if (s != NULL) {
         memcpy(t->r, s->r, n * sizeof(s->r[0]));
         mem_free(mem, s, size_of(s->cap));

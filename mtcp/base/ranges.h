@@ -26,6 +26,10 @@ unsigned ranges_count(const struct ranges *s);
 /* The i-th range in ascending order, i < ranges_count(). */
 struct range ranges_at(const struct ranges *s, unsigned i);
 
+/* A number of the owner's, who tells of the ranges in turn; 0 in a new set. */
+uint64_t ranges_turn(const struct ranges *s);
+void ranges_set_turn(struct ranges *s, uint64_t turn);
+
 /* Adds [start, end), start < end, merging with what overlaps or touches.
  * 0; -ENOSPC when it would make more than RANGES_MAX ranges; -ENOMEM. On failure nothing changed.
  */

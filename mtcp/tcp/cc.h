@@ -12,9 +12,10 @@
 /* No connection needs more (the window field and its scale allow 1 GB). */
 #define CC_CWND_MAX (1u << 30)
 
-/* Data sent and not cumulatively acknowledged: RFC 5681's FlightSize, without what limited transmit
- * has sent beyond cwnd (3.2 step 2). */
-static inline uint32_t cc_outstanding(const struct tcp_conn *c)
+/* RFC 5681's FlightSize when a loss is found: what was sent and not acknowledged, but no more than
+ * cwnd let into the network: without what limited transmit has sent (3.2 step 2), and at the end of
+ * a recovery, when much of it is SACKed and has left. */
+static inline uint32_t cc_flight_size(const struct tcp_conn *c)
 {
     uint32_t n = (uint32_t)(c->snd_max - c->snd_una);
     return n < c->cwnd ? n : c->cwnd;

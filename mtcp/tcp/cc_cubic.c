@@ -88,8 +88,9 @@ static uint32_t w_est_acked(struct tcp_conn *c, uint32_t acked)
 {
     uint32_t alpha = ALPHA_65536;
     uint64_t w = c->cc.cubic.w_est;
-    if (w * c->mss >> 16 >= c->cc.cubic.w_max)
-        alpha = 65536; /* W_max is regained: as fast as NewReno */
+    uint64_t prior = (uint64_t)c->ssthresh * 10 / BETA_10;
+    if (c->cc.cubic.k_ms == 0 || w * c->mss >> 16 >= prior)
+        alpha = 65536; /* the window before the reduction is regained: as fast as NewReno */
     w += (uint64_t)acked * alpha / c->cwnd;
     c->cc.cubic.w_est = w < UINT32_MAX ? (uint32_t)w : UINT32_MAX;
     return (uint32_t)((uint64_t)c->cc.cubic.w_est * c->mss >> 16);
@@ -160,7 +161,7 @@ static uint32_t cubic_ssthresh(struct tcp_conn *c, uint64_t now_us)
         w = (uint32_t)((uint64_t)w * (10 + BETA_10) / 20);
     c->cc.cubic.w_max = w;
     c->cc.cubic.epoch_ms = 0;
-    return cc_at_least_two(c, (uint32_t)((uint64_t)cc_outstanding(c) * BETA_10 / 10));
+    return cc_at_least_two(c, (uint32_t)((uint64_t)cc_flight_size(c) * BETA_10 / 10));
 }
 
 static void cubic_rto(struct tcp_conn *c, uint64_t now_us)

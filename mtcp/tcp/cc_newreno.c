@@ -35,7 +35,7 @@ static uint32_t newreno_ssthresh(struct tcp_conn *c, uint64_t now_us)
 {
     (void)now_us;
     c->cc.newreno.acked = 0;
-    return cc_at_least_two(c, cc_outstanding(c) / 2);
+    return cc_at_least_two(c, cc_flight_size(c) / 2);
 }
 
 static void newreno_rto(struct tcp_conn *c, uint64_t now_us)

@@ -77,7 +77,6 @@ struct tcp_params {
     bool timestamps, sack, wscale;
     bool idle_restart; /* cwnd starts anew after an idle time (RFC 5681 4.1) */
     uint8_t ecn; /* as Linux's tcp_ecn: 0 never, 1 ask for it and agree to it, 2 agree only */
-    uint32_t max_orphans;     /* connections without a socket; 0: no limit */
     uint64_t idle_timeout_us; /* 0: idle connections live for ever */
     const struct tcp_cc_ops *cc;
 };
@@ -88,7 +87,7 @@ struct tcp_stats {
     uint64_t rexmit_segs, rexmit_fast, rto, undone, dup_acks_in, ooo_in, dup_bytes_in, out_of_window_in;
     uint64_t paws_drops, challenge_acks, zero_window_probes, nomem_drops, ranges_full;
     uint64_t overruns, inconsistent, ring_resizes;
-    uint64_t ecn_marks_in, ecn_reductions, orphans_reset;
+    uint64_t ecn_marks_in, ecn_reductions;
 };
 
 struct tcp_env {
@@ -105,7 +104,6 @@ struct tcp_env {
     struct tcp_conn *out_head, **out_tail;     /* something to send (conn.out_next) */
     struct tcp_conn *ready_head, **ready_tail; /* news for its socket (conn.ready_next) */
     struct tcp_conn *dead_head;                /* closed: net frees at the end of a turn (dead_next) */
-    uint32_t n_orphans;                        /* connections with TCF_ORPHAN */
     struct tcp_stats stats;
 };
 
@@ -204,7 +202,8 @@ struct tcp_conn {
     tcp_off_t fin_off;   /* offset of the peer's FIN (TCF_RCV_FIN, TCF_FIN_OOO) */
     tcp_seq_t iss, irs;
     /* The range that the last anomaly concerned: a duplicate, to be reported while n_dsack is 1 (RFC
-     * 2883); else dsack_start says which run beyond a hole got bytes last (RFC 2018: goes first). */
+     * 2883); else dsack_start and dsack_end lie in the runs beyond a hole that got bytes last and
+     * before that (RFC 2018: they go first). */
     tcp_seq_t dsack_start, dsack_end;
     uint32_t ts_recent, ts_recent_ms, ts_offset; /* RFC 7323; ours = clock_ms + ts_offset */
     union {

@@ -63,7 +63,7 @@ struct tcp_flight {
     uint32_t rack_at_us, rack_end, rack_rtt_us;  /* RFC 8985: RACK.xmit_ts, .end_seq, .rtt */
     uint32_t fack;                               /* highest offset SACKed or acknowledged */
     uint32_t recover;                            /* snd_max when recovery began (RFC 6582, 6675) */
-    uint32_t prr_delivered, prr_out, recover_fs; /* RFC 6937 */
+    uint32_t prr_delivered, prr_out, recover_fs; /* RFC 9937 */
     uint32_t round_end;                /* snd_max when cwnd was last found to be the limit */
     uint32_t tlp_end;                  /* snd_max when a tail loss probe was sent */
     uint32_t cwr_end;                  /* snd_max when an ECN echo last reduced cwnd */

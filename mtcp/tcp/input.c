@@ -51,11 +51,24 @@ static tcp_off_t rcv_nxt(const struct tcp_conn *c)
 
 /* ---- checks: pure, in the RFC's order ---- */
 
-static bool paws_rejects(const struct tcp_env *e, const struct tcp_conn *c, const struct seg *s)
+static inline bool ts_is_old(const struct tcp_conn *c, const struct seg *s)
 {
-    if (!(c->flags & TCF_TS) || !s->opt.has_ts || (s->flags & TCP_RST))
-        return false;
-    if ((int32_t)(s->opt.ts_val - c->ts_recent) >= 0)
+    return (c->flags & TCF_TS) && s->opt.has_ts && (int32_t)(s->opt.ts_val - c->ts_recent) < 0;
+}
+
+/* An ACK that others have overtaken, as Linux has it: no old duplicate, and what it SACKs is news.
+ * It moves neither the window nor ts_recent. */
+static bool is_late_ack(const struct tcp_env *e, const struct tcp_conn *c, const struct in *in)
+{
+    const struct seg *s = in->seg;
+    return s->len == 0 && (s->flags & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)) == TCP_ACK &&
+           in->off == rcv_nxt(c) && in->ack <= c->snd_una &&
+           c->ts_recent - s->opt.ts_val <= rtt_rto_base(e, c) / 1000;
+}
+
+static bool paws_rejects(const struct tcp_env *e, const struct tcp_conn *c, const struct in *in)
+{
+    if (likely(!ts_is_old(c, in->seg)) || (in->seg->flags & TCP_RST) || is_late_ack(e, c, in))
         return false;
     return (uint32_t)(e->now_us / 1000) - c->ts_recent_ms < PAWS_IDLE_MS;
 }
@@ -103,7 +116,7 @@ static enum check check_synchronized(const struct tcp_env *e, const struct tcp_c
     uint8_t flags = in->seg->flags;
     if (completes_simultaneous_open(c, in))
         return CHECK_OK;
-    if (paws_rejects(e, c, in->seg))
+    if (paws_rejects(e, c, in))
         return CHECK_PAWS;
     if (c->state == TCPS_SYN_RCVD && (flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN &&
         in->off == -1)
@@ -229,6 +242,8 @@ static void step_timestamp(const struct tcp_env *e, struct tcp_conn *c, const st
 {
     if (!(c->flags & TCF_TS) || !in->seg->opt.has_ts || in->off > c->rcv_acked)
         return;
+    if (unlikely(ts_is_old(c, in->seg)) && is_late_ack(e, c, in))
+        return;
     c->ts_recent = in->seg->opt.ts_val;
     c->ts_recent_ms = (uint32_t)(e->now_us / 1000);
 }
@@ -349,10 +364,11 @@ static unsigned step_ack(struct tcp_env *e, struct tcp_conn *c, const struct in 
     if (c->state == TCPS_SYN_RCVD) {
         in_establish(e, c, in);
     } else {
-        struct tcp_ack a = {.ack = in->ack,
+        bool is_late = in->ack < c->snd_una || unlikely(ts_is_old(c, in->seg));
+        struct tcp_ack a = {.ack = is_late ? c->snd_una : in->ack,
                             .seg = in->seg,
-                            .has_data = seg_seq_len(in->seg) != 0,
-                            .window_changed = step_window(c, in)};
+                            .has_data = seg_seq_len(in->seg) != 0 || is_late,
+                            .window_changed = !is_late && step_window(c, in)};
         if (unlikely(c->flags & TCF_ECN) && (in->seg->flags & TCP_ECE))
             recovery_ecn_echo(e, c, in->ack);
         c->flags &= ~(uint32_t)TCF_MORE; /* MSG_MORE holds back until something comes, as Linux */

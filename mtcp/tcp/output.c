@@ -73,24 +73,34 @@ static inline unsigned sack_blocks_max(const struct tcp_conn *c)
     return (c->flags & TCF_TS) ? SACK_BLOCKS_MAX - 1 : SACK_BLOCKS_MAX;
 }
 
-/* RFC 2018 section 4: the run with the latest bytes first, then the others; before it a duplicate
- * that just came (RFC 2883). */
+static void add_block(const struct tcp_conn *c, struct tcp_opts *o, struct range r)
+{
+    struct sack_block b = block_of(c, r);
+    for (unsigned i = c->n_dsack; i < o->n_sack; i++)
+        if (seq_eq(o->sack[i].start, b.start))
+            return;
+    o->sack[o->n_sack++] = b;
+}
+
+/* RFC 2018 section 4: the runs with the latest bytes first; before them a duplicate that just came
+ * (RFC 2883). The others in turn: each is told of again and again, for ACKs are lost, late, or one
+ * for many segments. */
 static void fill_sack(const struct tcp_conn *c, struct tcp_tx *tx)
 {
     struct tcp_opts *o = &tx->seg.opt;
+    tcp_seq_t latest[] = {c->dsack_start, c->dsack_end};
     unsigned n = ranges_count(c->rcv.ooo), max = sack_blocks_max(c);
+    uint64_t turn = ranges_turn(c->rcv.ooo);
     if (c->n_dsack)
         o->sack[o->n_sack++] = (struct sack_block){c->dsack_start, c->dsack_end};
-    uint64_t latest = (uint64_t)off_of_seq(c->irs, c->dsack_start, (tcp_off_t)stream_next(&c->rcv));
-    struct range first;
-    bool has_first = ranges_find(c->rcv.ooo, latest, &first);
-    if (has_first)
-        o->sack[o->n_sack++] = block_of(c, first);
-    for (unsigned i = 0; i < n && o->n_sack < max; i++) {
-        struct range r = ranges_at(c->rcv.ooo, i);
-        if (!has_first || r.start != first.start)
-            o->sack[o->n_sack++] = block_of(c, r);
+    for (unsigned i = 0; i < 2; i++) {
+        struct range r;
+        tcp_off_t off = off_of_seq(c->irs, latest[i], (tcp_off_t)stream_next(&c->rcv));
+        if (ranges_find(c->rcv.ooo, (uint64_t)off, &r))
+            add_block(c, o, r);
     }
+    for (unsigned i = 0; i < n && o->n_sack < max; i++)
+        add_block(c, o, ranges_at(c->rcv.ooo, (unsigned)((turn + i) % n)));
 }
 
 /* ---- headers ---- */
@@ -348,7 +358,7 @@ static inline bool next_new(const struct tcp_env *e, const struct tcp_conn *c, u
                c->state != TCPS_SYN_RCVD;
     fill_data(e, c, c->snd_nxt, len + fin, tx);
     tx->mss = (uint16_t)r.mss;
-    if (len > r.mss || unlikely(is_pushed(c) && c->n_probes > 0))
+    if (len > r.mss || unlikely(is_pushed(c)))
         tx->seg.flags |= TCP_PSH; /* as Linux: a receiver that merges segments goes no further */
     if (unlikely(has_sack_news(c)))
         fill_sack(c, tx);
@@ -490,6 +500,8 @@ static inline void sent_ack(struct tcp_conn *c, const struct seg *s)
     c->rcv_acked = rcv_nxt(c);
     c->rcv_adv = max_off(c->rcv_adv, next + ((tcp_off_t)s->wnd << c->rcv_wscale));
     c->flags &= ~(uint32_t)(TCF_ACK_NOW | TCF_ACK_DELAYED);
+    if (unlikely(s->opt.n_sack > 0))
+        ranges_set_turn(c->rcv.ooo, ranges_turn(c->rcv.ooo) + 1);
     if (unlikely(c->n_dsack > 0))
         sent_news(c, s);
 }

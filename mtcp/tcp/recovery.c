@@ -101,12 +101,26 @@ static void restart_after_idle(struct tcp_env *e, struct tcp_conn *c)
     c->cc_ops->idle(c, e->now_us, now32(e) - c->snd_at_us);
 }
 
+/* The window is the limit (again). Was there a round trip in which it was not? Congestion control
+ * hears of it: that time does not count. */
+static __attribute__((noinline)) void limited_begins(struct tcp_env *e, struct tcp_conn *c)
+{
+    static const struct tcp_cc_ack unlimited = {.cwnd_limited = false};
+    struct tcp_flight *f = c->flight;
+    c->flags |= TCF_CWND_LIMITED;
+    if (f == NULL || off_lt((uint32_t)c->snd_una, f->round_end))
+        return;
+    c->cc_ops->acked(c, &unlimited, e->now_us);
+    f->round_end = (uint32_t)c->snd_max;
+}
+
 /* Was cwnd the limit? In slow start using half of it is enough, since it doubles (RFC 7661). */
-static inline void note_limited(struct tcp_conn *c, uint32_t pipe)
+static inline void note_limited(struct tcp_env *e, struct tcp_conn *c, uint32_t pipe)
 {
     if (likely(pipe < c->cwnd / 2) || (pipe + c->mss <= c->cwnd && c->cwnd >= c->ssthresh))
         return;
-    c->flags |= TCF_CWND_LIMITED;
+    if (unlikely(!(c->flags & TCF_CWND_LIMITED)))
+        limited_begins(e, c);
 }
 
 /* TCF_REXMIT spares output.c the question. */
@@ -254,7 +268,7 @@ static inline void recovery_sent_new(struct tcp_env *e, struct tcp_conn *c,
     bool is_alone = c->snd_una == c->snd_max;
     if (is_alone)
         restart_after_idle(e, c);
-    note_limited(c, recovery_flight_bytes(c) + len);
+    note_limited(e, c, recovery_flight_bytes(c) + len);
     if (!is_alone || c->flight != NULL || len > c->mss || !s->psh)
         push_new(e, c, s);
     c->snd_at_us = now32(e);
@@ -391,19 +405,6 @@ static uint32_t rtt_by_timestamp(const struct tcp_env *e, const struct tcp_conn 
     return is_of_first && resent_age_us >= c->min_rtt_us ? 0 : rtt_us;
 }
 
-/* The window was the limit in the last round trip and is not in this one: congestion control hears
- * of it once. */
-static void limited_round_ends(struct tcp_env *e, struct tcp_conn *c)
-{
-    static const struct tcp_cc_ack unlimited = {.cwnd_limited = false};
-    c->flags &= ~(uint32_t)TCF_CWND_LIMITED;
-    if (c->flight != NULL)
-        c->flight->round_end = (uint32_t)c->snd_max;
-    note_limited(c, recovery_flight_bytes(c));
-    if (!(c->flags & TCF_CWND_LIMITED))
-        c->cc_ops->acked(c, &unlimited, e->now_us);
-}
-
 static void cc_acked(struct tcp_env *e, struct tcp_conn *c, const struct delivery *d)
 {
     struct tcp_cc_ack a = {.acked_bytes = d->delivered,
@@ -412,8 +413,11 @@ static void cc_acked(struct tcp_env *e, struct tcp_conn *c, const struct deliver
                            .cwnd_limited = true};
     if (likely(!is_reducing(c)))
         c->cc_ops->acked(c, &a, e->now_us);
-    if (c->flight == NULL || !off_lt((uint32_t)c->snd_una, c->flight->round_end))
-        limited_round_ends(e, c);
+    if (c->flight != NULL && off_lt((uint32_t)c->snd_una, c->flight->round_end))
+        return;
+    c->flags &= ~(uint32_t)TCF_CWND_LIMITED; /* the next round trip will tell */
+    if (c->flight != NULL)
+        c->flight->round_end = (uint32_t)c->snd_max;
 }
 
 /* ---- the usual ACK ---- */
@@ -596,12 +600,13 @@ static void reno_take_back(struct tcp_conn *c, struct delivery *d)
 
 /* ---- phases ---- */
 
-static void recovery_enter(struct tcp_env *e, struct tcp_conn *c)
+static void recovery_enter(struct tcp_env *e, struct tcp_conn *c, uint32_t delivered)
 {
     struct tcp_flight *f = c->flight;
     f->phase = PHASE_RECOVERY;
     f->recover = (uint32_t)c->snd_max;
-    f->recover_fs = max32(outstanding(c), 1);
+    /* RFC 9937 section 6: what was SACKed before will not be delivered in this recovery. */
+    f->recover_fs = max32(outstanding(c) - min32(f->sacked_bytes, outstanding(c)) + delivered, 1);
     f->prr_delivered = f->prr_out = 0;
     f->partial_seen = false;
     f->tlp_is_pending = f->tlp_is_due = false;
@@ -622,7 +627,7 @@ static void recovery_leave(struct tcp_conn *c)
 {
     struct tcp_flight *f = c->flight;
     if (f->phase == PHASE_RECOVERY)
-        c->cwnd = c->ssthresh; /* RFC 6937 section 3 */
+        c->cwnd = c->ssthresh; /* RFC 9937 section 6.2 */
     if (!(c->flags & TCF_SACK)) {
         f->guard = true;
         f->sacked_bytes = 0;
@@ -641,7 +646,7 @@ static void prr_update(struct tcp_conn *c, const struct delivery *d, bool must_s
     if (pipe > c->ssthresh) {
         uint64_t share = (uint64_t)f->prr_delivered * c->ssthresh + f->recover_fs - 1;
         n = (int64_t)(share / f->recover_fs) - f->prr_out;
-    } else { /* slow start reduction bound */
+    } else {
         int64_t limit = (int64_t)f->prr_delivered - f->prr_out;
         limit = limit > d->delivered ? limit : d->delivered;
         if (d->acked > 0 && !d->has_losses) /* recovery goes well (SafeACK) */
@@ -709,7 +714,7 @@ static void undo_step(struct tcp_env *e, struct tcp_conn *c, const struct seg *s
 }
 
 /* The phase after this ACK. */
-static void phase_step(struct tcp_env *e, struct tcp_conn *c)
+static void phase_step(struct tcp_env *e, struct tcp_conn *c, const struct delivery *d)
 {
     struct tcp_flight *f = c->flight;
     uint32_t una = (uint32_t)c->snd_una;
@@ -718,7 +723,7 @@ static void phase_step(struct tcp_env *e, struct tcp_conn *c)
     if (f->phase >= PHASE_RECOVERY && !off_lt(una, f->recover))
         recovery_leave(c);
     if (f->phase < PHASE_RECOVERY && f->lost_bytes > 0)
-        recovery_enter(e, c);
+        recovery_enter(e, c, d->delivered);
     else if (f->phase < PHASE_RECOVERY)
         f->phase = is_quiet(f) && !f->guard ? PHASE_OPEN : PHASE_DISORDER;
 }
@@ -727,6 +732,8 @@ static void phase_step(struct tcp_env *e, struct tcp_conn *c)
 static void cwnd_step(struct tcp_env *e, struct tcp_conn *c, struct delivery *d, uint8_t before)
 {
     if (c->flight->phase == PHASE_RECOVERY) {
+        if (d->delivered == 0 && before == PHASE_RECOVERY)
+            return;
         /* The fast retransmission goes in any case, and without SACK that of every partial ACK. */
         bool is_partial = d->acked > 0 && !(c->flags & TCF_SACK);
         prr_update(c, d, before != PHASE_RECOVERY || is_partial);
@@ -816,7 +823,7 @@ static void ack_disordered(struct tcp_env *e, struct tcp_conn *c, const struct t
     d.has_losses = c->flight->lost_bytes > lost;
     tlp_take_ack(e, c, &d);
     uint8_t before = c->flight->phase;
-    phase_step(e, c);
+    phase_step(e, c, &d);
     cwnd_step(e, c, &d, before);
     timer_step(e, c, &d, wait_us);
     note_rexmit(c);
@@ -899,8 +906,9 @@ void recovery_timeout(struct tcp_env *e, struct tcp_conn *c)
     struct tcp_flight *f = c->flight;
     if (f->phase < PHASE_RECOVERY)
         undo_begin(c);
-    if (f->phase != PHASE_LOSS || c->backoff == 0)
-        ssthresh_lower(e, c); /* RFC 5681 equation 4, once per loss */
+    /* RFC 5681 equation 4, once per loss: what fast recovery did not repair is not another one. */
+    if (f->phase < PHASE_RECOVERY || (f->phase == PHASE_LOSS && c->backoff == 0))
+        ssthresh_lower(e, c);
     survive_reneging(e, c);
     flight_mark_all_lost(f);
     f->rack_from = (uint32_t)c->snd_max;
@@ -919,7 +927,7 @@ static void reo_fired(struct tcp_env *e, struct tcp_conn *c)
     struct delivery none = {.prior_pipe = recovery_flight_bytes(c)};
     uint32_t wait_us = rack_detect(e, c);
     uint8_t before = c->flight->phase;
-    phase_step(e, c);
+    phase_step(e, c, &none);
     cwnd_step(e, c, &none, before);
     if (wait_us != 0)
         arm_reo(e, c, wait_us);

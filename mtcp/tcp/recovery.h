@@ -2,7 +2,7 @@
  * What is known of data in flight, and what an ACK says about it: the scoreboard of sent segments,
  * loss detection (SACK: RACK's time order with the duplicate-ACK threshold, RFC 8985 and 6675;
  * without SACK: NewReno, RFC 6582), tail loss probes (RFC 8985 7), fast recovery with proportional
- * rate reduction (RFC 6937), limited transmit (RFC 3042), the response to a timeout (RFC 6298
+ * rate reduction (RFC 9937), limited transmit (RFC 3042), the response to a timeout (RFC 6298
  * 5.4-5.7, 5681). Calls congestion control; decides nothing about new data.
  *
  * struct tcp_flight (flight.h) is private to recovery.c and holds one record per segment sent and
@@ -19,7 +19,7 @@
 struct tcp_ack {
     tcp_off_t ack;
     const struct seg *seg;
-    bool has_data;       /* the segment carries payload, SYN or FIN: not a duplicate ACK */
+    bool has_data;       /* the segment carries payload, SYN or FIN, or is late: no duplicate ACK */
     bool window_changed; /* likewise */
 };
 

@@ -64,6 +64,17 @@ static void ack_in_order(struct tcp_env *e, struct tcp_conn *c, uint32_t len)
     }
 }
 
+/* Bytes came into the run that holds `off`: it is reported first, then the one before it. */
+static void note_run(struct tcp_conn *c, tcp_off_t off)
+{
+    tcp_off_t last = off_of_seq(c->irs, c->dsack_start, (tcp_off_t)stream_next(&c->rcv));
+    struct range r;
+    if (!ranges_find(c->rcv.ooo, (uint64_t)off, &r) || last < (tcp_off_t)r.start ||
+        last >= (tcp_off_t)r.end)
+        c->dsack_end = c->dsack_start;
+    c->dsack_start = seq_of_off(c->irs, off);
+}
+
 static void text_stored(struct tcp_env *e, struct tcp_conn *c, const struct in *in,
                         const struct stream_insert *what)
 {
@@ -74,7 +85,7 @@ static void text_stored(struct tcp_env *e, struct tcp_conn *c, const struct in *
         if (!(c->flags & TCF_SACK))
             c->n_dup_owed = c->n_dup_owed < UINT8_MAX ? (uint8_t)(c->n_dup_owed + 1) : UINT8_MAX;
         else if (!c->n_dsack)
-            c->dsack_start = seq_of_off(c->irs, in->off); /* its run is reported first */
+            note_run(c, in->off);
         ack_now(e, c); /* a duplicate ACK tells the sender of the hole (RFC 5681 4.2) */
         return;
     }

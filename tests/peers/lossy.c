@@ -2,13 +2,14 @@
  * lossy - a bad link between the kernel and a device: what comes out of one end goes into the
  * other, late, out of order, or not at all.
  *
- *   lossy IFACE TAP SEED [LOSS [REORDER [DELAY_MS]]]
+ *   lossy IFACE TAP SEED [LOSS [REORDER [DELAY_MS [RATE_MBIT]]]]
  *
- * One end is the interface IFACE (by a packet socket; it should have no address, and ARP off), the
- * other the TAP device of that name, which is made here and goes with this program. LOSS and
- * REORDER are frames in 1000 of each direction (default 20 and 20), DELAY_MS holds for each
- * direction (default 20); a reordered frame takes up to as long again. The seed decides which
- * frames they are. Says "lossy: ready", and at SIGTERM or SIGINT what it did.
+ * One end is the interface IFACE (by a packet socket; it should have no address, and ARP off) or,
+ * when there is none, a TAP device as the other, which are made here and go with this program. LOSS
+ * and REORDER are frames in 1000 of each direction (default 20 and 20), DELAY_MS holds for each
+ * direction (default 20); a reordered frame takes up to as long again, with a rate up to half of it.
+ * Without RATE_MBIT the rate is not limited; with it there is a queue of 20 ms. The seed decides
+ * which frames they are. Says "lossy: ready", and at SIGTERM or SIGINT what it did.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -45,6 +46,7 @@ struct direction {
     int from, to;
     struct frame heap[FRAMES_MAX]; /* the one that is due first lies at 0 */
     size_t n;
+    int64_t free_at_ns; /* the transmitter is busy until then */
     uint64_t n_in, n_lost, n_late, n_full, n_refused;
 };
 
@@ -53,6 +55,7 @@ struct link {
     uint64_t rng;
     unsigned loss, reorder;
     int64_t delay_us;
+    int64_t ns_per_byte; /* 0: no limit of rate */
     int signals;
 };
 
@@ -107,17 +110,43 @@ static struct frame heap_take(struct direction *d)
 
 /* ---- the link -------------------------------------------------------------------------------- */
 
+enum { QUEUE_NS = 20000000 };
+
+/* When the last bit of the frame has left, in us; -1: the queue is full. */
+static int64_t transmitted_at(const struct link *l, struct direction *d, size_t len)
+{
+    int64_t now = now_us() * 1000;
+
+    if (d->free_at_ns < now)
+        d->free_at_ns = now;
+    if (d->free_at_ns - now > QUEUE_NS)
+        return -1;
+    d->free_at_ns += (int64_t)len * l->ns_per_byte;
+    return d->free_at_ns / 1000;
+}
+
+/* The most that a reordered frame is late. */
+static uint64_t late_max_us(const struct link *l)
+{
+    return (uint64_t)(l->ns_per_byte ? l->delay_us / 2 + 1 : l->delay_us + 1000);
+}
+
 static void frame_arrives(struct link *l, struct direction *d, const uint8_t *bytes, size_t len)
 {
-    struct frame f = {.due_us = now_us() + l->delay_us, .order = d->n_in++, .len = len};
+    int64_t out_us = transmitted_at(l, d, len);
+    struct frame f = {.due_us = out_us + l->delay_us, .order = d->n_in++, .len = len};
 
+    if (out_us < 0) {
+        d->n_full++;
+        return;
+    }
     if (random_below(l, 1000) < l->loss) {
         d->n_lost++;
         return;
     }
     if (random_below(l, 1000) < l->reorder) {
         d->n_late++;
-        f.due_us += (int64_t)random_below(l, (uint64_t)l->delay_us + 1000);
+        f.due_us += (int64_t)random_below(l, late_max_us(l));
     }
     f.bytes = d->n < FRAMES_MAX ? malloc(len) : NULL;
     if (f.bytes == NULL) {
@@ -222,7 +251,7 @@ static int signals_open(void)
 
 static bool link_open(struct link *l, const char *iface, const char *tap)
 {
-    int a = iface_open(iface), b = tap_open(tap);
+    int a = if_nametoindex(iface) ? iface_open(iface) : tap_open(iface), b = tap_open(tap);
 
     l->dirs[0].from = l->dirs[1].to = a;
     l->dirs[1].from = l->dirs[0].to = b;
@@ -244,13 +273,14 @@ int main(int argc, char **argv)
     static struct link l;
 
     if (argc < 4) {
-        fprintf(stderr, "usage: lossy IFACE TAP SEED [LOSS [REORDER [DELAY_MS]]]\n");
+        fprintf(stderr, "usage: lossy IFACE TAP SEED [LOSS [REORDER [DELAY_MS [RATE_MBIT]]]]\n");
         return 2;
     }
     l.rng = strtoull(argv[3], NULL, 0) * 2 + 1; /* never 0 */
     l.loss = argc > 4 ? (unsigned)atoi(argv[4]) : 20;
     l.reorder = argc > 5 ? (unsigned)atoi(argv[5]) : 20;
-    l.delay_us = (argc > 6 ? atoi(argv[6]) : 20) * INT64_C(1000);
+    l.delay_us = (int64_t)((argc > 6 ? atof(argv[6]) : 20) * 1000);
+    l.ns_per_byte = argc > 7 && atoi(argv[7]) > 0 ? 8000 / atoi(argv[7]) : 0;
     if (!link_open(&l, argv[1], argv[2]))
         return 1;
     printf("lossy: ready\n");

@@ -22,6 +22,7 @@ struct end {
     struct mtcp_io io; /* first */
     struct link *link;
     struct frame *inbox; /* frames on their way to this end, by due time */
+    struct frame *last;  /* of them, when there is one */
     uint64_t free_at_us; /* the transmitter towards this end is busy until then */
     uint32_t queued;     /* bytes waiting for it */
     uint32_t burst_left;
@@ -61,10 +62,14 @@ static void frame_schedule(struct end *to, struct frame *f, uint64_t due_us)
 {
     struct frame **at = &to->inbox;
     f->due_us = due_us;
+    if (to->inbox && to->last->due_us <= due_us)
+        at = &to->last->next;
     while (*at && (*at)->due_us <= due_us)
         at = &(*at)->next;
     f->next = *at;
     *at = f;
+    if (!f->next)
+        to->last = f;
 }
 
 static struct frame *frame_copy(struct link *l, const struct frame *f)

@@ -3,6 +3,7 @@
  *
  *   sim [-v] FIRST [COUNT]     each seed is a run; -v prints a line per run
  *   sim bulk MB                MB megabytes each way over one bad link
+ *   sim goodput [FILE]         the table of goodput; with a FILE: compared with the one in it
  *
  * Exit status 0 when every check of every run held and, over at least 200 runs, everything that the
  * simulation is for was seen at least once.
@@ -43,6 +44,8 @@ int main(int argc, char **argv)
         printf("sim: %d passed, %d failed\n", ok, !ok);
         return !ok;
     }
+    if (argc > 1 && strcmp(argv[1], "goodput") == 0)
+        return !goodput_table(argc > 2 ? argv[2] : NULL);
     bool verbose = argc > 1 && strcmp(argv[1], "-v") == 0;
     int at = verbose ? 2 : 1;
     if (argc <= at) {

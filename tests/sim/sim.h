@@ -92,6 +92,13 @@ bool traffic_done(const struct sim *s);
 uint64_t traffic_next_us(const struct sim *s);
 void traffic_check_end(struct sim *s);
 
+/* ---- goodput.c ---- */
+
+/* The table of goodput by congestion control, buffer, round trip, loss and reordering; one line per
+ * cell. With a file that holds an earlier table: prints the cells that differ by more than a sixth
+ * (deterministic, but every change shifts which segments are lost), false when there are any. */
+bool goodput_table(const char *file);
+
 /* ---- watch.c ---- */
 void watch_attach(struct sim *s, unsigned host);
 void watch_check_end(struct sim *s);

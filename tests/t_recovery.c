@@ -507,22 +507,23 @@ static unsigned wait_after_dsacks(unsigned n)
     uint32_t una = 1;
     t->conn.cwnd = 9000;
     seg_in(t, "A 1 ack=1 sack=2001-3001");
-    seg_in(t, "A 1 ack=3001"); /* reordering */
-    for (una = 3001; n > 0; n--, una += 1000) {
+    seg_in(t, "A 1 ack=3001");     /* reordering */
+    for (una = 3001; n > 0; n--) { /* all but the last segment, each time */
         segt_advance(t, 10 * MS);
-        snprintf(s, sizeof(s), "A 1 ack=%u sack=%u-%u", una + 1000, una - 1000, una);
+        una = (uint32_t)t->conn.snd_max + 1 - 1000;
+        snprintf(s, sizeof(s), "A 1 ack=%u sack=%u-%u", una, una - 1000, una);
         seg_in(t, s);
         t->conn.flight->dsack_noted = false; /* the round trip is over */
         segt_write(t, 5000);
         t->at_tx = t->n_tx = 0;
     }
     segt_advance(t, 10 * MS);
-    snprintf(s, sizeof(s), "A 1 ack=%u sack=%u-%u", una, una + 1000, una + 2000);
+    snprintf(s, sizeof(s), "A 1 ack=%u sack=%u-%u", una + 1000, una + 2000, una + 3000);
     seg_in(t, s);
     unsigned ms = 0;
     for (; t->env.stats.rexmit_fast == 0 && ms < 100; ms++)
         segt_advance(t, 1 * MS);
-    CU_ASSERT(ms <= t->conn.srtt_us / MS + 2);
+    CU_ASSERT(ms <= t->conn.srtt_us / MS + 5); /* and the timer's grain */
     segt_free(t);
     return ms;
 }
@@ -533,7 +534,7 @@ static void needless_retransmissions_lengthen_the_wait(void)
 {
     unsigned none = wait_after_dsacks(0), one = wait_after_dsacks(1), three = wait_after_dsacks(3);
     CU_ASSERT(none < one && one < three);
-    CU_ASSERT(wait_after_dsacks(12) >= three);
+    CU_ASSERT(wait_after_dsacks(40) >= three);
 }
 
 /* RFC 8985 3.2: a retransmission that is lost again is found without a timeout. (RFC 5681
@@ -640,7 +641,7 @@ static void a_probe_sends_new_data_when_there_is_some(void)
 }
 
 /* RFC 8985 7.4: a loss that only the probe repaired still counts as congestion. (RFC
- * 8985 7.2-3, 7.4.2-1, 7.4.2-2) */
+ * 8985 7.2-3, 7.2-4, 7.4.2-1, 7.4.2-2) */
 static void a_loss_repaired_by_the_probe_halves_the_window(void)
 {
     struct segt *t = ready("sackok");

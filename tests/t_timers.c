@@ -356,7 +356,7 @@ static void an_orphan_does_not_wait_for_ever(void)
 }
 
 /* RFC 9293 3.8.6: what was sent before the window shrank is not resent beyond it. (RFC 9293
- * MUST-34, SHLD-16, SHLD-17) (RFC 9293 MUST-34, MUST-35, SHLD-16, SHLD-17, RFC 7323 2.4-1) */
+ * MUST-34, SHLD-16, SHLD-17) (RFC 9293 MUST-35, SHLD-16, SHLD-17, RFC 7323 2.4-1) */
 static void a_window_shut_over_data_in_flight(void)
 {
     struct segt *t = segt_established();

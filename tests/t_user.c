@@ -110,7 +110,34 @@ static void nothing_is_taken_from_a_write_in_which_a_monitor_resets(void)
     segt_free(t);
 }
 
-TEST_SUITE(user, TEST_CASE(nothing_is_taken_from_a_write_in_which_a_monitor_resets),
+/* Beyond the limit a close is a reset. */
+static void orphans_are_limited(void)
+{
+    struct segt *t = segt_established();
+    t->env.params.max_orphans = 2;
+    t->env.n_orphans = 2;
+    segt_write(t, 100);
+    seg_expect(t, "A 1+100");
+    tcp_close(&t->env, &t->conn);
+    segt_flush(t);
+    seg_expect(t, "RA 101 ack=1");
+    EXPECT_EQ(t->env.stats.orphans_reset, 1);
+    EXPECT_EQ(t->env.n_orphans, 3);
+    segt_free(t);
+    t = segt_established();
+    t->env.params.max_orphans = 2;
+    t->env.n_orphans = 1;
+    tcp_close(&t->env, &t->conn);
+    segt_flush(t);
+    seg_expect(t, "FA 1 ack=1");
+    tcp_conn_fini(&t->env, &t->conn);
+    EXPECT_EQ(t->env.n_orphans, 1);
+    t->conn.flags = 0;
+    segt_free(t);
+}
+
+TEST_SUITE(user, TEST_CASE(orphans_are_limited),
+           TEST_CASE(nothing_is_taken_from_a_write_in_which_a_monitor_resets),
            TEST_CASE(a_reset_by_a_monitor_discards_what_was_not_read),
            TEST_CASE(a_reset_inside_a_callback_discards_at_once),
            TEST_CASE(an_abort_by_the_application_keeps_what_was_not_read),

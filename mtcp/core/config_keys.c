@@ -196,6 +196,7 @@ static const struct config_key mos_keys[] = {
     NUM("tcp_synack_retries", struct config, tcp.synack_retries, 1, 127, 1),
     NUM("tcp_retries", struct config, tcp.data_retries, 1, 255, 1),
     NUM("tcp_orphan_retries", struct config, tcp.orphan_retries, 1, 255, 1),
+    NUM("tcp_max_orphans", struct config, tcp.max_orphans, 0, UINT32_MAX, 1),
     NUM("tcp_init_cwnd", struct config, tcp.init_cwnd, 1, 255, 1),
     NUM("tcp_min_tso_segs", struct config, tcp.min_tso_segs, 1, 255, 1),
     BOOL("tcp_slow_start_after_idle", struct config, tcp.idle_restart),

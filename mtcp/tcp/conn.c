@@ -31,6 +31,7 @@ void tcp_params_default(struct tcp_params *p)
         .synack_retries = 5,
         .data_retries = 15,
         .orphan_retries = 8,
+        .max_orphans = 65536,
         .init_cwnd = 10,
         .min_tso_segs = 2,
         .timestamps = true,
@@ -92,6 +93,8 @@ void tcp_conn_init(struct tcp_env *e, struct tcp_conn *c, const struct tcp_open 
 
 void tcp_conn_fini(struct tcp_env *e, struct tcp_conn *c)
 {
+    if (c->flags & TCF_ORPHAN)
+        e->n_orphans--;
     timers_stop_all(e, c);
     recovery_fini(e, c);
     stream_fini(&c->rcv, e->mem);

@@ -77,6 +77,7 @@ struct tcp_params {
     bool timestamps, sack, wscale;
     bool idle_restart; /* cwnd starts anew after an idle time (RFC 5681 4.1) */
     uint8_t ecn; /* as Linux's tcp_ecn: 0 never, 1 ask for it and agree to it, 2 agree only */
+    uint32_t max_orphans;     /* connections without a socket; 0: no limit */
     uint64_t idle_timeout_us; /* 0: idle connections live for ever */
     const struct tcp_cc_ops *cc;
 };
@@ -87,7 +88,7 @@ struct tcp_stats {
     uint64_t rexmit_segs, rexmit_fast, rto, undone, dup_acks_in, ooo_in, dup_bytes_in, out_of_window_in;
     uint64_t paws_drops, challenge_acks, zero_window_probes, nomem_drops, ranges_full;
     uint64_t overruns, inconsistent, ring_resizes;
-    uint64_t ecn_marks_in, ecn_reductions;
+    uint64_t ecn_marks_in, ecn_reductions, orphans_reset;
 };
 
 struct tcp_env {
@@ -104,6 +105,7 @@ struct tcp_env {
     struct tcp_conn *out_head, **out_tail;     /* something to send (conn.out_next) */
     struct tcp_conn *ready_head, **ready_tail; /* news for its socket (conn.ready_next) */
     struct tcp_conn *dead_head;                /* closed: net frees at the end of a turn (dead_next) */
+    uint32_t n_orphans;                        /* connections with TCF_ORPHAN */
     struct tcp_stats stats;
 };
 

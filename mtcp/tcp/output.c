@@ -358,7 +358,7 @@ static inline bool next_new(const struct tcp_env *e, const struct tcp_conn *c, u
                c->state != TCPS_SYN_RCVD;
     fill_data(e, c, c->snd_nxt, len + fin, tx);
     tx->mss = (uint16_t)r.mss;
-    if (len > r.mss || unlikely(is_pushed(c)))
+    if (len > r.mss || unlikely(is_pushed(c) && c->n_probes > 0))
         tx->seg.flags |= TCP_PSH; /* as Linux: a receiver that merges segments goes no further */
     if (unlikely(has_sack_news(c)))
         fill_sack(c, tx);

@@ -138,10 +138,23 @@ int tcp_shutdown(struct tcp_env *e, struct tcp_conn *c, int how)
 /* A closed socket's connection lives on for a bounded time only. */
 static void conn_become_orphan(struct tcp_env *e, struct tcp_conn *c)
 {
+    if (!(c->flags & TCF_ORPHAN))
+        e->n_orphans++;
     c->flags |= TCF_ORPHAN;
     c->sock = -1;
     if (c->state == TCPS_FIN_WAIT_2)
         timers_set_aux(e, c, e->now_us + e->params.fin_wait2_us);
+}
+
+/* Peers that let connections end slowly, or not at all, must not fill the memory with them (Linux's
+ * tcp_max_orphans). In TIME_WAIT there is nobody left to tell. */
+static bool is_orphan_too_many(struct tcp_env *e, const struct tcp_conn *c)
+{
+    if (likely(!e->params.max_orphans || e->n_orphans <= e->params.max_orphans) ||
+        c->state == TCPS_TIME_WAIT)
+        return false;
+    e->stats.orphans_reset++;
+    return true;
 }
 
 static bool close_loses_data(const struct tcp_conn *c)
@@ -161,7 +174,7 @@ void tcp_close(struct tcp_env *e, struct tcp_conn *c)
         return;
     if (c->state == TCPS_CLOSED || c->state == TCPS_SYN_SENT)
         conn_die(e, c, HOOK_END_ABORT, 0);
-    else if (close_loses_data(c))
+    else if (close_loses_data(c) || is_orphan_too_many(e, c))
         tcp_abort(e, c, HOOK_END_RST_OUT, 0);
     else
         conn_finish_sending(e, c);

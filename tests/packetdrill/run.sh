@@ -8,21 +8,23 @@
 #       --classes FILE    lines "SCRIPT<tab>CLASS", where SCRIPT is the end of a path: sums per class
 #       --known FILE      lines that begin with SCRIPT: these may fail, and count as skipped then
 #       --timeout S       seconds of the real clock for a script (20)
+#       --define NAME=V   a symbol of the scripts, as packetdrill's --define; any number of times
 #       -v                the whole of what packetdrill says about a script that fails
 #
 # One line per script: PASS, PART (its code blocks could not be run), FAIL with the reason, HANG, CRASH,
 # KNOWN, SKIP; at the end one line `packetdrill: N passed, N failed, N skipped (N partial)`.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
-usage() { sed -n '5,12p' "$here/run.sh" | sed 's/^# \{0,1\}//' >&2; exit 2; }
+usage() { sed -n '5,13p' "$here/run.sh" | sed 's/^# \{0,1\}//' >&2; exit 2; }
 
-so=$here/../../build/packetdrill/packetdrill.so classes= known= seconds=20 verbose=0
+so=$here/../../build/packetdrill/packetdrill.so classes= known= seconds=20 verbose=0 defines=()
 while [ $# -gt 0 ]; do
     case "$1" in
     --so) so=$2; shift 2 ;;
     --classes) classes=$2; shift 2 ;;
     --known) known=$2; shift 2 ;;
     --timeout) seconds=$2; shift 2 ;;
+    --define) defines+=(--define "$2"); shift 2 ;;
     -v) verbose=1; shift ;;
     -*) usage ;;
     *) break ;;
@@ -45,7 +47,7 @@ if [ -z "${PD_WORLD:-}" ]; then
     PD_WORLD=$(mktemp -d) || exit 2
     export PD_WORLD
     trap 'rm -rf "$PD_WORLD"' EXIT
-    opts=(--so "$so" --timeout "$seconds")
+    opts=(--so "$so" --timeout "$seconds" "${defines[@]}")
     [ -z "$classes" ] || opts+=(--classes "$(realpath "$classes")")
     [ -z "$known" ] || opts+=(--known "$(realpath "$known")")
     [ "$verbose" = 0 ] || opts+=(-v)
@@ -81,7 +83,7 @@ run_one() { # path; output to $PD_WORLD/log, status of packetdrill
     (
         cd "$(dirname "$script")" || exit 2
         LD_PRELOAD=$so exec timeout -k 1 "$seconds" "$packetdrill" --ip_version=ipv4 \
-            --local_ip="$local_ip" --code_command="$python" --so_filename="$so" \
+            --local_ip="$local_ip" --code_command="$python" "${defines[@]}" --so_filename="$so" \
             --so_flags="local_ip=$local_ip,mtu=$mtu,sysctl=/proc/sys/net/ipv4" "$(basename "$script")"
     ) >"$PD_WORLD/log" 2>&1
 }

@@ -13,18 +13,21 @@
 /* How a sysctl's value is written as a key's. */
 enum form {
     AS_IS,
-    SECOND,  /* the middle one of "min default max" */
-    THIRD,   /* the last one */
-    BOOL,    /* 0 or not */
-    CC_NAME, /* of a congestion control */
+    SECOND,   /* the middle one of "min default max" */
+    THIRD,    /* the last one */
+    BOOL,     /* 0 or not */
+    LOW_BITS, /* of a number that may be hexadecimal: the twelve that have a meaning */
+    CC_NAME,  /* of a congestion control */
 };
 
 static const struct {
     const char *file, *key;
     enum form form;
 } settings[] = {
-    {"tcp_rmem", "rmem_size", THIRD},
+    {"tcp_rmem", "rmem_size", SECOND},
+    {"tcp_rmem", "rmem_max", THIRD},
     {"tcp_wmem", "wmem_size", SECOND},
+    {"tcp_wmem", "wmem_max", THIRD},
     {"tcp_timestamps", "tcp_timestamps", BOOL},
     {"tcp_min_tso_segs", "tcp_min_tso_segs", AS_IS},
     {"tcp_slow_start_after_idle", "tcp_slow_start_after_idle", BOOL},
@@ -36,6 +39,8 @@ static const struct {
     {"tcp_fin_timeout", "tcp_fin_timeout", AS_IS},
     {"route_initcwnd", "tcp_init_cwnd", AS_IS},
     {"tcp_ecn", "tcp_ecn", AS_IS},
+    {"tcp_fastopen", "tcp_fastopen", LOW_BITS},
+    {"tcp_syncookies", "tcp_syncookies", AS_IS},
     {"tcp_congestion_control", "tcp_congestion", CC_NAME},
 };
 
@@ -76,6 +81,9 @@ static const char *value_of(enum form form, const char *text, char *out, size_t 
     case BOOL:
         word(text, 0, out, room);
         return strcmp(out, "0") == 0 ? "0" : "1";
+    case LOW_BITS:
+        snprintf(out, room, "%lu", strtoul(text, NULL, 0) & 0xfff);
+        return out;
     case CC_NAME:
         word(text, 0, out, room);
         return strcmp(out, "reno") == 0 ? "\"newreno\"" : "\"cubic\"";
@@ -98,10 +106,19 @@ void settings_text(const char *folder, char *text, size_t room)
     }
 }
 
+static struct config conf;
+
+/* What of the configuration a running context looks at. */
+static void params_set(struct net *n)
+{
+    n->env.params = conf.tcp;
+    n->conf.fastopen = conf.net.fastopen;
+    n->conf.syn_cookies = conf.net.syn_cookies;
+}
+
 void settings_apply(mctx_t mctx, const char *folder)
 {
     static char last[2048];
-    static struct config conf;
     char now[sizeof(last)], text[sizeof(last) + 16], err[256], tso[8] = "on";
     (void)file_read(folder, "device_tso", tso, sizeof(tso));
     device_set_cutting(strncmp(tso, "off", 3) == 0);
@@ -113,5 +130,5 @@ void settings_apply(mctx_t mctx, const char *folder)
     if (config_load_text(&conf, text, err, sizeof(err)) < 0)
         fprintf(stderr, "packetdrill: %s\n", err);
     else
-        ctx_of(mctx)->net.env.params = conf.tcp;
+        params_set(&ctx_of(mctx)->net);
 }

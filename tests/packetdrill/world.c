@@ -156,8 +156,10 @@ void world_enter(void)
     pthread_mutex_lock(&w.lock);
     w.spins = 0;
     ctx_set_owner(world_ctx, ctx_this_thread());
+    int saved = errno;
     if (w.sysctl[0])
         settings_apply(world_ctx, w.sysctl);
+    errno = saved;
 }
 
 void world_leave(void)

@@ -892,6 +892,27 @@ static void seed_marks(void)
     }
 }
 
+static void seed_fastopen(void)
+{
+    head.conf2 = CONF2_FASTOPEN;
+    syn(ALL_OPTS)->len = 500;
+    app(APP_READ_ALL, 0);
+    app(APP_WRITE, 3000);
+    seg(A, 0);
+    data_at(0, 500);
+    seg(A | TCP_FIN, 0);
+    save("fastopen_passive");
+    head.conf2 = CONF2_FASTOPEN;
+    prog[n_steps++] = (struct step){.op = OP_APP, .slot = 4, .flags = APP_CONNECT};
+    prog[n_steps++] = (struct step){.op = OP_APP, .slot = 4, .flags = APP_WRITE, .len = 400};
+    struct step *s = in_slot(syn(ALL_OPTS), 4);
+    s->flags = TCP_SYN | A;
+    in_slot(data_at(0, 500), 4);
+    prog[n_steps++] = (struct step){.op = OP_APP, .slot = 4, .flags = APP_WRITE, .len = 4000};
+    in_slot(seg(A, 0), 4);
+    save("fastopen_active");
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -917,5 +938,6 @@ int main(int argc, char **argv)
     seed_v6();
     seed_fragments();
     seed_marks();
+    seed_fastopen();
     return n_failed ? 1 : 0;
 }

@@ -143,7 +143,7 @@ int app_sock(unsigned slot); /* -1: none */
 void watch_start(void);
 void watch_act(const struct step *s); /* a call outside callbacks */
 void watch_arm(const struct step *s);
-void watch_end(void); /* every connection has ended: was that told? */
+void watch_end(void);                     /* every connection has ended: was that told? */
 struct life *watch_life_of(int app_sock); /* NULL: nobody watched it */
 /* The application got n bytes of the connection, which start at its `off`. */
 void watch_compare(const struct life *l, uint64_t off, const uint8_t *bytes, size_t n);

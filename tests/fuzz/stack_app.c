@@ -67,6 +67,8 @@ static void app_listen(void)
         return; /* no memory */
     int on = 1;
     mtcp_setsockopt(w.m, w.listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (w.head.conf2 & CONF2_FASTOPEN)
+        mtcp_setsockopt(w.m, w.listener, IPPROTO_TCP, TCP_FASTOPEN, &(int){4}, sizeof(int));
     if (mtcp_bind(w.m, w.listener, (struct sockaddr *)&a, sizeof(a)) == 0 &&
         mtcp_listen(w.m, w.listener, (w.head.conf & CONF_BACKLOG_1) ? 1 : 8) == 0)
         return;
@@ -97,6 +99,8 @@ static void app_connect(unsigned slot)
     if (id < 0)
         return;
     inet_pton(AF_INET6, slot_is_v6(slot) ? "fd00::2" : "::ffff:10.0.0.2", &a.sin6_addr);
+    if (w.head.conf2 & CONF2_FASTOPEN)
+        mtcp_setsockopt(w.m, id, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &(int){1}, sizeof(int));
     if (mtcp_connect(w.m, id, (struct sockaddr *)&a, sizeof(a)) < 0 && errno != EINPROGRESS)
         mtcp_close(w.m, id);
     else

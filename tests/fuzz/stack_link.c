@@ -156,7 +156,7 @@ static void heard_ack(struct slot *c, const struct seg *s)
 
 static void heard_data(struct slot *c, const struct seg *s)
 {
-    uint32_t off = s->seq.v - (c->iss.v + 1);
+    uint32_t off = s->seq.v + (s->flags & TCP_SYN ? 1u : 0u) - (c->iss.v + 1);
     if (!c->has_iss)
         return; /* the SYN-ACK was dropped here, and the peer guessed right */
     HOLDS(s->len <= (c->mss_most < 48 ? 48u : c->mss_most));

@@ -45,7 +45,8 @@ enum prog_conf2 {
     CONF2_COOKIES = 1 << 1,       /* every SYN is answered with a cookie */
     CONF2_FEW_HALF_OPEN = 1 << 2, /* SYN cookies beyond two */
     CONF2_NO_COOKIES = 1 << 3,
-    CONF2_V6 = 1 << 4, /* every other slot speaks IPv6 */
+    CONF2_V6 = 1 << 4,       /* every other slot speaks IPv6 */
+    CONF2_FASTOPEN = 1 << 5, /* data goes and is taken with a SYN, with or without a cookie */
 };
 
 enum prog_mon {

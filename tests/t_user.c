@@ -17,6 +17,21 @@ static void a_reset_by_a_monitor_discards_what_was_not_read(void)
     segt_free(t);
 }
 
+/* A timeout's RST is on its way, and the monitor that sees it resets: as above. */
+static void a_reset_of_what_is_ending_discards_too(void)
+{
+    struct segt *t = segt_established();
+    seg_in(t, "PA 1+100 ack=1");
+    tcp_abort(&t->env, &t->conn, HOOK_END_TIMEOUT, ETIMEDOUT);
+    EXPECT_EQ(tcp_readable(&t->conn), 100);
+    tcp_abort(&t->env, &t->conn, HOOK_END_RESET_BY_MONITOR, ECONNRESET);
+    EXPECT_EQ(tcp_readable(&t->conn), 0);
+    EXPECT_EQ(t->conn.err, ETIMEDOUT);
+    segt_flush(t);
+    seg_expect(t, "RA 1 ack=101");
+    segt_free(t);
+}
+
 /* Inside one the reset waits for the end of the packet, or for the next turn: the bytes don't. */
 static void a_reset_inside_a_callback_discards_at_once(void)
 {
@@ -139,6 +154,7 @@ static void orphans_are_limited(void)
 TEST_SUITE(user, TEST_CASE(orphans_are_limited),
            TEST_CASE(nothing_is_taken_from_a_write_in_which_a_monitor_resets),
            TEST_CASE(a_reset_by_a_monitor_discards_what_was_not_read),
+           TEST_CASE(a_reset_of_what_is_ending_discards_too),
            TEST_CASE(a_reset_inside_a_callback_discards_at_once),
            TEST_CASE(an_abort_by_the_application_keeps_what_was_not_read),
            TEST_CASE(an_abort_before_the_fin_has_left_resets),

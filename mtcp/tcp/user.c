@@ -193,20 +193,21 @@ static bool abort_sends_rst(const struct tcp_conn *c)
 }
 
 /* From the moment when a monitor resets the connection the application gets no further byte: also
- * when the reset itself has to wait for a turn. */
-static void abort_discard(struct tcp_conn *c)
+ * when the reset itself has to wait for a turn, or when the connection is ending for another reason
+ * already. */
+static void abort_discard(struct tcp_conn *c, enum hook_end reason)
 {
-    if (c->end_reason == HOOK_END_RESET_BY_MONITOR)
+    if (reason == HOOK_END_RESET_BY_MONITOR)
         stream_consume(&c->rcv, tcp_readable(c));
 }
 
 void tcp_abort(struct tcp_env *e, struct tcp_conn *c, enum hook_end reason, int err)
 {
+    abort_discard(c, reason);
     if (c->flags & (TCF_DEAD | TCF_SEND_RST))
         return;
     if (!c->end_reason)
         c->end_reason = (uint8_t)reason;
-    abort_discard(c);
     if (err && !c->err) {
         c->err = (uint16_t)err;
         conn_mark_ready(e, c, TCP_READY_ERR);
@@ -233,7 +234,7 @@ void tcp_run_queued(struct tcp_env *e, struct tcp_conn *c)
         return;
     c->flags &= ~queued;
     if (queued & TCF_RST_QUEUED) {
-        abort_discard(c); /* what came with the packet in hand */
+        abort_discard(c, (enum hook_end)c->end_reason); /* what came with the packet in hand */
         tcp_abort(e, c, (enum hook_end)c->end_reason, c->err);
     }
     if (queued & TCF_CLOSE_QUEUED)

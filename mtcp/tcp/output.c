@@ -112,7 +112,7 @@ static void fill_head(const struct tcp_env *e, const struct tcp_conn *c, struct 
     s->urg = 0;
     s->tos = c->tos;
     s->ttl = c->ttl;
-    s->opt = (struct tcp_opts){0};
+    tcp_opts_clear(&s->opt);
     s->payload = NULL;
     s->len = 0;
     tx->mss = c->mss;

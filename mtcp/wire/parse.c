@@ -119,7 +119,7 @@ static inline bool opts_start_with_ts(const uint8_t *opt, uint32_t len)
 
 void tcp_opts_parse(struct tcp_opts *o, const uint8_t *opt, uint32_t len)
 {
-    *o = (struct tcp_opts){0};
+    tcp_opts_clear(o);
     if (likely(opts_start_with_ts(opt, len))) {
         o->has_ts = true;
         o->ts_val = load_be32(opt + 4);

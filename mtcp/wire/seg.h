@@ -10,7 +10,9 @@
 #include "mtcp/wire/seq.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum tcp_flag {
     TCP_FIN = 0x01,
@@ -41,6 +43,12 @@ struct tcp_opts {
     const uint8_t *fastopen_cookie; /* into the frame; to be built: of whom builds */
     struct sack_block sack[TCP_SACK_MAX];
 };
+
+/* No options: what only counts when another member says so (cookie, SACK blocks) stays unset. */
+static inline void tcp_opts_clear(struct tcp_opts *o)
+{
+    memset(o, 0, offsetof(struct tcp_opts, fastopen_cookie));
+}
 
 struct seg {
     struct flow_tuple tuple; /* local = destination on input, source on output */

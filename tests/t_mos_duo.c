@@ -629,10 +629,10 @@ static void inspect_v6(mctx_t m, int sock, int side, event_t ev)
     EXPECT_EQ(a[MOS_SIDE_CLI].sin6_addr.s6_addr[15], 2);
     EXPECT_EQ(ntohs(a[MOS_SIDE_SVR].sin6_port), 80);
     EXPECT_EQ(mtcp_getlastpkt(m, sock, MOS_SIDE_CLI, &p), 0);
-    EXPECT_EQ(p.iph->version, 6);
+    EXPECT_EQ(*(const uint8_t *)p.iph >> 4, 6); /* 14 bytes into a frame: not aligned */
     EXPECT_EQ(p.ip_len, p.eth_len - 14);
     EXPECT_EQ((uint8_t *)p.tcph - (uint8_t *)p.iph, 40);
-    CU_ASSERT(p.tcph->syn && !p.tcph->ack);
+    EXPECT_EQ(((const uint8_t *)p.tcph)[13], 0x02); /* SYN */
     n_inspected++;
 }
 

@@ -15,6 +15,8 @@ VARIANT ?= release
 B       := build/$(VARIANT)
 CC      ?= gcc
 AR      ?= ar
+OBJCOPY ?= objcopy
+NM      ?= nm
 PKG     := pkg-config
 
 WARN   := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
@@ -60,12 +62,15 @@ LIBS := -lpcap -lconfuse $(JEMALLOC_$(VARIANT)) -lm -ldl -lpthread
 
 LIB_SRC := $(sort $(wildcard mtcp/*/*.c mos/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
-LIB     := $(B)/libmtcp.a
+# What programs link: one object, in which only the names of include/ are global.
+LIBMTCP := $(B)/libmtcp.a
+# What tests link that look inside: the modules, all their names global.
+LIB     := $(B)/libmtcp-inside.a
 
 .PHONY: all lib help clean
 all: lib
 
-lib: $(LIB)
+lib: $(LIBMTCP)
 
 help:
 	@sed -n '2,15p' Makefile | sed 's/^# \{0,1\}//'; \
@@ -79,9 +84,21 @@ $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -c $< -o $@
 
-$(LIB): $(LIB_OBJ)
+$(LIB) $(LIBMTCP):
 	@rm -f $@
 	$(AR) rcs $@ $^
+$(LIB): $(LIB_OBJ)
+$(LIBMTCP): $(B)/mtcp.o
+
+# Link-time optimisation happens here, as for a program whose entries are the public names (-u);
+# programs need none. -flinker-output=pie: for all that gcc can tell this is the last link, so that
+# it makes all other names local.
+$(B)/mtcp.o: $(LIB_OBJ)
+	$(CC) $(filter -flto%,$(LDFLAGS_ALL)) $(if $(filter -flto%,$(LDFLAGS_ALL)),-flinker-output=pie \
+	    -fwhole-program) -r -nostdlib $^ -o $@.all \
+	    $$($(NM) -g --defined-only $^ | sed -nE 's/.* [A-Z] ((mtcp|mos)_.*)/-Wl,-u,\1/p')
+	$(OBJCOPY) -w --keep-global-symbol='mtcp_*' --keep-global-symbol='mos_*' $@.all $@
+	@rm -f $@.all
 
 # ---- unit and segment tests: no DPDK, no root --------------------------------------------------
 UNIT_SRC := $(sort $(wildcard tests/t_*.c)) $(wildcard tests/seg.c tests/pair.c tests/duo.c tests/net_world.c) tests/unit_main.c

@@ -1,8 +1,7 @@
-# The applications: each a folder. Programs are linked with the whole library, and show its calls
-# to the plugins that mos.conf names. Included by the Makefile.
+# The applications: each a folder. Programs show the library's calls to the plugins that mos.conf
+# names. Included by the Makefile.
 
-APP_LINK = $(LDFLAGS_ALL) -rdynamic -Wl,--whole-archive $(LIB) -Wl,--no-whole-archive \
-           $(DPDK_LIBS) $(LIBS) -lhttp_parser
+APP_LINK = $(LDFLAGS_ALL) -rdynamic $(LIBMTCP) $(DPDK_LIBS) $(LIBS) -lhttp_parser
 
 app_obj = $(patsubst %.c,$(B)/%.o,$(wildcard apps/$(1)/*.c))
 
@@ -18,10 +17,10 @@ all: apps
 .PHONY: apps
 apps: $(APPS) ## epserver, epclient, flowlog and the examples
 
-$(B)/epserver: $(EPSERVER_OBJ) $(LIB)
+$(B)/epserver: $(EPSERVER_OBJ) $(LIBMTCP)
 	$(CC) $(EPSERVER_OBJ) $(APP_LINK) -o $@
 
-$(B)/epclient: $(EPCLIENT_OBJ) $(LIB)
+$(B)/epclient: $(EPCLIENT_OBJ) $(LIBMTCP)
 	$(CC) $(EPCLIENT_OBJ) $(APP_LINK) -o $@
 
 # Plugins hold none of the library: the program that loads them has it.

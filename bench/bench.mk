@@ -1,9 +1,9 @@
-# The benchmarks (bench/, docs/performance.md). The in-memory one needs no DPDK, no device, no root;
+# The benchmarks (bench/, docs/performance.md). The in-memory one needs no device and no root;
 # watch.so is the monitor that both measure.
 MEM_RPC_OBJ := $(B)/bench/mem_rpc.o $(B)/bench/watch.o
 
-$(B)/mem_rpc: $(MEM_RPC_OBJ) $(LIB)
-	$(CC) $(LDFLAGS_ALL) $(MEM_RPC_OBJ) $(LIB) $(LIBS) -o $@
+$(B)/mem_rpc: $(MEM_RPC_OBJ) $(LIBMTCP)
+	$(CC) $(LDFLAGS_ALL) $(MEM_RPC_OBJ) $(LIBMTCP) $(DPDK_LIBS) $(LIBS) -o $@
 
 $(B)/bench/watch.o: CFLAGS_ALL += -fPIC
 

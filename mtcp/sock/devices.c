@@ -42,7 +42,7 @@ static int check_device(const struct config_netdev *d, const char *file, char *e
 
 static int load(const char *file, char *err, size_t err_len)
 {
-    struct config *c = &mtcp_process.conf;
+    struct config *c = &the_process.conf;
     int e = config_load_file(c, file, err, err_len);
     if (e < 0)
         return e;
@@ -62,10 +62,10 @@ int mtcp_init(const char *config_file)
 {
     char err[512] = "no memory";
     int saved = errno;
-    pthread_mutex_lock(&mtcp_process.lock);
-    int e = mtcp_process.is_init ? -EALREADY : load(config_file, err, sizeof(err));
-    mtcp_process.is_init |= e == 0;
-    pthread_mutex_unlock(&mtcp_process.lock);
+    pthread_mutex_lock(&the_process.lock);
+    int e = the_process.is_init ? -EALREADY : load(config_file, err, sizeof(err));
+    the_process.is_init |= e == 0;
+    pthread_mutex_unlock(&the_process.lock);
     errno = saved;
     if (e < 0 && e != -EALREADY)
         say(err);
@@ -76,7 +76,7 @@ int mtcp_init(const char *config_file)
 
 static int devices_start(void)
 {
-    const struct config *c = &mtcp_process.conf;
+    const struct config *c = &the_process.conf;
     struct io_dpdk_dev devs[NET_IF_MAX];
     for (unsigned i = 0; i < c->n_netdevs; i++) {
         const struct config_netdev *d = &c->netdev[i];
@@ -110,7 +110,7 @@ static int devices_start(void)
 /* This core's queue of every device. 0 or -EBUSY. */
 static int devices_queues(int cpu, struct mtcp_io **ios)
 {
-    for (unsigned i = 0; i < mtcp_process.conf.n_netdevs; i++) {
+    for (unsigned i = 0; i < the_process.conf.n_netdevs; i++) {
         ios[i] = io_dpdk_queue(i, (unsigned)cpu);
         if (!ios[i] || ctx_table_uses(ios[i]))
             return -EBUSY;
@@ -122,18 +122,18 @@ static int devices_queues(int cpu, struct mtcp_io **ios)
 static mctx_t context_begin(int cpu, int *err)
 {
     struct mtcp_io *ios[NET_IF_MAX];
-    if (!mtcp_process.is_init)
+    if (!the_process.is_init)
         *err = -EACCES;
-    else if (cpu < 0 || cpu >= (int)mtcp_process.conf.num_cores)
+    else if (cpu < 0 || cpu >= (int)the_process.conf.num_cores)
         *err = -EINVAL;
-    else if (!mtcp_process.is_started && (*err = devices_start()) == 0)
-        mtcp_process.is_started = true;
+    else if (!the_process.is_started && (*err = devices_start()) == 0)
+        the_process.is_started = true;
     if (*err == 0)
         *err = devices_queues(cpu, ios);
     if (*err < 0)
         return NULL;
     struct ctx_create how = {
-        .cpu = cpu, .conf = &mtcp_process.conf, .ios = ios, .n_ios = mtcp_process.conf.n_netdevs};
+        .cpu = cpu, .conf = &the_process.conf, .ios = ios, .n_ios = the_process.conf.n_netdevs};
     mctx_t mctx = context_create(&how);
     if (!mctx)
         *err = -errno;
@@ -143,9 +143,9 @@ static mctx_t context_begin(int cpu, int *err)
 mctx_t mtcp_create_context(int cpu)
 {
     int saved = errno, err = 0;
-    pthread_mutex_lock(&mtcp_process.lock);
+    pthread_mutex_lock(&the_process.lock);
     mctx_t mctx = context_begin(cpu, &err);
-    pthread_mutex_unlock(&mtcp_process.lock);
+    pthread_mutex_unlock(&the_process.lock);
     errno = err < 0 ? -err : saved;
     return mctx;
 }
@@ -177,7 +177,7 @@ int mtcp_destroy(void)
     enum { NAP_US = 1000 };
     bool in_callback = false;
     int saved = errno;
-    if (!mtcp_process.is_init)
+    if (!the_process.is_init)
         return (int)sock_result(-EACCES);
     bool busy = thread_is_busy(&in_callback);
     if (in_callback)
@@ -190,11 +190,11 @@ int mtcp_destroy(void)
         usleep(NAP_US);
         end_own_contexts(); /* one that another thread ran for us may be back */
     }
-    pthread_mutex_lock(&mtcp_process.lock);
-    if (mtcp_process.is_started)
+    pthread_mutex_lock(&the_process.lock);
+    if (the_process.is_started)
         io_dpdk_stop();
-    mtcp_process.is_started = mtcp_process.is_init = false;
-    pthread_mutex_unlock(&mtcp_process.lock);
+    the_process.is_started = the_process.is_init = false;
+    pthread_mutex_unlock(&the_process.lock);
     errno = saved;
     return 0;
 }

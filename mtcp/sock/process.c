@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-struct process mtcp_process = {.lock = PTHREAD_MUTEX_INITIALIZER};
+struct process the_process = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 int process_n_cpus(void)
 {
@@ -25,8 +25,8 @@ static int clamp_int(uint64_t v)
 
 int mtcp_getconf(struct mtcp_conf *conf)
 {
-    const struct config *c = &mtcp_process.conf;
-    if (!mtcp_process.is_init)
+    const struct config *c = &the_process.conf;
+    if (!the_process.is_init)
         return (int)sock_result(-EACCES);
     if (!conf)
         return (int)sock_result(-EFAULT);
@@ -70,8 +70,8 @@ static void buf_change(uint32_t *size, uint32_t *max, int n)
 
 static int conf_change(const struct mtcp_conf *n)
 {
-    struct config *c = &mtcp_process.conf;
-    if (mtcp_process.is_started || ctx_table_count() > 0)
+    struct config *c = &the_process.conf;
+    if (the_process.is_started || ctx_table_count() > 0)
         return -EBUSY;
     c->num_cores = (unsigned)n->num_cores;
     c->max_concurrency = (uint32_t)n->max_concurrency;
@@ -86,14 +86,14 @@ static int conf_change(const struct mtcp_conf *n)
 
 int mtcp_setconf(const struct mtcp_conf *conf)
 {
-    if (!mtcp_process.is_init)
+    if (!the_process.is_init)
         return (int)sock_result(-EACCES);
     if (!conf)
         return (int)sock_result(-EFAULT);
     if (!conf_is_valid(conf))
         return (int)sock_result(-EINVAL);
-    pthread_mutex_lock(&mtcp_process.lock);
+    pthread_mutex_lock(&the_process.lock);
     int err = conf_change(conf);
-    pthread_mutex_unlock(&mtcp_process.lock);
+    pthread_mutex_unlock(&the_process.lock);
     return (int)sock_result(err);
 }

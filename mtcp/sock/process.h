@@ -13,7 +13,7 @@ struct process {
     bool is_started;      /* the devices are */
     struct config conf;   /* changes only before the first context */
 };
-extern struct process mtcp_process;
+extern struct process the_process;
 
 /* CPUs that the calling thread may run on. */
 int process_n_cpus(void);

@@ -10,7 +10,7 @@ peers: $(PEERS)
 $(B)/lossy: $(B)/tests/peers/lossy.o
 	$(CC) $(LDFLAGS_ALL) $< -o $@
 
-$(B)/slow_reader: $(B)/tests/peers/slow_reader.o $(LIB)
-	$(CC) $(LDFLAGS_ALL) $< $(LIB) $(DPDK_LIBS) $(LIBS) -o $@
+$(B)/slow_reader: $(B)/tests/peers/slow_reader.o $(LIBMTCP)
+	$(CC) $(LDFLAGS_ALL) $< $(LIBMTCP) $(DPDK_LIBS) $(LIBS) -o $@
 
 -include $(PEERS_OBJ:.o=.d)

@@ -113,6 +113,50 @@ static void answers_come_from_where_the_syn_went(void)
     world_down(&w);
 }
 
+/* The flow's hash chooses, so that what belongs to one handshake meets one listener. */
+static void connections_are_spread_among_those_that_share(void)
+{
+    enum { SYNS = 300 };
+    struct world w;
+    struct net_listener l[3], exact, selfish;
+    struct ip_addr any = world_ip("0.0.0.0"), us = world_ip("10.0.0.1");
+    world_up(&w, NULL);
+    for (int i = 0; i < 3; i++) {
+        memset(&l[i], 0, sizeof(l[i]));
+        l[i].params = w.net.env.params;
+        l[i].shares = true;
+        EXPECT_EQ(net_listen(&w.net, &l[i], &any, 80, SYNS), 0);
+    }
+    EXPECT_EQ(listen_on(&w, &selfish, "10.0.0.1", 80), -EADDRINUSE);
+    w.net.conf.max_half_open = SYNS;
+    for (uint16_t i = 0; i < SYNS; i++)
+        for (int again = 0; again < 2; again++) {
+            world_syn(&w, (uint16_t)(4000 + i), 1);
+            world_turn(&w);
+            (void)world_expect(&w, (uint16_t)(4000 + i), SYNACK);
+        }
+    EXPECT_EQ(l[0].n_half_open + l[1].n_half_open + l[2].n_half_open, SYNS);
+    for (int i = 0; i < 3; i++)
+        CU_ASSERT(l[i].n_half_open > SYNS / 6);
+
+    net_unlisten(&w.net, &l[1]); /* its share goes to the others */
+    uint32_t n_before = l[0].n_half_open + l[2].n_half_open;
+    for (uint16_t port = 5000; port < 5040; port++)
+        world_syn(&w, port, 1);
+    world_turn(&w);
+    EXPECT_EQ(l[0].n_half_open + l[2].n_half_open, n_before + 40);
+
+    memset(&exact, 0, sizeof(exact));
+    exact.params = w.net.env.params;
+    exact.shares = true;
+    EXPECT_EQ(net_listen(&w.net, &exact, &us, 80, 100), 0);
+    for (uint16_t port = 6000; port < 6020; port++)
+        world_syn(&w, port, 1);
+    world_turn(&w);
+    EXPECT_EQ(exact.n_half_open, 20);
+    world_down(&w);
+}
+
 /* ---- half-open records ---------------------------------------------------------------------- */
 
 static void a_handshake_makes_a_connection(void)
@@ -372,7 +416,9 @@ static void unlisten_resets_what_was_not_accepted(void)
 }
 
 TEST_SUITE(listener, TEST_CASE(each_address_has_its_listener),
-           TEST_CASE(addresses_and_ports_are_taken_once), TEST_CASE(a_handshake_makes_a_connection),
+           TEST_CASE(addresses_and_ports_are_taken_once),
+           TEST_CASE(connections_are_spread_among_those_that_share),
+           TEST_CASE(a_handshake_makes_a_connection),
            TEST_CASE(the_syn_ack_is_sent_again_with_back_off),
            TEST_CASE(half_open_records_answer_for_themselves),
            TEST_CASE(the_backlog_bounds_half_open_records),

@@ -546,6 +546,46 @@ static void reuseaddr_shares_until_one_listens(void)
     duo_close(&d);
 }
 
+static int listen_shared(const char *ip, bool is_shared)
+{
+    int on = is_shared, s = stream(d.srv);
+    EXPECT_EQ(mtcp_setsockopt(d.srv, s, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)), 0);
+    int rc = bind_to(d.srv, s, ip, 80);
+    if (rc == 0)
+        rc = mtcp_listen(d.srv, s, 64);
+    if (rc == 0)
+        return s;
+    EXPECT_EQ(mtcp_close(d.srv, s), 0);
+    return -1;
+}
+
+static void reuseport_listeners_share_the_connections(void)
+{
+    enum { CONNS = 60 };
+    int l[2], n[2] = {0, 0};
+    duo_open(&d, NULL);
+    for (int i = 0; i < 2; i++) {
+        l[i] = listen_shared("10.0.0.1", true);
+        CU_ASSERT_FATAL(l[i] >= 0);
+        mtcp_setsock_nonblock(d.srv, l[i]);
+    }
+    EXPECT_EQ(listen_shared("10.0.0.1", false), -1);
+    EXPECT_EQ(listen_shared("0.0.0.0", false), -1);
+    for (int i = 0; i < CONNS; i++)
+        (void)duo_connect(&d, 80);
+    duo_run(&d, 100000);
+    for (int i = 0; i < 2; i++)
+        while (mtcp_accept(d.srv, l[i], NULL, NULL) >= 0)
+            n[i]++;
+    EXPECT_EQ(n[0] + n[1], CONNS);
+    CU_ASSERT(n[0] > CONNS / 6 && n[1] > CONNS / 6);
+    EXPECT_EQ(mtcp_close(d.srv, l[0]), 0);
+    EXPECT_EQ(listen_shared("10.0.0.1", false), -1);
+    EXPECT_EQ(mtcp_close(d.srv, l[1]), 0);
+    CU_ASSERT(listen_shared("10.0.0.1", false) >= 0);
+    duo_close(&d);
+}
+
 static void an_unbound_listener_gets_a_port(void)
 {
     struct sockaddr_in a;
@@ -946,6 +986,7 @@ TEST_SUITE(sock, TEST_CASE(bytes_go_both_ways), TEST_CASE(names_are_told),
            TEST_CASE(a_silent_peer_times_out), TEST_CASE(nobody_there_is_unreachable),
            TEST_CASE(bound_sockets_connect_from_their_port), TEST_CASE(ports_are_taken_once),
            TEST_CASE(reuseaddr_shares_until_one_listens),
+           TEST_CASE(reuseport_listeners_share_the_connections),
            TEST_CASE(an_unbound_listener_gets_a_port), TEST_CASE(many_listeners_accept),
            TEST_CASE(closing_a_listener_resets_the_waiting),
            TEST_CASE(the_reset_are_accepted_with_their_error), TEST_CASE(reads_block),

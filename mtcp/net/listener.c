@@ -26,28 +26,47 @@ static unsigned addr_fit(const struct ip_addr *bound, bool is_v6only, const stru
     return is_v6only && ip_addr_is_v4(a) ? 0 : 1;
 }
 
-struct net_listener *listener_find(struct net *n, const struct ip_addr *addr, uint16_t port)
+static unsigned listener_fit(const struct net_listener *l, const struct ip_addr *addr,
+                             uint16_t port)
+{
+    return l->port == port ? addr_fit(&l->addr, l->is_v6only, addr) : 0;
+}
+
+struct net_listener *listener_find(struct net *n, const struct ip_addr *addr, uint16_t port,
+                                   uint32_t hash)
 {
     struct net_listener *best = NULL;
-    unsigned best_fit = 0;
+    unsigned best_fit = 0, n_best = 0;
     LIST_FOREACH (at, bucket_of(n, port)) {
         struct net_listener *l = container_of(at, struct net_listener, node);
-        unsigned fit = l->port == port ? addr_fit(&l->addr, l->is_v6only, addr) : 0;
+        unsigned fit = listener_fit(l, addr, port);
         if (fit > best_fit) {
             best = l;
             best_fit = fit;
+            n_best = 0;
         }
+        n_best += fit == best_fit;
+    }
+    if (likely(!best || n_best == 1))
+        return best;
+    uint32_t skip = (uint32_t)((uint64_t)hash * n_best >> 32);
+    LIST_FOREACH (at, bucket_of(n, port)) {
+        best = container_of(at, struct net_listener, node);
+        if (listener_fit(best, addr, port) == best_fit && skip-- == 0)
+            break;
     }
     return best;
 }
 
-static bool port_is_bound(const struct net *n, const struct ip_addr *a, bool is_v6only,
-                          uint16_t port)
+/* As Linux: who shares (SO_REUSEPORT) does so with those that share. */
+static bool port_is_bound(const struct net *n, const struct ip_addr *a,
+                          const struct net_listener *l, uint16_t port)
 {
     LIST_FOREACH (at, bucket_of(n, port)) {
-        const struct net_listener *l = container_of(at, struct net_listener, node);
-        if (l->port == port &&
-            (addr_fit(&l->addr, l->is_v6only, a) || addr_fit(a, is_v6only, &l->addr)))
+        const struct net_listener *other = container_of(at, struct net_listener, node);
+        if (other->port == port && !(l->shares && other->shares) &&
+            (addr_fit(&other->addr, other->is_v6only, a) ||
+             addr_fit(a, l->is_v6only, &other->addr)))
             return true;
     }
     return false;
@@ -55,7 +74,8 @@ static bool port_is_bound(const struct net *n, const struct ip_addr *a, bool is_
 
 bool net_port_is_bound(const struct net *n, const struct ip_addr *a, uint16_t port)
 {
-    return port_is_bound(n, a, false, port);
+    static const struct net_listener any;
+    return port_is_bound(n, a, &any, port);
 }
 
 /* ---- listening ------------------------------------------------------------------------------ */
@@ -65,7 +85,7 @@ int net_listen(struct net *n, struct net_listener *l, const struct ip_addr *addr
 {
     if (!net_addr_is_local(n, addr))
         return -EADDRNOTAVAIL;
-    if (port_is_bound(n, addr, l->is_v6only, port))
+    if (port_is_bound(n, addr, l, port))
         return -EADDRINUSE;
     l->addr = *addr;
     l->port = port;

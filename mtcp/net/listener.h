@@ -26,8 +26,10 @@ static inline bool conn_waits_for_accept(const struct tcp_conn *c)
     return c->listener && waiting_of(c)->listener;
 }
 
-/* Who listens there: an exact address wins over any of the family, that over any of both. */
-struct net_listener *listener_find(struct net *n, const struct ip_addr *addr, uint16_t port);
+/* Who takes a flow (local address and port, keyed hash): an exact address wins over any of the
+ * family, that over any of both; the hash chooses among those that share one. */
+struct net_listener *listener_find(struct net *n, const struct ip_addr *addr, uint16_t port,
+                                   uint32_t hash);
 
 static inline bool listener_is_full(const struct net_listener *l)
 {

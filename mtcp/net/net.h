@@ -134,6 +134,7 @@ struct net_listener {
     uint16_t user_mss;        /* TCP_MAXSEG: what SYN-ACKs offer at most; 0: the route's */
     struct tcp_opt_ext ext;   /* inherited when has_ext */
     bool has_ext;
+    bool shares;              /* its address and port with others that do (SO_REUSEPORT) */
     uint32_t fastopen_qlen;    /* Fast Opens whose handshake is not over; 0: none (TCP_FASTOPEN) */
     uint64_t cookies_until_us; /* cookies that were sent may come back until then */
     int sock;                  /* the listening socket's id */
@@ -256,7 +257,7 @@ bool net_has_work(const struct net *n);
 
 /* ---- listeners ---- */
 
-/* *l (zeroed but for is_v6only, params, conn_flags, ext, sock) listens. 0, -EADDRINUSE,
+/* *l (zeroed but for is_v6only, shares, params, conn_flags, ext, sock) listens. 0, -EADDRINUSE,
  * -EADDRNOTAVAIL. */
 MUST_CHECK int net_listen(struct net *n, struct net_listener *l, const struct ip_addr *addr,
                           uint16_t port, uint32_t backlog);

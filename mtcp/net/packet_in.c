@@ -75,7 +75,7 @@ static bool answers_cookie(struct net *n, const struct rx *x)
     const struct seg *s = &x->p.seg;
     if ((s->flags & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_ACK || !n->conf.syn_cookies)
         return false;
-    struct net_listener *l = listener_find(n, &s->tuple.local, s->tuple.local_port);
+    struct net_listener *l = listener_find(n, &s->tuple.local, s->tuple.local_port, x->hash);
     return l && half_open_from_cookie(n, l, x);
 }
 
@@ -88,7 +88,7 @@ static void tcp_to_nobody(struct net *n, const struct rx *x)
         return;
     }
     if ((s->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN) {
-        struct net_listener *l = listener_find(n, &s->tuple.local, s->tuple.local_port);
+        struct net_listener *l = listener_find(n, &s->tuple.local, s->tuple.local_port, x->hash);
         if (l) {
             half_open_begin(n, l, x);
             return;

@@ -106,6 +106,7 @@ static int listen_begin(struct mtcp_ctx *ctx, struct sock *s, uint32_t backlog)
     int err = was_bound ? 0 : prep_bind(ctx, s, &any, 0);
     if (err < 0)
         return err;
+    p->l.shares = p->flags & SOCKF_REUSEPORT;
     err = net_listen(&ctx->net, &p->l, &p->addr, p->port, backlog);
     if (err == 0) {
         s->type = MOS_SOCK_STREAM_LISTEN;

@@ -591,9 +591,31 @@ static void cores_that_are_none_are_einval(void)
     SAYS(EINVAL, mtcp_core_affinitize(1000));
 }
 
+/* Ids of monitors' sockets come again after millions of others, not after thousands. */
+static void a_stale_monitor_meets_no_new_one(void)
+{
+    static const int kept[] = {0, 1, 3000}; /* sockets that live meanwhile */
+    for (unsigned i = 0; i < 3; i++) {
+        duo_open(&d, NULL);
+        for (int k = 0; k < kept[i]; k++)
+            CU_ASSERT(mtcp_socket(d.srv, AF_INET, MOS_SOCK_MONITOR_STREAM, 0) >= 0);
+        int gone = mtcp_socket(d.srv, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
+        EXPECT_EQ(mtcp_close(d.srv, gone), 0);
+        bool met = false;
+        for (int k = 0; k < 200000 && !met; k++) {
+            int s = mtcp_socket(d.srv, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
+            met = s < 0 || s == gone;
+            EXPECT_EQ(mtcp_close(d.srv, s), 0);
+        }
+        CU_ASSERT_FALSE(met);
+        duo_close(&d);
+    }
+}
+
 TEST_SUITE(errno_, TEST_CASE(each_kind_of_socket_has_its_answer),
            TEST_CASE(ids_that_are_none_are_ebadf), TEST_CASE(handles_that_are_none_are_eacces),
            TEST_CASE(other_threads_are_eperm), TEST_CASE(null_is_efault),
            TEST_CASE(bad_values_are_einval), TEST_CASE(families_and_types),
            TEST_CASE(the_order_is_kept), TEST_CASE(callbacks_can_not_run_the_loop),
-           TEST_CASE(signals_interrupt), TEST_CASE(cores_that_are_none_are_einval));
+           TEST_CASE(signals_interrupt), TEST_CASE(cores_that_are_none_are_einval),
+           TEST_CASE(a_stale_monitor_meets_no_new_one));

@@ -1,4 +1,4 @@
-/* The lowest free id from bitmaps over bitmaps: one find-first-set per level. */
+/* The next free id from bitmaps over bitmaps: one find-first-set per level, up and down. */
 #include "mtcp/sock/ids.h"
 
 #include <errno.h>
@@ -33,13 +33,25 @@ void ids_fini(struct ids *s, struct mem *mem)
     memset(s, 0, sizeof(*s));
 }
 
-int ids_take(struct ids *s)
+int ids_next(const struct ids *s, uint32_t from)
 {
-    if (s->n_free == 0)
-        return -1;
-    uint32_t id = 0;
-    for (unsigned l = IDS_LEVELS; l-- > 0;)
-        id = id * 64 + (uint32_t)__builtin_ctzll(s->level[l][id]);
+    uint32_t at = from;
+    for (unsigned l = 0; l < IDS_LEVELS && at / 64 < s->n_words[l]; l++) {
+        uint64_t bits = s->level[l][at / 64] & (UINT64_MAX << (at % 64));
+        if (bits) {
+            at = (at & ~63u) | (uint32_t)__builtin_ctzll(bits);
+            while (l-- > 0)
+                at = at * 64 + (uint32_t)__builtin_ctzll(s->level[l][at]);
+            return (int)at;
+        }
+        at = at / 64 + 1;
+    }
+    return -1;
+}
+
+void ids_take(struct ids *s, uint32_t id)
+{
+    ASSERT(s->level[0][id / 64] >> (id % 64) & 1);
     s->n_free--;
     for (unsigned l = 0, at = id; l < IDS_LEVELS; l++, at /= 64) {
         uint64_t *word = &s->level[l][at / 64];
@@ -47,7 +59,6 @@ int ids_take(struct ids *s)
         if (*word)
             break;
     }
-    return (int)id;
 }
 
 void ids_give(struct ids *s, uint32_t id)

@@ -1,6 +1,6 @@
 /*
- * A set of free ids 0 .. n-1 that gives out the lowest one: bitmaps over bitmaps, so that neither
- * taking nor returning one depends on how many there are.
+ * A set of free ids 0 .. n-1 that finds the next one: bitmaps over bitmaps, so that neither finding
+ * nor taking nor returning one depends on how many there are.
  */
 #ifndef MTCP_SOCK_IDS_H
 #define MTCP_SOCK_IDS_H
@@ -23,8 +23,10 @@ struct ids {
 MUST_CHECK int ids_init(struct ids *s, struct mem *mem, uint32_t n);
 void ids_fini(struct ids *s, struct mem *mem);
 
-/* The lowest free id, which is then taken; -1: none. */
-int ids_take(struct ids *s);
+/* The lowest free id from `from` on; -1: none. */
+int ids_next(const struct ids *s, uint32_t from);
+
+void ids_take(struct ids *s, uint32_t id); /* must be free */
 void ids_give(struct ids *s, uint32_t id); /* must be taken */
 
 #endif

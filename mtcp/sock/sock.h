@@ -78,6 +78,7 @@ struct sock_table {
     uint32_t mon_base;
     unsigned mon_shift; /* id = mon_base + (generation << mon_shift | slot) */
     uint32_t mon_gen, n_mon_gens;
+    uint32_t mon_from; /* the slot that is tried next */
     struct sock *freed; /* ids that the next blocking call makes usable again */
     struct pool preps, epolls, items, pipes;
     struct list_node bound[SOCK_PORT_BUCKETS]; /* bound and not connected: struct prep */

@@ -14,6 +14,8 @@
 #define CHUNK       64u
 #define CHUNK_BYTES (CHUNK * sizeof(struct sock))
 
+#define MON_SPAN_MIN 4096u /* slots for monitors' sockets that are gone over when few are taken */
+
 /* ---- slots ----------------------------------------------------------------------------------- */
 
 static int slots_init(struct sock_slots *t, struct mem *mem, uint32_t n)
@@ -53,17 +55,17 @@ static bool chunk_ensure(struct sock_slots *t, struct mem *mem, uint32_t at)
     return true;
 }
 
-static struct sock *slots_take(struct sock_slots *t, struct mem *mem, int *err)
+/* The first free slot from `from` on. */
+static struct sock *slots_take(struct sock_slots *t, struct mem *mem, uint32_t from, int *err)
 {
-    int id = ids_take(&t->ids);
+    int id = ids_next(&t->ids, from);
     *err = -EMFILE;
     if (id < 0)
         return NULL;
-    if (!chunk_ensure(t, mem, (uint32_t)id / CHUNK)) {
-        ids_give(&t->ids, (uint32_t)id);
-        *err = -ENOMEM;
+    *err = -ENOMEM;
+    if (!chunk_ensure(t, mem, (uint32_t)id / CHUNK))
         return NULL;
-    }
+    ids_take(&t->ids, (uint32_t)id);
     struct sock *s = &t->chunks[(uint32_t)id / CHUNK][(uint32_t)id % CHUNK];
     memset(s, 0, sizeof(*s));
     s->id = id;
@@ -96,7 +98,7 @@ struct sock *sock_new(struct mtcp_ctx *ctx, enum socket_type type, int *err)
     *err = -EACCES;
     if (unlikely(ctx->is_ending))
         return NULL;
-    struct sock *s = slots_take(&ctx->socks->own, ctx->mem, err);
+    struct sock *s = slots_take(&ctx->socks->own, ctx->mem, 0, err);
     if (s)
         s->type = (uint8_t)type;
     return s;
@@ -162,14 +164,29 @@ struct sock *sock_next(const struct mtcp_ctx *ctx, int *id)
 
 /* ---- monitors' ids --------------------------------------------------------------------------- */
 
+/* Slots are taken in turn, round and round, and each round is a generation: so that a stale id
+ * meets a new socket as late as can be. A round goes over twice as many slots as are taken, no
+ * more, or sockets that live long would lie in a chunk each. */
+static uint32_t mon_slot_from(struct mtcp_ctx *ctx)
+{
+    struct sock_table *t = ctx->socks;
+    uint32_t n_taken = ctx->config.max_monitor_socks - t->mons.ids.n_free;
+    uint32_t span = n_taken < MON_SPAN_MIN / 2 ? MON_SPAN_MIN : 2 * n_taken;
+    int next = ids_next(&t->mons.ids, t->mon_from);
+    if (next >= 0 && (uint32_t)next < span)
+        return (uint32_t)next;
+    t->mon_gen = t->mon_gen + 1 == t->n_mon_gens ? 0 : t->mon_gen + 1;
+    return 0;
+}
+
 static int mon_alloc(struct mtcp_ctx *ctx, int type, const struct hook_sock_ops *ops, void *arg)
 {
     struct sock_table *t = ctx->socks;
     int err;
-    struct sock *s = slots_take(&t->mons, ctx->mem, &err);
+    struct sock *s = slots_take(&t->mons, ctx->mem, mon_slot_from(ctx), &err);
     if (!s)
         return -1;
-    t->mon_gen = t->mon_gen + 1 == t->n_mon_gens ? 0 : t->mon_gen + 1;
+    t->mon_from = (uint32_t)s->id + 1;
     s->id = (int32_t)(t->mon_base + (t->mon_gen << t->mon_shift) + (uint32_t)s->id);
     s->type = (uint8_t)type;
     s->mon_ops = ops;

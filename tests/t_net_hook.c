@@ -620,6 +620,36 @@ static void a_new_syn_ends_the_old_connection_first(void)
     world_down(&w);
 }
 
+/* Whatever comes in TIME_WAIT is first for the monitor to judge, and then counted and answered
+ * once. */
+static void an_old_syn_is_answered_after_the_verdict(void)
+{
+    struct world w;
+    struct tape t;
+    struct net_listener l;
+    tape_up(&t, &w, NULL);
+    world_listen(&w, &l, 10);
+    into_time_wait(&w, &l, 4000);
+    t.len = 0;
+    t.text[0] = 0;
+    uint64_t segs_in = w.net.env.stats.segs_in;
+    t.drops = "pkt IN S";
+    world_syn(&w, 4000, 1);
+    world_turn(&w);
+    expect_tape(&t, "pkt IN S!; ");
+    world_silence(&w);
+    EXPECT_EQ(w.net.env.stats.segs_in, segs_in);
+    t.drops = NULL;
+    world_syn(&w, 4000, 1);
+    world_turn(&w);
+    expect_tape(&t, "pkt IN S!; done IN S!; pkt OUT A; done OUT A; ");
+    (void)world_expect(&w, 4000, TCP_ACK);
+    world_silence(&w);
+    EXPECT_EQ(w.net.env.stats.segs_in, segs_in + 1);
+    EXPECT_EQ(world_flow(&w, 4000)->kind, FLOW_CONN);
+    world_down(&w);
+}
+
 /* ---- Fast Open ------------------------------------------------------------------------------ */
 
 /* The SYN's bytes are in the buffer when its packet is done, before anything else of the connection
@@ -731,4 +761,5 @@ TEST_SUITE(net_hook, TEST_CASE(data_in_a_syn), TEST_CASE(a_cookie_is_told_when_i
            TEST_CASE(a_monitored_time_wait_stays_a_connection),
            TEST_CASE(monitored_time_waits_are_bounded),
            TEST_CASE(the_end_of_all_says_how_each_ended),
-           TEST_CASE(a_new_syn_ends_the_old_connection_first));
+           TEST_CASE(a_new_syn_ends_the_old_connection_first),
+           TEST_CASE(an_old_syn_is_answered_after_the_verdict));

@@ -140,21 +140,13 @@ void rx_give_to_conn(struct net *n, struct tcp_conn *c, const struct rx *x,
 }
 
 /* A SYN in TIME_WAIT that begins a new connection belongs to that one: the old one's monitor does
- * not see it. Otherwise nothing has moved but an ACK that is due. */
-static bool syn_supersedes(struct net *n, struct tcp_conn *c, const struct rx *x)
-{
-    if (c->state != TCPS_TIME_WAIT || !(x->p.seg.flags & TCP_SYN))
-        return false;
-    if (!(tcp_input(&n->env, c, &x->p.seg) & TCP_IN_NEW_SYN))
-        return false;
-    conn_superseded(n, c, x);
-    return true;
-}
-
+ * not see it. */
 static void tcp_to_monitored(struct net *n, struct tcp_conn *c, const struct rx *x)
 {
-    if (syn_supersedes(n, c, x))
+    if (unlikely(tcp_superseded_by(c, &x->p.seg))) {
+        conn_superseded(n, c, x);
         return;
+    }
     struct hook_seg hs = conn_hook_seg(n, c, x);
     if (n->env.hooks->pkt(n->env.mon, c->mon, &hs) == HOOK_DROP) {
         n->stats.hook_drops++;

@@ -478,13 +478,23 @@ static unsigned in_syn_sent(struct tcp_env *e, struct tcp_conn *c, struct in *in
     return what | step_text_and_fin(e, c, in);
 }
 
-static unsigned in_time_wait(struct tcp_env *e, struct tcp_conn *c, const struct in *in)
+static unsigned judge_time_wait(const struct tcp_conn *c, const struct seg *s)
 {
     struct tw_facts facts = {.rcv_nxt = seq_of_off(c->irs, rcv_nxt(c)),
                              .snd_nxt = seq_of_off(c->iss, c->snd_max),
                              .has_ts = c->flags & TCF_TS,
                              .ts_recent = c->ts_recent};
-    unsigned v = tw_judge(&facts, in->seg);
+    return tw_judge(&facts, s);
+}
+
+bool tcp_superseded_by(const struct tcp_conn *c, const struct seg *s)
+{
+    return c->state == TCPS_TIME_WAIT && (judge_time_wait(c, s) & TCP_IN_NEW_SYN);
+}
+
+static unsigned in_time_wait(struct tcp_env *e, struct tcp_conn *c, const struct in *in)
+{
+    unsigned v = judge_time_wait(c, in->seg);
     if ((v & TCP_IN_ACK_DUE) && in->fin) { /* our last ACK was lost: the wait begins anew */
         c->flags |= TCF_ACK_NOW;
         conn_mark_output(e, c);

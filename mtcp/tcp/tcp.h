@@ -130,6 +130,9 @@ enum tcp_in {
 /* The pure part, asked before anything moves: would tcp_input() take the segment? */
 bool tcp_acceptable(const struct tcp_env *e, const struct tcp_conn *c, const struct seg *s);
 
+/* Likewise: would it answer TCP_IN_NEW_SYN? */
+bool tcp_superseded_by(const struct tcp_conn *c, const struct seg *s);
+
 /* The steps of RFC 9293 3.10.7.3 and 3.10.7.4 in the RFC's order; enum tcp_in bits. */
 unsigned tcp_input(struct tcp_env *e, struct tcp_conn *c, const struct seg *s);
 

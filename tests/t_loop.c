@@ -404,6 +404,26 @@ static void slots_are_given_out_in_turn(void)
     EXPECT_EQ(errno, EACCES);
 }
 
+static unsigned tx_refused(struct mtcp_io *io, struct mtcp_pkt **pkts, unsigned n)
+{
+    (void)io, (void)pkts, (void)n;
+    return 0;
+}
+
+/* What waits for the device must not hold a clock that goes on in wait() only. */
+static void a_full_device_does_not_stop_the_clock(void)
+{
+    struct mtcp_epoll_event ev;
+    mctx_t m = create("", &fake);
+    dev.tx_burst = tx_refused; /* not even the ARP of the address leaves */
+    int ep = mtcp_epoll_create(m, 1);
+    uint64_t begun = clock_us;
+    EXPECT_EQ(mtcp_epoll_wait(m, ep, &ev, 1, 50), 0);
+    CU_ASSERT(clock_us - begun >= 50000 && clock_us - begun < 60000);
+    dev.tx_burst = tx;
+    EXPECT_EQ(mtcp_destroy_context(m), 0);
+}
+
 /* ---- destroying gracefully ------------------------------------------------------------------- */
 
 static void what_is_queued_leaves_before_the_end(void)
@@ -423,6 +443,23 @@ static void what_is_queued_leaves_before_the_end(void)
         n += (size_t)k;
     EXPECT_EQ(k, 0); /* a FIN, no reset */
     EXPECT_EQ(n, sizeof(big));
+    duo_close(&d);
+}
+
+static void a_full_link_does_not_hold_up_the_end(void)
+{
+    static char big[200000];
+    struct duo d;
+    int c;
+    duo_open(&d, "close_wait_ms = 300");
+    int l = duo_listen(&d, 80), s = duo_pair(&d, l, &c);
+    d.io[0].tx_burst = tx_refused;
+    EXPECT_EQ(mtcp_write(d.srv, s, big, sizeof(big)), sizeof(big));
+    mctx_t srv = d.srv;
+    d.srv = NULL;
+    uint64_t begun = d.now_us;
+    EXPECT_EQ(mtcp_destroy_context(srv), 0);
+    CU_ASSERT(d.now_us - begun >= 300000 && d.now_us - begun < 310000);
     duo_close(&d);
 }
 
@@ -500,5 +537,6 @@ TEST_SUITE(loop, TEST_CASE(each_turn_keeps_the_order),
            TEST_CASE(spinning_never_sleeps), TEST_CASE(a_line_tells_rates),
            TEST_CASE(failures_say_one_line), TEST_CASE(messages_go_to_the_log),
            TEST_CASE(slots_are_given_out_in_turn), TEST_CASE(what_is_queued_leaves_before_the_end),
-           TEST_CASE(what_can_not_leave_is_reset),
+           TEST_CASE(a_full_device_does_not_stop_the_clock),
+           TEST_CASE(a_full_link_does_not_hold_up_the_end), TEST_CASE(what_can_not_leave_is_reset),
            TEST_CASE(contexts_of_one_thread_are_joined_one_by_one));

@@ -46,7 +46,7 @@ unsigned ctx_poll(struct mtcp_ctx *ctx)
     net_clock(n, ctx_now_us(ctx));
     unsigned work = net_rx(n);
     net_timers(n);
-    work += net_has_work(n);
+    work += net_has_work(n) && !net_is_stuck(n);
     monitor_turn(n, HOOK_TURN_INPUT);
     net_flush(n);
     monitor_turn(n, HOOK_TURN_OUTPUT);
@@ -170,11 +170,14 @@ static uint64_t wake_us(const struct mtcp_ctx *ctx, uint64_t until_us)
 
 void ctx_idle(struct mtcp_ctx *ctx, uint64_t until_us)
 {
-    if (net_has_work(&ctx->net))
+    bool has_work = net_has_work(&ctx->net);
+    if (has_work && !(ctx->world.wait && net_is_stuck(&ctx->net)))
         return;
     if (ctx->world.wait) {
-        ctx->in_poll = true; /* what runs there can't run this loop */
-        ctx->world.wait(ctx->world.arg, wake_us(ctx, until_us));
+        uint64_t nap_end = ctx->net.env.now_us + NAP_US; /* the device may take something then */
+        ctx->in_poll = true;                             /* what runs there can't run this loop */
+        ctx->world.wait(ctx->world.arg,
+                        wake_us(ctx, has_work && nap_end < until_us ? nap_end : until_us));
         ctx->in_poll = false;
         return;
     }

@@ -247,6 +247,14 @@ bool net_has_work(const struct net *n)
     return false;
 }
 
+bool net_is_stuck(const struct net *n)
+{
+    for (unsigned i = 0; i < n->n_ifs; i++)
+        if (n->ifs[i].n_tx > 0 || n->ifs[i].stuck_since_us)
+            return true;
+    return false;
+}
+
 size_t net_n_conns(const struct net *n)
 {
     return n->conns.n_used + n->half_opens.n_used - n->n_forgotten;

@@ -255,6 +255,10 @@ void net_flush(struct net *n);
 uint64_t net_next_us(const struct net *n);
 bool net_has_work(const struct net *n);
 
+/* Did a device not take all of the last flush, or have no packet for it? Then another turn alone
+ * changes nothing. */
+bool net_is_stuck(const struct net *n);
+
 /* ---- listeners ---- */
 
 /* *l (zeroed but for is_v6only, shares, params, conn_flags, ext, sock) listens. 0, -EADDRINUSE,

@@ -110,6 +110,9 @@ static const struct {
     {"GET /" H11 "Content-Length: 99999999999999999999999\r\n\r\n", 400, REQUEST_BAD},
     {"GET /" H11 "Expect: 100-continue\r\nContent-Length: 5\r\n\r\n", 417, REQUEST_BAD},
     {"POST /" H11 "Expect: 100-continue\r\nContent-Length: 5\r\n\r\n", 405, REQUEST_BAD},
+    {"GET /" H11 "Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n", 417, REQUEST_BAD},
+    {"GET /" H11 "Expect: 100-continue\r\n\r\n", 200, REQUEST_DONE},
+    {"GET / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx", 200, REQUEST_DONE},
 };
 
 static void wrong_requests_are_refused(void)

@@ -103,6 +103,15 @@ static void method_check(struct request *r, const http_parser *parser)
         refuse(r, HTTP_STATUS_METHOD_NOT_ALLOWED);
 }
 
+/* Does the client wait for our word before it sends the body? Of HTTP/1.0, or without a body, the
+ * expectation means nothing (RFC 9110 10.1.1). */
+static bool waits_for_word(const struct request *r, const http_parser *parser)
+{
+    bool has_body = (parser->content_length != UINT64_MAX && parser->content_length > 0) ||
+                    (parser->flags & F_CHUNKED);
+    return r->has_expect && !r->is_http10 && has_body;
+}
+
 /* All headers are there. Nonzero stops the parser: the body is not wanted. */
 static int on_headers_complete(http_parser *parser)
 {
@@ -118,7 +127,7 @@ static int on_headers_complete(http_parser *parser)
     method_check(r, parser);
     if (has_length && parser->content_length > REQUEST_BODY_MAX)
         refuse(r, HTTP_STATUS_PAYLOAD_TOO_LARGE);
-    else if (r->has_expect) /* the client waits for our word before it sends the body */
+    else if (waits_for_word(r, parser))
         refuse(r, HTTP_STATUS_EXPECTATION_FAILED);
     else
         return 0;

@@ -99,9 +99,11 @@ int mtcp_bind(mctx_t mctx, int sockid, const struct sockaddr *addr, socklen_t ad
 
 static int listen_begin(struct mtcp_ctx *ctx, struct sock *s, uint32_t backlog)
 {
-    struct ip_addr any = s->flags & SOCKF_V6 ? (struct ip_addr){0} : ip_addr_v4(be32_make(0));
+    struct ip_addr any = {0};
     struct prep *p = s->prep;
     bool was_bound = p->port != 0;
+    if (!(s->flags & SOCKF_V6))
+        any = ip_addr_v4(be32_make(0));
     p->l.is_v6only = s->flags & SOCKF_V6ONLY;
     int err = was_bound ? 0 : prep_bind(ctx, s, &any, 0);
     if (err < 0)

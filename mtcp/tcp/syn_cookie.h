@@ -15,8 +15,8 @@
 #include "mtcp/tcp/tcp.h"
 
 /* How long a cookie is good, at least and at most: the present unit of time and the one before. */
-#define SYN_COOKIE_UNIT_US (64u * 1000000)
-#define SYN_COOKIE_LIFE_US (2u * SYN_COOKIE_UNIT_US)
+#define SYN_COOKIE_UNIT_US UINT64_C(64000000)
+#define SYN_COOKIE_LIFE_US (2 * SYN_COOKIE_UNIT_US)
 
 /* *h: what tcp_half_open_init() made of the SYN. Makes it what can be told again from the ACK, and
  * builds the SYN-ACK. */

@@ -11,11 +11,12 @@
 
 #include <string.h>
 
-#define REASS_TIMEOUT_US UINT64_C(30000000) /* Linux's ipfrag_time; RFC 791 3.2 says 15 s at least */
-#define REASS_BUCKETS    256u
-#define REASS_PACKETS    1024u
-#define REASS_FRAGMENTS  64u /* of one packet: 64 KB in Ethernet's frames are 45 */
-#define IP_PAYLOAD_MAX   65535u
+#define REASS_TIMEOUT_US                                                                           \
+    UINT64_C(30000000) /* Linux's ipfrag_time; RFC 791 3.2 says 15 s at least */
+#define REASS_BUCKETS   256u
+#define REASS_PACKETS   1024u
+#define REASS_FRAGMENTS 64u /* of one packet: 64 KB in Ethernet's frames are 45 */
+#define IP_PAYLOAD_MAX  65535u
 
 struct frag {
     struct frag *next; /* by offset */

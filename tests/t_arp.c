@@ -366,24 +366,48 @@ static void an_established_connection_goes_on_trying(void)
     world_down(&w);
 }
 
+/* A connection whose neighbour's address is known no more. */
+static struct tcp_conn *connected_and_lost(struct world *w, struct net_listener *l)
+{
+    world_up(w, &no_arp);
+    world_arp(w, 2, false, "10.0.0.1");
+    world_turn(w);
+    (void)world_out(w);
+    world_listen(w, l, 10);
+    world_handshake(w, 4000);
+    struct tcp_conn *c = net_accept(&w->net, l);
+    c->sock = 1;
+    entry(w, "10.0.0.2")->fresh_until_us = 0;
+    entry(w, "10.0.0.2")->state = NEIGH_NONE;
+    while (world_out(w))
+        ;
+    return c;
+}
+
+/* The peer shuts its window while we wait for its address in vain: nothing is left to be sent, and
+ * the window is probed all the same. */
+static void who_waited_in_vain_for_a_shut_window_probes_it(void)
+{
+    struct world w;
+    struct net_listener l;
+    struct tcp_conn *c = connected_and_lost(&w, &l);
+    EXPECT_EQ(tcp_send(&w.net.env, c, "hello", 5), 5);
+    world_turn(&w);
+    CU_ASSERT_PTR_EQUAL(entry(&w, "10.0.0.2")->parked, c);
+    c->snd_wnd = 0;
+    world_advance(&w, 3100000);
+    EXPECT_EQ(c->soft_err, EHOSTUNREACH);
+    CU_ASSERT(c->flags & TCF_PERSIST);
+    world_down(&w);
+}
+
 /* What a monitor's code had queued is carried out in the flush, which marks the connection again:
  * it is on the list of those that have something to send, and does not wait here as well. */
 static void who_is_marked_in_the_flush_waits_once(void)
 {
     struct world w;
     struct net_listener l;
-    world_up(&w, &no_arp);
-    world_arp(&w, 2, false, "10.0.0.1");
-    world_turn(&w);
-    (void)world_out(&w);
-    world_listen(&w, &l, 10);
-    world_handshake(&w, 4000);
-    struct tcp_conn *c = net_accept(&w.net, &l);
-    c->sock = 1;
-    entry(&w, "10.0.0.2")->fresh_until_us = 0;
-    entry(&w, "10.0.0.2")->state = NEIGH_NONE;
-    while (world_out(&w))
-        ;
+    struct tcp_conn *c = connected_and_lost(&w, &l);
     w.net.env.user_depth++;
     tcp_close(&w.net.env, c);
     w.net.env.user_depth--;
@@ -554,6 +578,7 @@ TEST_SUITE(arp, TEST_CASE(the_address_is_announced), TEST_CASE(a_request_for_us_
            TEST_CASE(three_requests_then_the_connection_hears),
            TEST_CASE(any_number_of_connections_can_wait), TEST_CASE(who_waits_is_not_forgotten),
            TEST_CASE(who_is_marked_in_the_flush_waits_once),
+           TEST_CASE(who_waited_in_vain_for_a_shut_window_probes_it),
            TEST_CASE(all_of_them_hear_that_nobody_answers),
            TEST_CASE(an_established_connection_goes_on_trying),
            TEST_CASE(an_entry_in_use_is_asked_again),

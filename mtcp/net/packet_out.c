@@ -256,10 +256,11 @@ static enum out_result conn_send_one(struct net *n, struct tcp_conn *c, struct t
 void conn_send_failed(struct net *n, struct tcp_conn *c)
 {
     struct tcp_tx tx;
-    if ((c->flags & TCF_DEAD) || !tcp_output_next(&n->env, c, c->mss, &tx))
+    if (c->flags & TCF_DEAD)
         return;
-    tcp_output_sent(&n->env, c, &tx, false);
-    tcp_output_done(&n->env, c);
+    if (tcp_output_next(&n->env, c, c->mss, &tx))
+        tcp_output_sent(&n->env, c, &tx, false);
+    tcp_output_done(&n->env, c); /* also with nothing to send: its timers are set there */
 }
 
 /* The way is not known: nothing is built. */

@@ -1,8 +1,9 @@
 /*
- * The simulation: two hosts with the whole stack, an impaired link between them, random applications
- * on both, monitors on both, one clock that only the simulation moves. One seed reproduces a run.
+ * The simulation: two hosts with the whole stack, an impaired link between them, random
+ * applications on both, monitors on both, one clock that only the simulation moves. One seed
+ * reproduces a run.
  *
- *   link.c    the link: delay, rate, queue, loss, bursts, reordering, duplication, corruption, evasion
+ *   link.c    the link: delay, rate, queue, loss, bursts, reordering, duplication, corruption
  *   traffic.c the applications: who sends how much, when, how it reads, how it ends; checks bytes
  *   watch.c   the monitors: what each sees must be what the application reads, to the byte
  *   sim.c     one run; main.c: many
@@ -19,6 +20,7 @@
 #include <stdint.h>
 
 #define SIM_CONNS_MAX 16
+#define SIM_CHUNK     65536u /* bytes at most that are written, read or peeked in one call */
 #define SIM_NEVER     UINT64_MAX
 
 struct sim;
@@ -32,7 +34,7 @@ struct link_conf {
     uint32_t loss_ppm, burst_ppm; /* random loss; start of a burst of losses */
     uint32_t burst_len;
     uint32_t dup_ppm, corrupt_ppm, reorder_ppm;
-    uint32_t ce_ppm; /* packets that may be marked are */
+    uint32_t ce_ppm;    /* packets that may be marked are */
     uint32_t evade_ppm; /* a copy of a data segment with other bytes, shifted or cut, before it */
     uint16_t mtu;
 };
@@ -53,14 +55,14 @@ size_t link_pkts_out(const struct link *l); /* packet buffers not given back */
 
 /* What one side of one connection does; both sides are decided when the run begins. */
 struct plan {
-    uint64_t total;        /* bytes to send */
+    uint64_t total; /* bytes to send */
     uint32_t write_max, read_max;
-    uint32_t pause_ppm;    /* per action: stop for pause_us */
+    uint32_t pause_ppm; /* per action: stop for pause_us */
     uint64_t pause_us;
-    unsigned n_pauses; /* at most: a slow reader is not to read for an hour */
-    bool half_close;       /* SHUT_WR after the last byte, then read to the end; else close at once
-                              when the peer's end was read */
-    uint64_t abort_after;  /* bytes sent after which it aborts; UINT64_MAX: never */
+    unsigned n_pauses;    /* at most: a slow reader is not to read for an hour */
+    bool half_close;      /* SHUT_WR after the last byte, then read to the end; else close at once
+                             when the peer's end was read */
+    uint64_t abort_after; /* bytes sent after which it aborts; UINT64_MAX: never */
     uint32_t rcvbuf, sndbuf; /* 0: default */
 };
 
@@ -69,9 +71,9 @@ struct flow_side {
     struct plan plan;
     int sock; /* -1: none (yet, or any more) */
     bool connected, sent_all, got_end, closed, failed;
-    uint64_t sent, got;      /* bytes written to and read from the socket */
+    uint64_t sent, got; /* bytes written to and read from the socket */
     uint64_t resume_us;
-    uint8_t *bytes;          /* what was read (evasive runs: the truth for the monitor) */
+    uint8_t *bytes; /* what was read (evasive runs: the truth for the monitor) */
     size_t bytes_room;
     int error;
 };
@@ -83,8 +85,8 @@ struct sim_conn {
     struct flow_side side[2]; /* 0 client, 1 server */
 };
 
-/* The byte at an offset of what `side` of connection `id` sends. */
-uint8_t sim_byte(const struct sim *s, unsigned id, unsigned side, uint64_t off);
+/* What `side` of connection `id` sends from an offset on: SIM_CHUNK bytes of it. */
+const char *sim_bytes(const struct sim *s, unsigned id, unsigned side, uint64_t off);
 
 void traffic_plan(struct sim *s);
 bool traffic_step(struct sim *s); /* lets every application act once; did anything happen? */
@@ -121,7 +123,7 @@ struct sim {
     uint64_t seed, now_us;
     struct rng rng;
     bool evasive, isn_wrap, verbose;
-    bool is_v6; /* hosts with both families; most connections are of IPv6 */
+    bool is_v6;    /* hosts with both families; most connections are of IPv6 */
     uint64_t bulk; /* bytes each way over one connection and a fixed bad link; 0: a random run */
     unsigned n_conns;
     struct sim_conn conn[SIM_CONNS_MAX];

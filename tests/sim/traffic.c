@@ -1,7 +1,8 @@
 /*
- * Random applications over the public socket calls: each side of each connection follows a plan made
- * from the seed. What is read is compared with what the other side's plan sends (in evasive runs it
- * is only recorded: there the monitor must agree with the application, not with the sender).
+ * Random applications over the public socket calls: each side of each connection follows a plan
+ * made from the seed. What is read is compared with what the other side's plan sends (in evasive
+ * runs it is only recorded: there the monitor must agree with the application, not with the
+ * sender).
  */
 #include <netinet/tcp.h>
 
@@ -14,16 +15,36 @@
 #include <sys/socket.h>
 
 #define SERVER_PORT 80
-#define CHUNK       65536u
 
-uint8_t sim_byte(const struct sim *s, unsigned id, unsigned side, uint64_t off)
+/* ---- what is sent ---- */
+
+/* All streams are cut from one table of random bytes, each begins elsewhere in it. Its length is a
+ * prime: no size of a buffer or a segment goes into it, so that a byte at another place shows. The
+ * first bytes are there again behind the last, for what runs over the end. */
+#define PATTERN_LEN 1000003u
+
+static const char *pattern(void)
 {
-    uint64_t x = s->seed + id * 0x9e3779b97f4a7c15u + side * 0xbf58476d1ce4e5b9u + (off >> 3);
+    static char bytes[PATTERN_LEN + SIM_CHUNK];
+    static bool is_made;
+    struct rng r;
+    if (is_made)
+        return bytes;
+    rng_init(&r, PATTERN_LEN);
+    for (size_t i = 0; i < PATTERN_LEN; i++)
+        bytes[i] = (char)rng_u32(&r);
+    memcpy(bytes + PATTERN_LEN, bytes, SIM_CHUNK);
+    is_made = true;
+    return bytes;
+}
+
+const char *sim_bytes(const struct sim *s, unsigned id, unsigned side, uint64_t off)
+{
+    uint64_t x = s->seed + id * 0x9e3779b97f4a7c15u + side * 0xbf58476d1ce4e5b9u;
     x ^= x >> 30;
     x *= 0xbf58476d1ce4e5b9u;
     x ^= x >> 27;
-    x *= 0x94d049bb133111ebu;
-    return (uint8_t)(x >> (8 * (off & 7)));
+    return pattern() + (x % PATTERN_LEN + off) % PATTERN_LEN;
 }
 
 /* ---- plans ---- */
@@ -62,8 +83,8 @@ static void plan_bulk(struct sim *s)
     for (unsigned k = 0; k < 2; k++) {
         s->conn[0].side[k].sock = -1;
         s->conn[0].side[k].plan = (struct plan){.total = s->bulk,
-                                                .write_max = CHUNK,
-                                                .read_max = CHUNK,
+                                                .write_max = SIM_CHUNK,
+                                                .read_max = SIM_CHUNK,
                                                 .half_close = true,
                                                 .abort_after = UINT64_MAX};
     }
@@ -131,12 +152,9 @@ static void side_check(struct sim *s, struct sim_conn *c, unsigned k, const char
     struct flow_side *f = &c->side[k];
     if (!s->bulk && !side_record(f, buf, n))
         sim_fail(s, "no memory to record");
-    for (size_t i = 0; i < n && !s->evasive; i++)
-        if ((uint8_t)buf[i] != sim_byte(s, c->id, 1 - k, f->got + i)) {
-            sim_fail(s, "conn %u side %u: wrong byte at offset %llu", c->id, k,
-                     (unsigned long long)(f->got + i));
-            break;
-        }
+    if (!s->evasive && memcmp(buf, sim_bytes(s, c->id, 1 - k, f->got), n) != 0)
+        sim_fail(s, "conn %u side %u: a wrong byte in %llu + %zu", c->id, k,
+                 (unsigned long long)f->got, n);
     f->got += n;
     s->seen.bytes += n;
     if (f->got > c->side[1 - k].sent && !s->evasive)
@@ -145,12 +163,12 @@ static void side_check(struct sim *s, struct sim_conn *c, unsigned k, const char
 
 static bool side_read(struct sim *s, struct sim_conn *c, unsigned k)
 {
-    static char buf[CHUNK];
+    static char buf[SIM_CHUNK];
     struct flow_side *f = &c->side[k];
     if (f->got_end)
         return false;
     uint32_t want = 1 + rng_below(&s->rng, f->plan.read_max);
-    ssize_t n = mtcp_read(s->host[k].mctx, f->sock, buf, want < CHUNK ? want : CHUNK);
+    ssize_t n = mtcp_read(s->host[k].mctx, f->sock, buf, want < SIM_CHUNK ? want : SIM_CHUNK);
     if (n > 0) {
         side_check(s, c, k, buf, (size_t)n);
         return true;
@@ -170,7 +188,6 @@ static bool side_read(struct sim *s, struct sim_conn *c, unsigned k)
 
 static bool side_write(struct sim *s, struct sim_conn *c, unsigned k)
 {
-    static char buf[CHUNK];
     struct flow_side *f = &c->side[k];
     if (f->sent_all)
         return false;
@@ -188,10 +205,8 @@ static bool side_write(struct sim *s, struct sim_conn *c, unsigned k)
     }
     uint32_t n = 1 + rng_below(&s->rng, f->plan.write_max);
     n = n < left ? n : (uint32_t)left;
-    n = n < CHUNK ? n : CHUNK;
-    for (uint32_t i = 0; i < n; i++)
-        buf[i] = (char)sim_byte(s, c->id, k, f->sent + i);
-    ssize_t w = mtcp_write(s->host[k].mctx, f->sock, buf, n);
+    n = n < SIM_CHUNK ? n : SIM_CHUNK;
+    ssize_t w = mtcp_write(s->host[k].mctx, f->sock, sim_bytes(s, c->id, k, f->sent), n);
     if (w > 0) {
         f->sent += (uint64_t)w;
         return true;
@@ -373,8 +388,7 @@ void traffic_check_end(struct sim *s)
             struct flow_side *f = &c->side[k];
             if (!failed && !s->evasive && f->got != c->side[1 - k].plan.total)
                 sim_fail(s, "conn %u side %u: got %llu of %llu bytes", i, k,
-                         (unsigned long long)f->got,
-                         (unsigned long long)c->side[1 - k].plan.total);
+                         (unsigned long long)f->got, (unsigned long long)c->side[1 - k].plan.total);
             if (f->error == ECONNRESET || f->plan.abort_after != UINT64_MAX)
                 s->seen.resets++;
             free(f->bytes);

@@ -13,8 +13,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#define CHUNK 65536u
-
 /* One connection as one monitor sees it. */
 struct watched {
     struct sim *sim;
@@ -24,8 +22,8 @@ struct watched {
     uint8_t *bytes;   /* what was peeked on the real side */
     size_t bytes_room;
     int state[2];
-    unsigned n_end;   /* CONN_END calls so far */
-    bool is_stray;    /* begun by an old copy of a SYN, after the connection */
+    unsigned n_end; /* CONN_END calls so far */
+    bool is_stray;  /* begun by an old copy of a SYN, after the connection */
     struct watched *next;
 };
 
@@ -74,21 +72,19 @@ static void check_bytes(struct watched *w, int side, uint64_t off, const char *b
     unsigned sender = side == MOS_SIDE_CLI ? 1 : 0;
     if (!bytes_are_planned(w, side))
         return;
-    for (size_t i = 0; i < n; i++)
-        if ((uint8_t)buf[i] != sim_byte(w->sim, w->conn->id, sender, off + i)) {
-            sim_fail(w->sim, "monitor %u conn %u side %d: wrong byte at offset %llu", w->host,
-                     w->conn->id, side, (unsigned long long)(off + i));
-            return;
-        }
+    if (memcmp(buf, sim_bytes(w->sim, w->conn->id, sender, off), n) != 0)
+        sim_fail(w->sim, "monitor %u conn %u side %d: a wrong byte in %llu + %zu", w->host,
+                 w->conn->id, side, (unsigned long long)off, n);
 }
 
 static void peek_all(mctx_t m, int sock, struct watched *w, int side)
 {
-    static char buf[CHUNK];
+    static char buf[SIM_CHUNK];
     ssize_t n;
     while ((n = mtcp_peek(m, sock, side, buf, sizeof(buf))) > 0) {
         check_bytes(w, side, w->seen[side], buf, (size_t)n);
-        if (!w->sim->bulk && side == (int)w->host && !watched_record(w, buf, (size_t)n, w->seen[side]))
+        if (!w->sim->bulk && side == (int)w->host &&
+            !watched_record(w, buf, (size_t)n, w->seen[side]))
             sim_fail(w->sim, "no memory to record");
         w->seen[side] += (uint64_t)n;
     }
@@ -116,7 +112,7 @@ static void check_fionread(mctx_t m, int sock, struct watched *w, uint32_t unrea
 
 static void check_runs(mctx_t m, int sock, struct watched *w, int side, bool expect_hole)
 {
-    static char buf[CHUNK];
+    static char buf[SIM_CHUNK];
     struct tcp_ring_fragment frag[70];
     socklen_t n = 70;
     int name = side == MOS_SIDE_CLI ? MOS_FRAGINFO_CLIBUF : MOS_FRAGINFO_SVRBUF;

@@ -110,7 +110,11 @@ static void the_destinations_connections_share_it(void)
     frag_needed(c, 0, 1000);
     (void)largest_out(&n);
     write_bytes(old, 1460);
-    EXPECT_EQ(largest_out(&n), 1460); /* it has not heard; a router will tell it, too */
+    EXPECT_EQ(largest_out(&n), 1460); /* it has not heard ... */
+    frag_needed(old, 0, 1000);        /* ... and is told, too */
+    EXPECT_EQ(largest_out(&n), 960);
+    EXPECT_EQ(n, 2);
+    EXPECT_EQ(w.net.stats.pmtu_lowered, 1);
     struct tcp_conn *new = accepted(4002);
     write_bytes(new, 2000);
     EXPECT_EQ(largest_out(&n), 960);

@@ -44,20 +44,25 @@ void pmtu_refresh(struct net *n, struct tcp_conn *c)
     tcp_mtu_changed(&n->env, c, mtu);
 }
 
-void pmtu_learn(struct net *n, struct tcp_conn *c, uint16_t mtu)
+static void remember(struct net *n, const struct ip_addr *remote, uint16_t mtu)
 {
-    const struct ip_addr *remote = &c->tuple.remote;
-    uint16_t floor = ip_addr_is_v4(remote) ? PMTU_MIN4 : PMTU_MIN6;
-    if (mtu < floor)
-        mtu = floor;
-    if (mtu >= pmtu_of(n, remote, mtu_of_if(n, c)))
-        return;
     *slot_of(n, remote) =
         (struct net_pmtu){.remote = *remote,
                           .mtu = mtu,
                           .expires_us = n->env.now_us + n->conf.pmtu_expires_s * SEC_US};
     n->stats.pmtu_lowered++;
-    c->flags |= TCF_MTU_LOW;
+}
+
+void pmtu_learn(struct net *n, struct tcp_conn *c, uint16_t mtu)
+{
+    const struct ip_addr *remote = &c->tuple.remote;
+    if (mtu < PMTU_MIN6 && !ip_addr_is_v4(remote))
+        return;
+    if (mtu < PMTU_MIN4)
+        mtu = PMTU_MIN4;
+    if (mtu < pmtu_of(n, remote, mtu_of_if(n, c)))
+        remember(n, remote, mtu);
+    c->flags |= TCF_MTU_LOW; /* what is known already may be news to this connection */
     pmtu_refresh(n, c);
 }
 

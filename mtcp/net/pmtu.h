@@ -21,7 +21,9 @@ uint16_t pmtu_of(const struct net *n, const struct ip_addr *remote, uint16_t if_
 void pmtu_begin(const struct net *n, struct tcp_conn *c);
 
 /* The path of the connection takes `mtu`, as a message says that was validated against it. Believed
- * when it lowers what is known; the floor holds. What is lost is sent again at once. */
+ * when it lowers what is known of the path or what the connection knows of it; less than PMTU_MIN4
+ * counts as that, less than PMTU_MIN6 is not heard (RFC 8201 4). What is lost is sent again at
+ * once. */
 void pmtu_learn(struct net *n, struct tcp_conn *c, uint16_t mtu);
 
 /* Adjusts the MSS to what is known now. For connections with TCF_MTU_LOW. */

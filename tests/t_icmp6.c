@@ -126,6 +126,20 @@ static void short_quotes_have_no_segment(void)
     }
 }
 
+/* In here they are IPv4's: the error would be one of another connection. */
+static void quotes_of_mapped_addresses_are_no_segment(void)
+{
+    static const uint8_t mapped[16] = {[10] = 0xff, 0xff, 10, 0, 0, 1};
+    for (unsigned side = 0; side < 2; side++) {
+        struct frame f = error(3, 0, false, 48);
+        struct packet p;
+        memcpy(f.b + ETH_HDR_LEN + IPV6_HDR_LEN + 8 + 8 + side * 16, mapped, sizeof(mapped));
+        EXPECT_EQ(parse_exact(&p, &f, PACKET_CSUM_GOOD), 0);
+        EXPECT_EQ(p.kind, PACKET_ICMP_ERROR);
+        CU_ASSERT_FALSE(p.icmp.has_tcp);
+    }
+}
+
 /* ---- neighbours ------------------------------------------------------------------------------ */
 
 static void solicitations_and_advertisements_go_round(void)
@@ -367,6 +381,7 @@ static void junk_is_survived(void)
 
 TEST_SUITE(icmp6, TEST_CASE(echo_goes_round), TEST_CASE(errors_quote_the_segment),
            TEST_CASE(short_quotes_have_no_segment),
+           TEST_CASE(quotes_of_mapped_addresses_are_no_segment),
            TEST_CASE(solicitations_and_advertisements_go_round),
            TEST_CASE(a_router_solicitation_goes_round),
            TEST_CASE(what_a_router_passed_on_is_refused), TEST_CASE(every_truncation_is_refused),

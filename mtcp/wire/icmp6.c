@@ -42,9 +42,10 @@ static void parse_quote(struct packet *p, struct piece quote)
         quote.len - chain.len < QUOTE_TCP_LEN)
         return;
     const uint8_t *tcp = quote.at + chain.len;
-    p->icmp.has_tcp = true;
     p->icmp.tuple.local = load_addr(quote.at + offsetof(struct ipv6_hdr, src));
     p->icmp.tuple.remote = load_addr(quote.at + offsetof(struct ipv6_hdr, dst));
+    /* Mapped ones stand for IPv4 in here, whose errors have other numbers. */
+    p->icmp.has_tcp = !ip_addr_is_v4(&p->icmp.tuple.local) && !ip_addr_is_v4(&p->icmp.tuple.remote);
     p->icmp.tuple.local_port = load_be16(tcp);
     p->icmp.tuple.remote_port = load_be16(tcp + 2);
     p->icmp.seq = seq_make(load_be32(tcp + 4));

@@ -551,6 +551,30 @@ static void a_flood_pushes_nobody_out(void)
     world_down(&w);
 }
 
+/* An interface without an address of the family can't ask anybody. */
+static void without_an_address_to_ask_from_the_connection_hears(void)
+{
+    struct world w;
+    int err;
+    struct ip_addr none = {0};
+    struct net_route r = {.dst = world_ip("10.9.0.0"), .prefix_len = 16, .netif = 1};
+    struct net_end local = {world_ip("10.0.0.1"), 5000}, remote = {world_ip("10.9.0.5"), 7};
+    world_up(&w, &no_arp);
+    EXPECT_EQ(net_if_add(&w.net, &w.dev.io, "bare", &none, 0), 1);
+    EXPECT_EQ(net_route_add(&w.net, &r), 0);
+    struct tcp_conn *c = net_connect_prepare(&w.net, &local, &remote, &err);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+    c->sock = 3;
+    net_connect_start(&w.net, c);
+    world_advance(&w, 5000000);
+    world_silence(&w);
+    CU_ASSERT(c->flags & TCF_DEAD);
+    EXPECT_EQ(c->err, EHOSTUNREACH);
+    net_conn_release(&w.net, c);
+    world_turn(&w);
+    world_down(&w);
+}
+
 /* A table full of neighbours in use: the oldest goes, and nothing goes to it any more. */
 static void who_was_pushed_out_is_asked_anew(void)
 {
@@ -576,6 +600,7 @@ TEST_SUITE(arp, TEST_CASE(the_address_is_announced), TEST_CASE(a_request_for_us_
            TEST_CASE(a_probe_is_answered), TEST_CASE(packets_wait_for_the_answer),
            TEST_CASE(the_queue_keeps_the_latest), TEST_CASE(all_queues_together_are_bounded),
            TEST_CASE(three_requests_then_the_connection_hears),
+           TEST_CASE(without_an_address_to_ask_from_the_connection_hears),
            TEST_CASE(any_number_of_connections_can_wait), TEST_CASE(who_waits_is_not_forgotten),
            TEST_CASE(who_is_marked_in_the_flush_waits_once),
            TEST_CASE(who_waited_in_vain_for_a_shut_window_probes_it),

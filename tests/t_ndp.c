@@ -90,6 +90,7 @@ enum { R = 0x80, S = 0x40, O = 0x20 };
 struct advert {
     uint8_t who;
     uint16_t lifetime_s;
+    uint32_t reachable_ms;
     uint32_t mtu;       /* 0: no option */
     const char *prefix; /* NULL: none */
     uint8_t prefix_len;
@@ -109,7 +110,7 @@ static void router(struct world *w, const struct advert *a)
     uint8_t frame[300],
         b[200] = {NDP_ROUTER_ADVERT,     0, 0, 0, 64, 0, (uint8_t)(a->lifetime_s >> 8),
                   (uint8_t)a->lifetime_s};
-    uint8_t *at = b + 16;
+    uint8_t *at = put32(b + 8, a->reachable_ms) + 4;
     struct model_ip6 ip = {.dst = world_ip("ff02::1"), .hop_limit = 255};
     struct build_l2 l2 = {.src = world_mac(a->who), .dst = mac_of_multicast6(&ip.dst)};
     ip.src = (struct ip_addr){.b = {0xfe, 0x80, [15] = a->who}};
@@ -256,6 +257,25 @@ static void a_connection_waits_until_the_address_is_ours(void)
     CU_ASSERT(is_asked);
     IN(&w, "fd00::2", "fd00::1", NDP_ADVERT, S | O, "fd00::2", 2);
     (void)world_expect(&w, 7, TCP_SYN);
+    let_go(&w, c);
+    world_down(&w);
+}
+
+/* The other end would answer somebody else (RFC 4862 5.4.5). */
+static void a_connection_does_not_outlive_its_address(void)
+{
+    struct world w;
+    int err;
+    world_up(&w, &start);
+    struct tcp_conn *c = connect_to(&w, "fd00::2", &err);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+    world_advance(&w, SEC / 2);
+    IN(&w, "fd00::1", "ff02::1", NDP_ADVERT, O, "fd00::1", 9);
+    CU_ASSERT(c->flags & TCF_DEAD);
+    EXPECT_EQ(c->err, EADDRNOTAVAIL);
+    world_advance(&w, 3 * SEC);
+    for (const struct packet *p; (p = world_out(&w)) != NULL;)
+        CU_ASSERT(p->kind == PACKET_NDP);
     let_go(&w, c);
     world_down(&w);
 }
@@ -656,6 +676,26 @@ static void the_mtu_of_a_router_counts(void)
     world_down(&w);
 }
 
+/* Between a half and one and a half of what the router says, which is an hour at most (RFC 4861
+ * 6.3.2, 6.2.1). */
+static void the_reachable_time_of_a_router_counts(void)
+{
+    struct world w;
+    uint64_t least = UINT64_MAX, most = 0;
+    up(&w);
+    ROUTER(&w, .who = 9, .reachable_ms = 3600001);
+    CU_ASSERT(ndp_reachable_us(&w.net.ifs[0]) <= NDP_REACHABLE_US * 3 / 2);
+    for (unsigned i = 0; i < 100; i++) {
+        ROUTER(&w, .who = 9, .reachable_ms = 3600000);
+        uint64_t us = ndp_reachable_us(&w.net.ifs[0]);
+        least = us < least ? us : least;
+        most = us > most ? us : most;
+    }
+    CU_ASSERT(least >= 1800ull * SEC && least < 2400ull * SEC);
+    CU_ASSERT(most < 5400ull * SEC && most > 4800ull * SEC);
+    world_down(&w);
+}
+
 /* ---- addresses from prefixes ----------------------------------------------------------------- */
 
 #define AUTO "2001:db8:1::ff:fe00:1"
@@ -809,19 +849,23 @@ static void ipv6_needs_its_mtu(void)
     world_down(&w);
 }
 
-TEST_SUITE(
-    ndp, TEST_CASE(an_address_is_probed_before_it_is_ours),
-    TEST_CASE(a_tentative_address_is_silent),
-    TEST_CASE(a_connection_waits_until_the_address_is_ours),
-    TEST_CASE(an_address_of_another_is_not_taken), TEST_CASE(who_asks_for_us_is_answered),
-    TEST_CASE(strangers_teach_nothing), TEST_CASE(fragments_are_not_listened_to),
-    TEST_CASE(three_requests_then_the_connection_hears), TEST_CASE(packets_wait_for_the_answer),
-    TEST_CASE(an_unsolicited_answer_is_confirmed), TEST_CASE(a_neighbour_that_is_gone_is_noticed),
-    TEST_CASE(another_address_counts_when_it_overrides), TEST_CASE(a_static_neighbour_stays),
-    TEST_CASE(a_router_is_asked_for_and_used), TEST_CASE(a_router_that_answers_ends_the_search),
-    TEST_CASE(what_is_configured_wins), TEST_CASE(routers_are_bounded),
-    TEST_CASE(a_lost_router_is_replaced), TEST_CASE(who_is_no_router_any_more_is_not_used),
-    TEST_CASE(a_prefix_is_on_the_link_while_it_is_valid), TEST_CASE(the_mtu_of_a_router_counts),
-    TEST_CASE(addresses_are_formed_when_they_are_wanted), TEST_CASE(a_formed_address_is_probed_too),
-    TEST_CASE(a_life_is_not_cut_below_two_hours), TEST_CASE(a_connection_over_ipv6),
-    TEST_CASE(a_link_local_peer_is_one_of_its_link), TEST_CASE(ipv6_needs_its_mtu));
+TEST_SUITE(ndp, TEST_CASE(an_address_is_probed_before_it_is_ours),
+           TEST_CASE(a_tentative_address_is_silent),
+           TEST_CASE(a_connection_waits_until_the_address_is_ours),
+           TEST_CASE(a_connection_does_not_outlive_its_address),
+           TEST_CASE(an_address_of_another_is_not_taken), TEST_CASE(who_asks_for_us_is_answered),
+           TEST_CASE(strangers_teach_nothing), TEST_CASE(fragments_are_not_listened_to),
+           TEST_CASE(three_requests_then_the_connection_hears),
+           TEST_CASE(packets_wait_for_the_answer), TEST_CASE(an_unsolicited_answer_is_confirmed),
+           TEST_CASE(a_neighbour_that_is_gone_is_noticed),
+           TEST_CASE(another_address_counts_when_it_overrides), TEST_CASE(a_static_neighbour_stays),
+           TEST_CASE(a_router_is_asked_for_and_used),
+           TEST_CASE(a_router_that_answers_ends_the_search), TEST_CASE(what_is_configured_wins),
+           TEST_CASE(routers_are_bounded), TEST_CASE(a_lost_router_is_replaced),
+           TEST_CASE(who_is_no_router_any_more_is_not_used),
+           TEST_CASE(a_prefix_is_on_the_link_while_it_is_valid),
+           TEST_CASE(the_mtu_of_a_router_counts), TEST_CASE(the_reachable_time_of_a_router_counts),
+           TEST_CASE(addresses_are_formed_when_they_are_wanted),
+           TEST_CASE(a_formed_address_is_probed_too), TEST_CASE(a_life_is_not_cut_below_two_hours),
+           TEST_CASE(a_connection_over_ipv6), TEST_CASE(a_link_local_peer_is_one_of_its_link),
+           TEST_CASE(ipv6_needs_its_mtu));

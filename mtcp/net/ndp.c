@@ -8,6 +8,7 @@
 #include "mtcp/net/netif.h"
 #include "mtcp/net/source.h"
 #include "mtcp/net/timer_kind.h"
+#include "mtcp/tcp/state.h"
 #include "mtcp/wire/build.h"
 
 #include <errno.h>
@@ -17,7 +18,7 @@ static const struct ip_addr link_local_prefix = {.b = {0xfe, 0x80}};
 
 /* ---- out ------------------------------------------------------------------------------------ */
 
-static void send_ndp(struct net_if *nif, const struct build_ndp *b)
+void ndp_send(struct net_if *nif, const struct build_ndp *b)
 {
     struct mtcp_pkt *pkt = netif_alloc(nif);
     if (!pkt)
@@ -47,7 +48,7 @@ bool ndp_ask(struct net *n, struct net_if *nif, const struct ip_addr *ip, const 
         b.dst = ip_addr_solicited_node(ip);
         b.l2.dst = mac_of_multicast6(&b.dst);
     }
-    send_ndp(nif, &b);
+    ndp_send(nif, &b);
     return true;
 }
 
@@ -69,7 +70,7 @@ static void advertise(struct net_if *nif, const struct packet *p)
         b.dst = all_nodes;
         b.l2.dst = mac_of_multicast6(&all_nodes);
     }
-    send_ndp(nif, &b);
+    ndp_send(nif, &b);
 }
 
 /* ---- our addresses -------------------------------------------------------------------------- */
@@ -82,7 +83,7 @@ static void send_probe(struct net_if *nif, const struct net_addr *a)
                           .type = NDP_SOLICIT,
                           .target = a->ip};
     b.l2.dst = mac_of_multicast6(&b.dst);
-    send_ndp(nif, &b);
+    ndp_send(nif, &b);
 }
 
 void ndp_probe(struct net *n, struct net_if *nif, struct net_addr *a)
@@ -106,13 +107,31 @@ static void probe_due(struct net *n, struct net_if *nif, struct net_addr *a)
     send_probe(nif, a);
 }
 
+/* For a walk over the flows. */
+struct addr_walk {
+    struct net *n;
+    const struct ip_addr *ip;
+};
+
+static bool end_conn_from(void *arg, struct flow *f)
+{
+    const struct addr_walk *walk = arg;
+    struct tcp_conn *c = conn_of_flow(f);
+    if (f->kind == FLOW_CONN && ip_addr_eq(&c->tuple.local, walk->ip))
+        conn_die(&walk->n->env, c, HOOK_END_ABORT, EADDRNOTAVAIL);
+    return false;
+}
+
+/* Connections that waited for the address end: their answers would be another host's. */
 static void addr_is_duplicate(struct net *n, const struct net_if *nif, struct net_addr *a)
 {
     char text[IP_ADDR_STRLEN];
+    struct addr_walk walk = {n, &a->ip};
     a->state = NET_ADDR_DUPLICATE;
     if (n->log)
         log_line(n->log, LOG_ERROR, "%s: another host has the address %s, which is not used",
                  nif->name, ip_addr_str(&a->ip, text));
+    flow_table_each(n->flows, end_conn_from, &walk);
 }
 
 struct ip_addr ndp_addr_of_prefix(const struct net_if *nif, const struct ip_addr *prefix)

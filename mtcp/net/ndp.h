@@ -20,6 +20,8 @@
 #define NDP_ROUTER_ASK_US    4000000u  /* RTR_SOLICITATION_INTERVAL */
 #define NDP_ROUTER_ASK_TRIES 3u
 
+struct build_ndp; /* wire/build.h */
+
 struct ndp_router {
     struct ip_addr ip;
     uint64_t until_us;
@@ -36,12 +38,12 @@ struct ndp_onlink {
 struct ndp {
     struct timer timer; /* the next of the times below and of the addresses' */
     uint8_t netif;
-    bool is_autoconf;                  /* addresses from the routers' prefixes */
-    uint8_t n_router_asks;             /* router solicitations sent */
-    uint64_t start_at_us;              /* nothing goes out before */
-    uint64_t router_ask_at_us;         /* UINT64_MAX: never (again) */
-    uint32_t retrans_us, reachable_us; /* reachable: as drawn from base_reachable_us */
-    uint32_t base_reachable_us;
+    bool is_autoconf;          /* addresses from the routers' prefixes */
+    uint8_t n_router_asks;     /* router solicitations sent */
+    uint64_t start_at_us;      /* nothing goes out before */
+    uint64_t router_ask_at_us; /* UINT64_MAX: never (again) */
+    uint32_t retrans_us, base_reachable_us;
+    uint64_t reachable_us; /* as drawn from the base: up to one and a half of it */
     unsigned n_routers, n_prefixes;
     struct ndp_router routers[NDP_ROUTERS];
     struct ndp_onlink prefixes[NDP_PREFIXES];
@@ -71,12 +73,15 @@ static inline uint32_t ndp_retrans_us(const struct net_if *nif)
     return nif->ndp ? nif->ndp->retrans_us : NDP_RETRANS_US;
 }
 
-static inline uint32_t ndp_reachable_us(const struct net_if *nif)
+static inline uint64_t ndp_reachable_us(const struct net_if *nif)
 {
     return nif->ndp ? nif->ndp->reachable_us : NDP_REACHABLE_US;
 }
 
 /* ---- packets ---- */
+
+/* Sends a message; it is lost when the device has no packet for it. */
+void ndp_send(struct net_if *nif, const struct build_ndp *b);
 
 /* Asks the neighbour's group (to NULL), or the neighbour itself. False: the interface has no
  * address yet that it could ask from. */

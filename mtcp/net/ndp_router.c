@@ -44,11 +44,7 @@ void ndp_router_ask(struct net *n, struct net_if *nif)
     if (from)
         b.src = from->ip;
     b.l2.dst = mac_of_multicast6(&b.dst);
-    struct mtcp_pkt *pkt = netif_alloc(nif);
-    if (pkt) {
-        pkt->len = build_ndp(pkt->data, &b);
-        netif_send(nif, pkt);
-    }
+    ndp_send(nif, &b);
     ndp->router_ask_at_us = ++ndp->n_router_asks < NDP_ROUTER_ASK_TRIES
                                 ? n->env.now_us + NDP_ROUTER_ASK_US
                                 : UINT64_MAX;
@@ -225,7 +221,8 @@ static void link_heard(struct net *n, struct net_if *nif, const struct ndp_msg *
     if (m->reachable_ms > 0 && m->reachable_ms <= REACHABLE_MAX_MS)
         ndp->base_reachable_us = m->reachable_ms * 1000;
     /* Between half and one and a half of it (RFC 4861 6.3.2), so that hosts don't ask in step. */
-    ndp->reachable_us = ndp->base_reachable_us / 2 + rng_below(&n->env.rng, ndp->base_reachable_us);
+    ndp->reachable_us =
+        (uint64_t)ndp->base_reachable_us / 2 + rng_below(&n->env.rng, ndp->base_reachable_us);
     if (m->retrans_ms >= RETRANS_MIN_MS && m->retrans_ms <= RETRANS_MAX_MS)
         ndp->retrans_us = m->retrans_ms * 1000;
     if (m->mtu >= PMTU_MIN6 && m->mtu <= nif->mtu)

@@ -7,6 +7,7 @@
 #include "mtcp/net/netif.h"
 #include "mtcp/net/packet_out.h"
 #include "mtcp/net/route.h"
+#include "mtcp/net/source.h"
 #include "mtcp/net/timer_kind.h"
 
 #include <errno.h>
@@ -166,13 +167,14 @@ static bool ask(struct net *n, struct neigh *e, bool to_all)
     return ip_addr_is_v4(&e->ip) ? arp_ask(n, nif, &e->ip, to) : ndp_ask(n, nif, &e->ip, to);
 }
 
-/* One more request, and the time to wait for its answer. One that can't be made does not count. */
+/* One more request, and the time to wait for its answer. One that can't be made yet, for lack of an
+ * address that is about to be ours, does not count. */
 static void ask_again(struct net *n, struct neigh *e)
 {
     enum { NO_ADDRESS_RETRY_US = 50000 };
     bool to_all = e->state == NEIGH_INCOMPLETE || (ip_addr_is_v4(&e->ip) && e->n_tries > 0);
     bool asked = ask(n, e, to_all);
-    if (asked)
+    if (asked || !source_for_soon(n, &n->ifs[e->netif], &e->ip))
         e->n_tries++;
     wheel_arm(&n->env.wheel, &e->timer,
               n->env.now_us + (asked ? retry_us(n, e) : (uint32_t)NO_ADDRESS_RETRY_US));

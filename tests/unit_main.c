@@ -3,12 +3,14 @@
  *
  *   unit             all           unit -l          list
  *   unit SUITE       one suite     unit SUITE TEST  one test
+ *   unit -p I N      every N-th suite from the I-th on (0 <= I < N): a part of all
  *
  * Exit status 0 when nothing failed. The last line is the tier's summary.
  */
 #include "tests/test.h"
 
 #include <CUnit/Basic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,14 +70,18 @@ int main(int argc, char **argv)
         list_all();
         return 0;
     }
+    bool is_part = argc == 4 && strcmp(argv[1], "-p") == 0;
+    unsigned n_parts = is_part ? (unsigned)atoi(argv[3]) : 1;
+    unsigned at = is_part ? (unsigned)atoi(argv[2]) : 0;
+    const char *suite = argc > 1 && !is_part ? argv[1] : NULL;
     const char *env = getenv("UNIT_SEED");
     seed = env ? strtoull(env, NULL, 0) : (uint64_t)time(NULL);
     if (CU_initialize_registry() != CUE_SUCCESS)
         return 2;
     int n = 0;
-    for (const struct test_suite *s = suites; s; s = s->next)
-        if (argc < 2 || strcmp(argv[1], s->name) == 0)
-            n += suite_register(s, argc > 2 ? argv[2] : NULL);
+    for (const struct test_suite *s = suites; s && n_parts; s = s->next, at++)
+        if (at % n_parts == 0 && (!suite || strcmp(suite, s->name) == 0))
+            n += suite_register(s, suite ? argv[2] : NULL);
     if (n <= 0) {
         fprintf(stderr, "unit: no such test; `unit -l` lists them\n");
         return 2;

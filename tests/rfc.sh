@@ -9,6 +9,10 @@
 # tests/rfc/rfc<n>.tsv, one requirement a line, tabs between: id, level, section, what in our words,
 # and, where it is not done or not all of it, the reason. The first line is "# RFC <n>: <title>".
 #
+# The reason of a MUST begins with what kind it is of: "superseded: RFC <n> ..." by a later text of the
+# IETF's; "as Linux: ..." where Linux's default differs, which is what the other end expects; "not
+# done: ...".
+#
 # A tag is in the comment right above a test of tests/t_*.c and says "RFC <n> <id>", with further ids
 # of the same RFC behind commas:
 #
@@ -93,6 +97,22 @@ done >"$tmp/tags"
 awk -F '\t' -v page="$tmp/page" -v wrong="$tmp/wrong" -v sums="$tmp/sums" '
     function fail(says) { n_failed++; print "FAIL " says >wrong }
     function level_of(l) { return l ~ /^MUST/ ? "MUST" : l ~ /^SHOULD/ ? "SHOULD" : "MAY" }
+    # Of a reason for a MUST: 1 superseded, 2 as Linux, 3 not done, 0 none of them.
+    function kind_of(r) {
+        return r ~ /^superseded: RFC [0-9]+/ ? 1 : r ~ /^as Linux: ./ ? 2 : r ~ /^not done: ./ ? 3 : 0
+    }
+    function list_musts(kind, heading,   r, i, key, text) {
+        print "\n## MUSTs " heading "\n" >page
+        for (r = 1; r <= n_rfcs; r++)
+            for (i = 1; i <= n_rows[number[r]]; i++) {
+                key = row[number[r], i]
+                if (level_of(level[key]) == "MUST" && reason[key] != "" && kind_of(reason[key]) == kind) {
+                    text = reason[key]
+                    sub(/^[^:]*: /, "", text)
+                    print "- RFC " key " (" what[key] "): " text "." >page
+                }
+            }
+    }
     function add(list, name) { return list == "" ? name : list ", " name }
     FILENAME ~ /tags$/ {
         key = $1 " " $2
@@ -118,6 +138,7 @@ awk -F '\t' -v page="$tmp/page" -v wrong="$tmp/wrong" -v sums="$tmp/sums" '
         if (key in level) fail(FILENAME ": " $1 " is there twice")
         level[key] = $2
         row[rfc, ++n_rows[rfc]] = key
+        if ($2 ~ /^MUST/ && $5 != "" && !kind_of($5)) fail(FILENAME ": " $1 ": what kind of reason is \"" $5 "\"?")
         id[key] = $1; section[key] = $3; what[key] = $4; reason[key] = $5
     }
     END {
@@ -143,31 +164,26 @@ awk -F '\t' -v page="$tmp/page" -v wrong="$tmp/wrong" -v sums="$tmp/sums" '
                 else n_passed++
                 if (shown[key] != "") { n_shown[rfc, l]++; n_all_shown[l]++ }
                 if (reason[key] != "") { n_reasons[rfc, l]++; n_all_reasons[l]++ }
+                if (l == "MUST" && reason[key] != "") { n_kind[rfc, kind_of(reason[key])]++; n_all_kind[kind_of(reason[key])]++ }
             }
         }
         print "" >page
-        print "| RFC | MUST | shown | not as written | SHOULD | shown | reasons | MAY | shown | reasons |" >page
-        print "|---|---|---|---|---|---|---|---|---|---|" >page
+        print "| RFC | MUST | shown | superseded | as Linux | not done | SHOULD | shown | reasons | MAY | shown | reasons |" >page
+        print "|---|---|---|---|---|---|---|---|---|---|---|---|" >page
         for (r = 1; r <= n_rfcs; r++) {
             rfc = number[r]
             line = "| " title[r]
             for (k = 1; k <= 3; k++) {
                 l = k == 1 ? "MUST" : k == 2 ? "SHOULD" : "MAY"
-                line = line " | " n[rfc, l] + 0 " | " n_shown[rfc, l] + 0 " | " n_reasons[rfc, l] + 0
+                line = line " | " n[rfc, l] + 0 " | " n_shown[rfc, l] + 0
+                if (l == "MUST") line = line " | " n_kind[rfc, 1] + 0 " | " n_kind[rfc, 2] + 0 " | " n_kind[rfc, 3] + 0
+                else line = line " | " n_reasons[rfc, l] + 0
             }
             print line " |" >page
         }
-        print "" >page
-        print "## MUSTs that are not done as written" >page
-        print "" >page
-        for (r = 1; r <= n_rfcs; r++) {
-            rfc = number[r]
-            for (i = 1; i <= n_rows[rfc]; i++) {
-                key = row[rfc, i]
-                if (level_of(level[key]) == "MUST" && reason[key] != "")
-                    print "- RFC " key " (" what[key] "): " reason[key] "." >page
-            }
-        }
+        list_musts(1, "that a later text replaces")
+        list_musts(2, "where Linux does otherwise, and so does this")
+        list_musts(3, "that are not done")
         for (r = 1; r <= n_rfcs; r++) {
             rfc = number[r]
             print "" >page
@@ -183,10 +199,10 @@ awk -F '\t' -v page="$tmp/page" -v wrong="$tmp/wrong" -v sums="$tmp/sums" '
                 print "| " id[key] " | " level[key] " | " section[key] " | " what[key] " | " text " |" >page
             }
         }
-        printf "%d requirements: %d of %d MUST shown as written, %d of %d SHOULD, %d of %d MAY; reasons: %d MUST, %d SHOULD, %d MAY\n",
+        printf "%d requirements: %d of %d MUST shown as written, %d of %d SHOULD, %d of %d MAY; MUSTs superseded: %d, as Linux: %d, not done: %d; reasons: %d SHOULD, %d MAY\n",
             n_all["MUST"] + n_all["SHOULD"] + n_all["MAY"], n_all_shown["MUST"], n_all["MUST"],
             n_all_shown["SHOULD"], n_all["SHOULD"], n_all_shown["MAY"], n_all["MAY"],
-            n_all_reasons["MUST"], n_all_reasons["SHOULD"], n_all_reasons["MAY"] >sums
+            n_all_kind[1], n_all_kind[2], n_all_kind[3], n_all_reasons["SHOULD"], n_all_reasons["MAY"] >sums
         print n_passed + 0, n_failed + 0 >sums
     }' "$tmp/tags" tests/rfc/rfc9293.tsv $(ls tests/rfc/*.tsv | grep -v rfc9293 | sort)
 

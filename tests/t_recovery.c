@@ -625,7 +625,7 @@ static void the_last_segment_is_sent_again(void)
     segt_free(t);
 }
 
-/* RFC 8985 7.3-2, 7.3-3, 7.3-6, 8-1 (RFC 8985 not 7.3-1) */
+/* RFC 8985 7.3-2, 7.3-3, 7.3-6, 8-1 */
 static void a_probe_sends_new_data_when_there_is_some(void)
 {
     struct segt *t = ten_in_flight("sackok");
@@ -668,6 +668,41 @@ static void a_loss_repaired_by_the_probe_halves_the_window(void)
     segt_advance(t, 10 * MS);
     seg_in(t, "A 1 ack=4001"); /* beyond the probe and no D-SACK: it was needed */
     CU_ASSERT(t->conn.cwnd <= 5000);
+    segt_free(t);
+}
+
+/* The answer to a segment that was sent twice measures nothing (Karn). Were the path longer now, a
+ * probe each time would keep that from being known. (RFC 8985 7.3-1) */
+static void a_probe_wants_a_round_trip_since_the_last(void)
+{
+    struct segt *t = ready("sackok");
+    segt_write(t, 3000);
+    t->at_tx = t->n_tx = 0;
+    segt_advance(t, 25 * MS);
+    seg_expect(t, "PA 2001+1000");
+    seg_in(t, "A 1 ack=3001 sack=2001-3001"); /* D-SACK: both copies came */
+    segt_write(t, 3000);
+    t->at_tx = t->n_tx = 0;
+    segt_advance(t, 200 * MS);
+    seg_silence(t);
+    segt_advance(t, 50 * MS);
+    seg_expect(t, "A 3001+1000"); /* the timeout */
+    EXPECT_EQ(t->env.stats.rto, 1);
+    segt_free(t);
+
+    t = ready("sackok");
+    segt_write(t, 3000);
+    t->at_tx = t->n_tx = 0;
+    segt_advance(t, 25 * MS);
+    seg_expect(t, "PA 2001+1000");
+    seg_in(t, "A 1 ack=3001 sack=2001-3001");
+    segt_write(t, 3000);
+    t->at_tx = t->n_tx = 0;
+    segt_advance(t, 10 * MS);
+    seg_in(t, "A 1 ack=4001"); /* sent once: it measures, and the rest may be probed for */
+    segt_advance(t, 25 * MS);
+    seg_expect(t, "PA 5001+1000");
+    EXPECT_EQ(t->env.stats.rto, 0);
     segt_free(t);
 }
 
@@ -1008,8 +1043,8 @@ TEST_SUITE(recovery, TEST_CASE(a_ping_pong_needs_no_scoreboard),
            TEST_CASE(three_sacked_segments_resend_the_hole_only),
            TEST_CASE(it_speeds_up_while_the_repair_goes_well),
            TEST_CASE(a_timeout_in_recovery_is_the_same_loss),
-           TEST_CASE(a_late_ack_tells_what_is_sacked),
-           TEST_CASE(sacked_bytes_leave_the_network), TEST_CASE(impossible_blocks_are_ignored),
+           TEST_CASE(a_late_ack_tells_what_is_sacked), TEST_CASE(sacked_bytes_leave_the_network),
+           TEST_CASE(impossible_blocks_are_ignored),
            TEST_CASE(two_sacked_segments_and_time_resend_the_hole),
            TEST_CASE(recovery_sends_what_is_delivered), TEST_CASE(an_old_ack_tells_of_sacks),
            TEST_CASE(what_is_in_flight_is_counted), TEST_CASE(idle_time_may_change_nothing),
@@ -1018,6 +1053,7 @@ TEST_SUITE(recovery, TEST_CASE(a_ping_pong_needs_no_scoreboard),
            TEST_CASE(the_last_segment_is_sent_again),
            TEST_CASE(a_probe_sends_new_data_when_there_is_some),
            TEST_CASE(a_loss_repaired_by_the_probe_halves_the_window),
+           TEST_CASE(a_probe_wants_a_round_trip_since_the_last),
            TEST_CASE(a_probe_that_was_not_needed_costs_nothing),
            TEST_CASE(a_timeout_resends_everything_in_slow_start),
            TEST_CASE(what_is_sacked_is_not_resent_after_a_timeout), TEST_CASE(reneging_is_survived),

@@ -147,7 +147,7 @@ enum tcp_conn_flag {
 };
 #define TCF_URGENT (1u << 31) /* something urgent was written: ext->snd_up */
 
-/* conn.marks: what few connections need; ECN_ while TCF_ECN (ecn.h, recovery.c) */
+/* conn.marks: what few connections need; ECN_ while TCF_ECN (ecn.h, recovery.c), TLP_ (recovery.c) */
 enum tcp_conn_mark {
     ECN_ECHO = 1 << 0, /* CE came: ECE in every ACK until the peer says CWR */
     ECN_CWR  = 1 << 1, /* cwnd was reduced: CWR goes with the next new data */
@@ -155,6 +155,7 @@ enum tcp_conn_mark {
     FASTOPEN_SYN_DATA = 1 << 3, /* data in a SYN was accepted, ours or the peer's */
     FASTOPEN_DEFERRED = 1 << 4, /* client: the SYN waits for the first bytes */
     FASTOPEN_ON = 1 << 5, /* in SYN_RCVD, SYN_SENT: fastopen.h */
+    TLP_UNMEASURED = 1 << 6, /* no round trip was measured since the last tail loss probe */
 };
 
 /* conn.ready: news for the socket, cleared by whoever harvests. */

@@ -63,7 +63,8 @@ uint32_t recovery_flight_bytes(const struct tcp_conn *c)
 
 uint32_t recovery_oldest_len(const struct tcp_conn *c)
 {
-    return c->flight != NULL && c->flight->n > 0 ? rec_len(flight_peek(c->flight, 0)) : outstanding(c);
+    return c->flight != NULL && c->flight->n > 0 ? rec_len(flight_peek(c->flight, 0))
+                                                 : outstanding(c);
 }
 
 bool recovery_in_recovery(const struct tcp_conn *c)
@@ -148,9 +149,12 @@ static void ssthresh_lower(struct tcp_env *e, struct tcp_conn *c)
 
 /* ---- timers ---- */
 
+/* RFC 8985 7.2, and the conditions of 7.3: no probe is in flight (the phase), and a round trip was
+ * measured since the last one, so that probes do not keep SRTT from following a longer path. */
 static inline bool tlp_is_possible(const struct tcp_conn *c, const struct tcp_flight *f)
 {
-    return f != NULL && f->phase == PHASE_OPEN && (c->flags & TCF_SACK) && c->srtt_us != 0;
+    return f != NULL && f->phase == PHASE_OPEN && (c->flags & TCF_SACK) && c->srtt_us != 0 &&
+           !(c->marks & TLP_UNMEASURED);
 }
 
 /* How long a tail loss probe waits when so many bytes are in flight (RFC 8985 7.2). */
@@ -379,8 +383,8 @@ static inline void una_advance(struct tcp_env *e, struct tcp_conn *c, tcp_off_t 
         stream_consume(s, (uint64_t)ack - stream_read(s));
     }
     c->snd_una = ack;
-    c->backoff = 0;                           /* RFC 6298 5.7 */
-    c->soft_err = 0;                          /* the path is there, whatever ICMP said */
+    c->backoff = 0;  /* RFC 6298 5.7 */
+    c->soft_err = 0; /* the path is there, whatever ICMP said */
     if (unlikely(was_full))
         tune_snd(e, c);
     if (unlikely(was_full || c->ext != NULL)) /* options may say that room is more than a byte */
@@ -420,6 +424,13 @@ static void cc_acked(struct tcp_env *e, struct tcp_conn *c, const struct deliver
         c->flight->round_end = (uint32_t)c->snd_max;
 }
 
+static inline void take_sample(struct tcp_env *e, struct tcp_conn *c, uint32_t rtt_us)
+{
+    rtt_sample(e, c, rtt_us);
+    if (unlikely(c->marks & TLP_UNMEASURED))
+        c->marks &= (uint8_t)~TLP_UNMEASURED;
+}
+
 /* ---- the usual ACK ---- */
 
 /* Forgets what is acknowledged; the round trip of the first of it, when it was sent once. 0: none.
@@ -443,7 +454,7 @@ static inline void ack_open(struct tcp_env *e, struct tcp_conn *c, tcp_off_t ack
     d.rtt_us = trim_open(e, c, ack);
     una_advance(e, c, ack);
     if (likely(d.rtt_us != 0))
-        rtt_sample(e, c, d.rtt_us);
+        take_sample(e, c, d.rtt_us);
     if (unlikely(c->flags & TCF_CWND_LIMITED))
         cc_acked(e, c, &d);
     if (c->snd_una == c->snd_max)
@@ -775,7 +786,7 @@ static void sample_step(struct tcp_env *e, struct tcp_conn *c, const struct seg 
     if (d->is_ambiguous)
         rtt_us = rtt_by_timestamp(e, c, s, d->resent_age_us); /* Karn (RFC 6298 section 3) */
     if (rtt_us != 0)
-        rtt_sample(e, c, rtt_us);
+        take_sample(e, c, rtt_us);
 }
 
 static bool is_dup_ack(const struct tcp_conn *c, const struct tcp_ack *a)
@@ -944,6 +955,7 @@ static void tlp_fired(struct tcp_env *e, struct tcp_conn *c)
     f->tlp_is_pending = f->tlp_is_due = true;
     f->tlp_is_rexmit = unsent < c->mss || room < c->mss;
     f->tlp_end = (uint32_t)c->snd_max;
+    c->marks |= TLP_UNMEASURED;
     if (f->phase == PHASE_OPEN)
         disorder_begin(c);
     arm_rto(e, c);

@@ -15,6 +15,7 @@
 #include "mtcp_epoll.h"
 #include "mtcp_io.h"
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -84,6 +85,11 @@ struct sim_conn {
     uint64_t start_us;
     struct flow_side side[2]; /* 0 client, 1 server */
 };
+
+/* Is it one of IPv6? The connection of a client's port and family (an IPv4 address may be mapped);
+ * NULL: none. */
+bool sim_conn_is_v6(const struct sim *s, const struct sim_conn *c);
+struct sim_conn *sim_conn_of(struct sim *s, const struct sockaddr_in6 *client);
 
 /* What `side` of connection `id` sends from an offset on: SIM_CHUNK bytes of it. */
 const char *sim_bytes(const struct sim *s, unsigned id, unsigned side, uint64_t off);

@@ -277,11 +277,26 @@ static void side_keepalive(struct sim *s, unsigned host, const struct flow_side 
             sim_fail(s, "keepalive option %d: %s", opt[i].name, strerror(errno));
 }
 
+bool sim_conn_is_v6(const struct sim *s, const struct sim_conn *c)
+{
+    return s->is_v6 && c->id % 4 != 3;
+}
+
+/* Both families may use the same port at the same time. sin_port lies where sin6_port does. */
+struct sim_conn *sim_conn_of(struct sim *s, const struct sockaddr_in6 *client)
+{
+    bool is_v6 = client->sin6_family == AF_INET6 && !IN6_IS_ADDR_V4MAPPED(&client->sin6_addr);
+    for (unsigned i = 0; i < s->n_conns; i++)
+        if (s->conn[i].port == ntohs(client->sin6_port) && sim_conn_is_v6(s, &s->conn[i]) == is_v6)
+            return &s->conn[i];
+    return NULL;
+}
+
 /* The server's address, of the connection's family; what it is long. */
 static socklen_t server_addr(const struct sim *s, const struct sim_conn *c, struct sockaddr_in6 *a)
 {
     struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(SERVER_PORT)};
-    if (s->is_v6 && c->id % 4 != 3) {
+    if (sim_conn_is_v6(s, c)) {
         *a = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons(SERVER_PORT)};
         inet_pton(AF_INET6, "fd00::2", &a->sin6_addr);
         return sizeof(*a);
@@ -326,18 +341,17 @@ static bool server_accept(struct sim *s)
     int sock = mtcp_accept(m, s->host[1].listener, (struct sockaddr *)&a, &len);
     if (sock < 0)
         return false;
-    mtcp_setsock_nonblock(m, sock);
-    for (unsigned i = 0; i < s->n_conns; i++) {
-        struct flow_side *f = &s->conn[i].side[1];
-        if (s->conn[i].port != ntohs(a.sin6_port) || f->closed || f->sock >= 0)
-            continue;
-        f->sock = sock;
-        side_bufs(s, 1, f);
-        side_keepalive(s, 1, f);
+    struct sim_conn *c = sim_conn_of(s, &a);
+    struct flow_side *f = c ? &c->side[1] : NULL;
+    if (!f || f->closed || f->sock >= 0) {
+        sim_fail(s, "accepted a connection from an unknown port %u", ntohs(a.sin6_port));
+        mtcp_close(m, sock);
         return true;
     }
-    sim_fail(s, "accepted a connection from an unknown port %u", ntohs(a.sin6_port));
-    mtcp_close(m, sock);
+    mtcp_setsock_nonblock(m, sock);
+    f->sock = sock;
+    side_bufs(s, 1, f);
+    side_keepalive(s, 1, f);
     return true;
 }
 

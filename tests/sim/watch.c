@@ -197,14 +197,6 @@ static void on_state(mctx_t m, int sock, int side, event_t event, filter_arg_t *
 
 /* ---- life ---- */
 
-static struct sim_conn *conn_of_port(struct sim *s, uint16_t port)
-{
-    for (unsigned i = 0; i < s->n_conns; i++)
-        if (s->conn[i].port == port)
-            return &s->conn[i];
-    return NULL;
-}
-
 static bool is_watched(unsigned host, const struct sim_conn *c)
 {
     const struct watched *w = all;
@@ -219,7 +211,7 @@ static void on_start(mctx_t m, int sock, int side, event_t event, filter_arg_t *
     (void)event;
     (void)arg;
     struct sim *s = running;
-    struct sockaddr_in6 a[2]; /* the port lies where sin_port does, too */
+    struct sockaddr_in6 a[2];
     socklen_t len = sizeof(a);
     s->seen.events++;
     if (mtcp_get_uctx(m, sock))
@@ -228,7 +220,7 @@ static void on_start(mctx_t m, int sock, int side, event_t event, filter_arg_t *
         sim_fail(s, "getpeername of a monitor socket: %s", strerror(errno));
         return;
     }
-    struct sim_conn *c = conn_of_port(s, ntohs(a[0].sin6_port));
+    struct sim_conn *c = sim_conn_of(s, &a[0]);
     struct watched *w = c ? calloc(1, sizeof(*w)) : NULL;
     if (!w) {
         sim_fail(s, "a monitored connection from unknown port %u", ntohs(a[0].sin6_port));

@@ -112,6 +112,79 @@ static void nothing_is_answered_that_was_not_offered(void)
     fixture_free(f);
 }
 
+/* TCP_DEFER_ACCEPT: the ACK alone makes no connection, as long as there is time; its round trip is
+ * the handshake's, and the wait for data is not. */
+static void data_is_waited_for(void)
+{
+    static const struct {
+        uint8_t flags;
+        uint32_t seq, len;
+        enum tcp_half_open_verdict want;
+    } row[] = {{TCP_ACK, 1, 0, TCP_HO_WAIT},       {TCP_ACK, 0, 1, TCP_HO_WAIT}, /* keepalive */
+               {TCP_ACK, 101, 0, TCP_HO_WAIT},     {TCP_ACK, 1, 10, TCP_HO_PROMOTE},
+               {TCP_ACK, 101, 10, TCP_HO_PROMOTE}, {TCP_ACK | TCP_FIN, 1, 0, TCP_HO_PROMOTE}};
+    struct seg s = syn();
+    struct fixture *f = half_open_of(&s);
+    f->h.n_sent = 1;
+    f->h.n_defer = 2;
+    for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+        s = after(row[i].flags, row[i].seq, 1);
+        s.len = row[i].len;
+        EXPECT_EQ(tcp_half_open_input(&f->env, &f->h, &s), row[i].want);
+    }
+    s = after(TCP_ACK, 1, 2);
+    EXPECT_EQ(tcp_half_open_input(&f->env, &f->h, &s), TCP_HO_RESET);
+    s = after(TCP_ACK, 1, 1);
+    f->env.now_us += 30000;
+    tcp_half_open_acked(&f->env, &f->h, &s);
+    f->env.now_us += 2000000;
+    tcp_half_open_acked(&f->env, &f->h, &s);
+    f->h.n_timeouts = 2;
+    EXPECT_EQ(tcp_half_open_input(&f->env, &f->h, &s), TCP_HO_PROMOTE);
+
+    struct tcp_conn c;
+    struct tcp_open o = {.tuple = s.tuple, .mtu = 1500};
+    tcp_conn_init(&f->env, &c, &o);
+    tcp_half_open_promote(&f->env, &c, &f->h);
+    EXPECT_EQ(tcp_input(&f->env, &c, &s), 0);
+    EXPECT_EQ(c.state, TCPS_ESTABLISHED);
+    EXPECT_EQ(c.srtt_us, 30000);
+    tcp_conn_fini(&f->env, &c);
+    fixture_free(f);
+}
+
+/* The same by timestamps, with a SYN-ACK that was sent twice. */
+static void the_wait_for_data_is_no_round_trip(void)
+{
+    struct seg s = syn();
+    s.opt.has_ts = true;
+    s.opt.ts_val = 7;
+    struct fixture *f = half_open_of(&s);
+    struct tcp_tx tx;
+    f->h.n_sent = 2;
+    f->h.n_defer = 2;
+    f->env.now_us += 1000000;
+    tcp_half_open_synack(&f->env, &f->h, &tx);
+    s = after(TCP_ACK, 1, 1);
+    s.opt.has_ts = true;
+    s.opt.ts_val = 8;
+    s.opt.ts_ecr = tx.seg.opt.ts_val;
+    f->env.now_us += 40000;
+    tcp_half_open_acked(&f->env, &f->h, &s);
+    f->env.now_us += 500000;
+    s.len = 1;
+    s.payload = (const uint8_t *)"x";
+    EXPECT_EQ(tcp_half_open_input(&f->env, &f->h, &s), TCP_HO_PROMOTE);
+    struct tcp_conn c;
+    struct tcp_open o = {.tuple = s.tuple, .mtu = 1500};
+    tcp_conn_init(&f->env, &c, &o);
+    tcp_half_open_promote(&f->env, &c, &f->h);
+    EXPECT_EQ(tcp_input(&f->env, &c, &s), 0);
+    EXPECT_EQ(c.srtt_us, 40000);
+    tcp_conn_fini(&f->env, &c);
+    fixture_free(f);
+}
+
 static void a_small_or_missing_mss_is_made_safe(void)
 {
     static const struct {
@@ -257,7 +330,8 @@ static void a_reset_is_made_in_the_rfcs_form(void)
 TEST_SUITE(half_open, TEST_CASE(the_synack_answers_what_was_offered),
            TEST_CASE(the_synack_offers_no_more_than_the_listener_wants),
            TEST_CASE(nothing_is_answered_that_was_not_offered),
-           TEST_CASE(a_small_or_missing_mss_is_made_safe), TEST_CASE(every_arm_of_syn_received),
+           TEST_CASE(a_small_or_missing_mss_is_made_safe), TEST_CASE(data_is_waited_for),
+           TEST_CASE(the_wait_for_data_is_no_round_trip), TEST_CASE(every_arm_of_syn_received),
            TEST_CASE(an_old_timestamp_is_not_promoted),
            TEST_CASE(a_challenge_ack_keeps_the_promised_edge), TEST_CASE(every_arm_of_time_wait),
            TEST_CASE(a_reset_is_made_in_the_rfcs_form),

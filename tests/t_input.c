@@ -97,6 +97,27 @@ static void syn_sent_is_refused_by_a_reset_that_acks_the_syn(void)
     segt_free(t);
 }
 
+/* As Linux: a client with TCP_DEFER_ACCEPT lets the handshake's ACK ride on what it writes. */
+static void who_will_write_soon_saves_an_ack(void)
+{
+    for (int writes = 0; writes < 2; writes++) {
+        struct segt *t = segt_syn_sent();
+        t->conn.ext = mem_alloc(t->mem, sizeof(*t->conn.ext));
+        *t->conn.ext = tcp_opt_ext_default();
+        t->conn.ext->defer_accept = 1;
+        seg_in(t, "SA 0 ack=1 mss=1200 win=3000");
+        expect_state(t, TCPS_ESTABLISHED);
+        segt_advance(t, 199000);
+        seg_silence(t);
+        if (writes)
+            segt_write(t, 100);
+        else
+            segt_advance(t, 10000);
+        seg_expect(t, writes ? "PA 1+100 ack=1" : "A 1 ack=1");
+        segt_free(t);
+    }
+}
+
 /* RFC 9293 MUST-10 */
 static void simultaneous_open(void)
 {
@@ -915,6 +936,7 @@ TEST_SUITE(
     TEST_CASE(syn_sent_without_mss_option_uses_536),
     TEST_CASE(syn_sent_answers_a_wrong_ack_with_reset),
     TEST_CASE(syn_sent_is_refused_by_a_reset_that_acks_the_syn), TEST_CASE(simultaneous_open),
+    TEST_CASE(who_will_write_soon_saves_an_ack),
     TEST_CASE(a_close_in_syn_rcvd_waits_for_the_handshake),
     TEST_CASE(a_synack_that_was_not_sent_yet_is_replaced_by_an_ack),
     TEST_CASE(a_fin_on_a_crossing_syn_waits_for_the_handshake),

@@ -224,6 +224,94 @@ static void the_syn_ack_is_sent_again_with_back_off(void)
     world_down(&w);
 }
 
+/* As Linux: TCP_SYNCNT of a listener counts SYN-ACKs. */
+static void a_listener_may_try_less_often(void)
+{
+    struct world w;
+    struct net_listener l;
+    world_up(&w, NULL);
+    world_listen(&w, &l, 10);
+    l.has_ext = true;
+    l.ext.syn_retries = 1;
+    world_syn(&w, 4000, 1000);
+    world_advance(&w, 2990000);
+    (void)world_expect(&w, 4000, SYNACK);
+    (void)world_expect(&w, 4000, SYNACK);
+    CU_ASSERT_PTR_NOT_NULL(world_flow(&w, 4000));
+    world_advance(&w, 50000);
+    world_silence(&w);
+    CU_ASSERT_PTR_NULL(world_flow(&w, 4000));
+    world_down(&w);
+}
+
+/* A listener that waits for three timeouts of the SYN-ACK (TCP_DEFER_ACCEPT). */
+static uint32_t deferring(struct world *w, struct net_listener *l)
+{
+    world_up(w, NULL);
+    world_listen(w, l, 10);
+    l->has_ext = true;
+    l->ext.defer_accept = 3;
+    world_syn(w, 4000, 1000);
+    world_turn(w);
+    uint32_t iss = world_expect(w, 4000, SYNACK)->seq.v;
+    world_seg(w, 4000, TCP_ACK, 1001, iss + 1);
+    world_turn(w);
+    EXPECT_EQ(l->n_accept, 0);
+    EXPECT_EQ(w->net.stats.accept_deferred, 1);
+    return iss;
+}
+
+static void a_connection_comes_with_its_data(void)
+{
+    struct world w;
+    struct net_listener l;
+    uint32_t iss = deferring(&w, &l);
+    world_advance(&w, 2500000); /* nothing is to be repeated */
+    world_silence(&w);
+    struct seg s = {.flags = TCP_ACK | TCP_PSH,
+                    .seq = seq_make(1001),
+                    .ack = seq_make(iss + 1),
+                    .wnd = 50000,
+                    .payload = (const uint8_t *)"hello",
+                    .len = 5};
+    s.tuple.remote_port = 80;
+    s.tuple.local_port = 4000;
+    world_in(&w, &s);
+    world_turn(&w);
+    struct tcp_conn *c = net_accept(&w.net, &l);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+    EXPECT_EQ(tcp_readable(c), 5);
+    EXPECT_EQ(c->state, TCPS_ESTABLISHED);
+    EXPECT_EQ(c->cwnd, 10 * c->mss); /* no SYN-ACK was lost */
+    world_down(&w);
+}
+
+/* The last SYN-ACK asks the peer for an ACK, which then is enough; without any, it was the last. */
+static void data_is_not_waited_for_for_ever(void)
+{
+    struct world w;
+    struct net_listener l;
+    uint32_t iss = deferring(&w, &l);
+    world_advance(&w, 6900000);
+    world_silence(&w);
+    world_advance(&w, 200000); /* 1 + 2 + 4 s */
+    (void)world_expect(&w, 4000, SYNACK);
+    EXPECT_EQ(l.n_accept, 0);
+    world_seg(&w, 4000, TCP_ACK, 1001, iss + 1);
+    world_turn(&w);
+    EXPECT_EQ(l.n_accept, 1);
+    world_down(&w);
+
+    (void)deferring(&w, &l);
+    world_advance(&w, 64000000);
+    for (unsigned i = 0; i < 3; i++) /* after 7, 15, 31 s */
+        (void)world_expect(&w, 4000, SYNACK);
+    world_silence(&w);
+    CU_ASSERT_PTR_NULL(world_flow(&w, 4000));
+    EXPECT_EQ(l.n_half_open, 0);
+    world_down(&w);
+}
+
 /* RFC 9293 MUST-11 */
 static void half_open_records_answer_for_themselves(void)
 {
@@ -415,17 +503,16 @@ static void unlisten_resets_what_was_not_accepted(void)
     world_down(&w);
 }
 
-TEST_SUITE(listener, TEST_CASE(each_address_has_its_listener),
-           TEST_CASE(addresses_and_ports_are_taken_once),
-           TEST_CASE(connections_are_spread_among_those_that_share),
-           TEST_CASE(a_handshake_makes_a_connection),
-           TEST_CASE(the_syn_ack_is_sent_again_with_back_off),
-           TEST_CASE(half_open_records_answer_for_themselves),
-           TEST_CASE(the_backlog_bounds_half_open_records),
-           TEST_CASE(all_listeners_together_are_bounded), TEST_CASE(connections_are_bounded),
-           TEST_CASE(the_backlog_bounds_the_accept_queue),
-           TEST_CASE(without_memory_the_handshake_goes_on_later),
-           TEST_CASE(a_reset_connection_is_still_accepted),
-           TEST_CASE(unlisten_resets_what_was_not_accepted),
-           TEST_CASE(listening_changes_no_connection),
-           TEST_CASE(answers_come_from_where_the_syn_went));
+TEST_SUITE(
+    listener, TEST_CASE(each_address_has_its_listener),
+    TEST_CASE(addresses_and_ports_are_taken_once),
+    TEST_CASE(connections_are_spread_among_those_that_share),
+    TEST_CASE(a_handshake_makes_a_connection), TEST_CASE(the_syn_ack_is_sent_again_with_back_off),
+    TEST_CASE(a_listener_may_try_less_often), TEST_CASE(a_connection_comes_with_its_data),
+    TEST_CASE(data_is_not_waited_for_for_ever), TEST_CASE(half_open_records_answer_for_themselves),
+    TEST_CASE(the_backlog_bounds_half_open_records), TEST_CASE(all_listeners_together_are_bounded),
+    TEST_CASE(connections_are_bounded), TEST_CASE(the_backlog_bounds_the_accept_queue),
+    TEST_CASE(without_memory_the_handshake_goes_on_later),
+    TEST_CASE(a_reset_connection_is_still_accepted),
+    TEST_CASE(unlisten_resets_what_was_not_accepted), TEST_CASE(listening_changes_no_connection),
+    TEST_CASE(answers_come_from_where_the_syn_went));

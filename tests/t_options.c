@@ -5,6 +5,7 @@
 #include <mtcp_api.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -146,13 +147,47 @@ static void what_can_only_be_asked_is_refused(void)
     duo_close(&d);
 }
 
+/* As Linux: seconds become the SYN-ACK timeouts that they reach into, and these seconds again. */
+static void seconds_of_deferring_are_timeouts(void)
+{
+    static const int row[][2] = {{0, 0}, {1, 1},   {2, 3},     {3, 3},
+                                 {4, 7}, {10, 15}, {130, 247}, {-5, 0}};
+    open_pair(NULL);
+    for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+        EXPECT_EQ(set(d.srv, l, IPPROTO_TCP, TCP_DEFER_ACCEPT, row[i][0]), 0);
+        EXPECT_EQ(get(d.srv, l, IPPROTO_TCP, TCP_DEFER_ACCEPT), row[i][1]);
+    }
+    EXPECT_EQ(set(d.srv, l, IPPROTO_TCP, TCP_DEFER_ACCEPT, INT_MAX), 0);
+    CU_ASSERT(get(d.srv, l, IPPROTO_TCP, TCP_DEFER_ACCEPT) > 20000);
+    duo_close(&d);
+}
+
+/* The listener hears of a connection when there is something to read. */
+static void accepting_can_wait_for_data(void)
+{
+    char buf[8];
+    duo_open(&d, NULL);
+    l = duo_listen(&d, 80);
+    EXPECT_EQ(set(d.srv, l, IPPROTO_TCP, TCP_DEFER_ACCEPT, 5), 0);
+    c = duo_connect(&d, 80);
+    duo_run(&d, 50000);
+    EXPECT_EQ(get(d.cli, c, SOL_SOCKET, SO_ERROR), 0);
+    EXPECT_ERR(mtcp_accept(d.srv, l, NULL, NULL), EAGAIN);
+    EXPECT_EQ(mtcp_write(d.cli, c, "hello", 5), 5);
+    duo_run(&d, 1000);
+    s = mtcp_accept4(d.srv, l, NULL, NULL, SOCK_NONBLOCK);
+    CU_ASSERT_FATAL(s >= 0);
+    EXPECT_EQ(mtcp_read(d.srv, s, buf, sizeof(buf)), 5);
+    EXPECT_EQ(get(d.srv, s, IPPROTO_TCP, TCP_DEFER_ACCEPT), 7); /* inherited, as Linux */
+    duo_close(&d);
+}
+
 /* What TCP does not act on yet says so, instead of pretending. */
 static void what_is_not_there_is_unknown(void)
 {
     int v = 1;
     socklen_t len = sizeof(v);
     open_pair(NULL);
-    EXPECT_ERR(set(d.srv, l, IPPROTO_TCP, TCP_DEFER_ACCEPT, 1), ENOSYS);
     EXPECT_ERR(set(d.srv, s, SOL_SOCKET, SO_RCVTIMEO, 1), ENOSYS);
     EXPECT_ERR(set(d.srv, s, SOL_SOCKET, 9999, 1), ENOSYS);
     EXPECT_ERR(mtcp_getsockopt(d.srv, s, SOL_SOCKET, 9999, NULL, NULL), ENOSYS);
@@ -460,6 +495,7 @@ static void info_is_what_the_stack_knows(void)
 
 TEST_SUITE(options, TEST_CASE(each_int_is_set_told_and_bounded),
            TEST_CASE(what_can_only_be_asked_is_refused), TEST_CASE(what_is_not_there_is_unknown),
+           TEST_CASE(seconds_of_deferring_are_timeouts), TEST_CASE(accepting_can_wait_for_data),
            TEST_CASE(linger_is_a_struct), TEST_CASE(nodelay_pushes_what_waits),
            TEST_CASE(congestion_control_has_a_name), TEST_CASE(accepted_sockets_inherit),
            TEST_CASE(options_survive_connecting), TEST_CASE(the_receive_buffer_bounds_what_waits),

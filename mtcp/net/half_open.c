@@ -73,22 +73,52 @@ static void send_synack(struct net *n, struct tcp_half_open *h)
     (void)segment_send(n, &h->mon, &tx); /* what did not pass is sent again by the timer */
 }
 
-/* The time until the next SYN-ACK, doubled for each that was sent (RFC 6298 5.5). */
+/* The time until the next SYN-ACK, doubled each time that it is over (RFC 6298 5.5). */
 static uint64_t synack_timeout_us(const struct net *n, const struct tcp_half_open *h)
 {
     const struct tcp_params *p = &n->env.params;
-    unsigned shift = h->n_sent < 16 ? h->n_sent - 1u : 15u;
+    unsigned shift = h->n_timeouts < 15 ? h->n_timeouts : 15u;
     uint64_t us = (uint64_t)p->init_rto_us << shift;
     return us < p->max_rto_us ? us : p->max_rto_us;
+}
+
+static void half_open_arm(struct net *n, struct tcp_half_open *h)
+{
+    wheel_arm(&n->env.wheel, &h->timer, n->env.now_us + synack_timeout_us(n, h));
 }
 
 static void send_synack_timed(struct net *n, struct tcp_half_open *h)
 {
     send_synack(n, h);
-    h->n_sent++;
-    if (unlikely(half_open_is_over(h)))
-        return;
-    wheel_arm(&n->env.wheel, &h->timer, n->env.now_us + synack_timeout_us(n, h));
+    if (!h->is_acked && h->n_sent < UINT8_MAX)
+        h->n_sent++;
+    if (likely(!half_open_is_over(h)))
+        half_open_arm(n, h);
+}
+
+/* TCP_SYNCNT of the listener, or the default. */
+static unsigned synack_retries(const struct net *n, const struct tcp_half_open *h)
+{
+    const struct net_listener *l = listener_of(h);
+    return l->has_ext && l->ext.syn_retries ? l->ext.syn_retries : n->env.params.synack_retries;
+}
+
+/* The peer has had its tries, and its time to send data if it is connected as far as it can tell.
+ */
+static bool half_open_is_late(const struct net *n, const struct tcp_half_open *h)
+{
+    return h->n_timeouts >= synack_retries(n, h) && (!h->is_acked || h->n_timeouts >= h->n_defer);
+}
+
+/* As Linux: while data is waited for after the ACK there is nothing to repeat but at the end, so
+ * that the peer's answer makes the connection. */
+static void half_open_timed_out(struct net *n, struct tcp_half_open *h)
+{
+    h->n_timeouts++;
+    if (h->is_acked && h->n_timeouts < h->n_defer)
+        half_open_arm(n, h);
+    else
+        send_synack_timed(n, h);
 }
 
 /* A RST as for a segment of no connection: the peer's next would be irs + 1, acknowledging iss + 1.
@@ -107,10 +137,10 @@ void half_open_timer(struct net *n, struct tcp_half_open *h)
         reset_by_monitor(n, h);
     else if (unlikely(h->flow.marks & NET_MARK_END))
         half_open_end(n, h, HOOK_END_ABORT);
-    else if (h->n_sent > n->env.params.synack_retries)
+    else if (half_open_is_late(n, h))
         half_open_end(n, h, HOOK_END_TIMEOUT);
     else
-        send_synack_timed(n, h);
+        half_open_timed_out(n, h);
 }
 
 /* ---- the SYN -------------------------------------------------------------------------------- */
@@ -146,6 +176,7 @@ static struct tcp_half_open *half_open_new(struct net *n, struct net_listener *l
     uint16_t mtu = netif_mtu(&n->ifs[hop->netif], &syn->tuple.local);
     tcp_half_open_init(&n->env, h, syn, mtu, &l->params);
     h->user_mss = l->user_mss;
+    h->n_defer = l->has_ext ? l->ext.defer_accept : 0;
     h->listener = l;
     return h;
 }
@@ -344,6 +375,10 @@ static void half_open_answer(struct net *n, struct tcp_half_open *h, const struc
     case TCP_HO_CLOSED:
         half_open_end(n, h, HOOK_END_RST_IN);
         return;
+    case TCP_HO_WAIT:
+        n->stats.accept_deferred++;
+        tcp_half_open_acked(&n->env, h, s);
+        return;
     case TCP_HO_DROP:
     case TCP_HO_PROMOTE:
         return;
@@ -445,6 +480,7 @@ bool half_open_from_cookie(struct net *n, struct net_listener *l, const struct r
         return true;
     h->iss = seq_add(x->p.seg.ack, (uint32_t)-1);
     h->n_sent = 1;
+    h->n_defer = 0; /* there is no room for who waits */
     half_open_insert(n, h, x->hash);
     n->stats.cookies_taken++;
     if (unlikely(n->env.hooks != NULL) && !cookie_told(n, h, x, &syn)) {

@@ -219,6 +219,42 @@ static int set_syncnt(const struct ref *r, uint32_t arg, int v)
     return 0;
 }
 
+/* As Linux, seconds are kept as a number of the SYN-ACK's timeouts, which double from a second on.
+ */
+enum { DEFER_FIRST_S = 1, DEFER_MOST_S = 120 };
+
+static int defer_next_s(int timeout_s)
+{
+    return 2 * timeout_s < DEFER_MOST_S ? 2 * timeout_s : DEFER_MOST_S;
+}
+
+static int get_defer_accept(const struct ref *r, uint32_t arg, int *v)
+{
+    (void)arg;
+    *v = 0;
+    int timeout_s = DEFER_FIRST_S;
+    for (unsigned n = ext_of(r).defer_accept; n > 0; n--) {
+        *v += timeout_s;
+        timeout_s = defer_next_s(timeout_s);
+    }
+    return 0;
+}
+
+static int set_defer_accept(const struct ref *r, uint32_t arg, int v)
+{
+    (void)arg;
+    struct tcp_opt_ext *x = ext_edit(r);
+    if (!x)
+        return -ENOMEM;
+    x->defer_accept = 0;
+    for (int s = 0, timeout_s = DEFER_FIRST_S; s < v && x->defer_accept < UINT8_MAX;) {
+        x->defer_accept++;
+        s += timeout_s;
+        timeout_s = defer_next_s(timeout_s);
+    }
+    return 0;
+}
+
 static int get_linger(const struct ref *r, void *val, socklen_t *len)
 {
     struct linger l = {0, 0};
@@ -433,6 +469,7 @@ static const struct opt opts[] = {
     INT(IPPROTO_TCP, TCP_USER_TIMEOUT, EXT(user_timeout_ms), 0, INT_MAX, get_ext, set_ext),
     INT(IPPROTO_TCP, TCP_NOTSENT_LOWAT, EXT(notsent_lowat), 0, INT_MAX, get_ext, set_ext),
     INT(IPPROTO_TCP, TCP_SYNCNT, 0, 1, 127, get_syncnt, set_syncnt),
+    INT(IPPROTO_TCP, TCP_DEFER_ACCEPT, 0, 0, 0, get_defer_accept, set_defer_accept),
     INT(IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 0, 0, 1, get_fastopen_connect, set_fastopen_connect),
     INT(IPPROTO_TCP, TCP_FASTOPEN, 0, 0, INT_MAX, get_fastopen, set_fastopen),
     RAW(IPPROTO_TCP, TCP_CONGESTION, get_congestion, set_congestion),

@@ -184,6 +184,7 @@ struct tcp_opt_ext {
         uint8_t cookie[TCP_FASTOPEN_COOKIE_MAX];
     } fastopen;
     uint8_t syn_retries;                          /* 0: default */
+    uint8_t defer_accept; /* timeouts of the SYN-ACK for which a listener waits for data; 0: none */
 };
 
 struct tcp_conn {

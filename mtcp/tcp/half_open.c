@@ -87,6 +87,13 @@ static bool in_half_open_window(const struct tcp_half_open *h, const struct seg 
     return end >= 0 && off <= (int64_t)h->rcv_wnd;
 }
 
+/* Data or FIN that is no repetition. */
+static bool has_news(const struct tcp_half_open *h, const struct seg *s)
+{
+    uint32_t len = seg_seq_len(s);
+    return len > 0 && seq_diff(seq_add(s->seq, len), seq_add(h->irs, 1)) > 0;
+}
+
 enum tcp_half_open_verdict tcp_half_open_input(const struct tcp_env *e,
                                                const struct tcp_half_open *h, const struct seg *s)
 {
@@ -104,17 +111,35 @@ enum tcp_half_open_verdict tcp_half_open_input(const struct tcp_env *e,
         return TCP_HO_ACK; /* RFC 5961 4.2 */
     if (!(s->flags & TCP_ACK))
         return TCP_HO_DROP;
-    return seq_eq(s->ack, seq_add(h->iss, 1)) ? TCP_HO_PROMOTE : TCP_HO_RESET;
+    if (!seq_eq(s->ack, seq_add(h->iss, 1)))
+        return TCP_HO_RESET;
+    if (unlikely(h->n_timeouts < h->n_defer) && !has_news(h, s))
+        return TCP_HO_WAIT;
+    return TCP_HO_PROMOTE;
+}
+
+void tcp_half_open_acked(const struct tcp_env *e, struct tcp_half_open *h, const struct seg *s)
+{
+    if (h->is_acked)
+        return;
+    h->is_acked = true;
+    if ((h->opts & TCF_TS) && s->opt.has_ts && s->opt.ts_ecr) {
+        int32_t ms = (int32_t)((uint32_t)(e->now_us / 1000) + h->ts_offset - s->opt.ts_ecr);
+        h->rtt_us = ms > 0 ? (uint32_t)ms * 1000u : 500u;
+    } else { /* Karn */
+        h->rtt_us = h->n_sent == 1 ? e->now_us - h->born_us : 0;
+    }
 }
 
 void tcp_half_open_promote(struct tcp_env *e, struct tcp_conn *c, const struct tcp_half_open *h)
 {
+    uint64_t born_us = h->is_acked ? e->now_us : h->born_us;
     c->iss = h->iss;
     c->irs = h->irs;
     c->flags |= TCF_IRS | h->opts | (h->has_ecn ? (uint32_t)TCF_ECN : 0);
     c->ts_offset = h->ts_offset;
     c->ts_recent = h->ts_recent;
-    c->ts_recent_ms = (uint32_t)(h->born_us / 1000);
+    c->ts_recent_ms = (uint32_t)(born_us / 1000);
     c->mss_peer = h->mss_peer;
     c->user_mss = h->user_mss & TCP_MSS_USER_MAX;
     c->snd_wscale = h->snd_wscale;
@@ -123,8 +148,10 @@ void tcp_half_open_promote(struct tcp_env *e, struct tcp_conn *c, const struct t
     c->snd_nxt = c->snd_max = 0;
     c->rcv_adv = h->rcv_wnd;
     c->rcv_acked = 0;
+    if (h->is_acked && h->rtt_us != 0)
+        rtt_sample(e, c, h->rtt_us < UINT32_MAX ? (uint32_t)h->rtt_us : UINT32_MAX);
     c->backoff = h->n_sent > 1 ? (uint8_t)(h->n_sent - 1) : 0;
-    c->last_active_us = h->born_us; /* the SYN-ACK's time: the handshake's RTT counts from it */
+    c->last_active_us = born_us; /* the SYN-ACK's time: the handshake's RTT counts from it */
     c->listener = h->listener;
     e->stats.conns_accepted++;
     conn_set_state(e, c, TCPS_SYN_RCVD);

@@ -266,9 +266,12 @@ static bool step_window(struct tcp_conn *c, const struct in *in)
     return changed;
 }
 
-/* The handshake's round trip: by timestamp, or by the clock when nothing was sent twice (Karn). */
+/* The handshake's round trip: by timestamp, or by the clock when nothing was sent twice (Karn).
+ * Known already when a listener waited for data. */
 static void sample_handshake_rtt(struct tcp_env *e, struct tcp_conn *c, const struct in *in)
 {
+    if (c->srtt_us != 0)
+        return;
     if ((c->flags & TCF_TS) && in->seg->opt.has_ts && in->seg->opt.ts_ecr) {
         int32_t ms = (int32_t)(conn_ts_now(e, c) - in->seg->opt.ts_ecr);
         if (ms >= 0)
@@ -424,8 +427,8 @@ static unsigned step_text_and_fin(struct tcp_env *e, struct tcp_conn *c, const s
         return 0;
     }
     if (nobody_reads(c) && in->end > (tcp_off_t)stream_next(&c->rcv)) {
-        /* Nobody will read it (RFC 1122 4.2.2.13). The RST that answers the segment carries the number
-         * that the peer expects, which our own SND.NXT need not be. */
+        /* Nobody will read it (RFC 1122 4.2.2.13). The RST that answers the segment carries the
+         * number that the peer expects, which our own SND.NXT need not be. */
         e->stats.conns_reset_out++;
         conn_die(e, c, HOOK_END_RST_OUT, ECONNRESET);
         return TCP_IN_RESET | TCP_IN_DIED;
@@ -449,6 +452,18 @@ static unsigned in_fastopen_answered(struct tcp_conn *c)
     return TCP_IN_FASTOPEN | (c->backoff > 0 ? TCP_IN_SYN_LOST : 0);
 }
 
+/* As Linux: whoever sets TCP_DEFER_ACCEPT will write soon, which saves an ACK. */
+static void ack_synack(struct tcp_env *e, struct tcp_conn *c)
+{
+    enum { AT_MOST_US = 200000 };
+    if (likely(c->ext == NULL) || c->ext->defer_accept == 0) {
+        c->flags |= TCF_ACK_NOW;
+        return;
+    }
+    c->flags |= TCF_ACK_DELAYED;
+    timers_set_delack(e, c, e->now_us + AT_MOST_US);
+}
+
 static unsigned in_syn_sent(struct tcp_env *e, struct tcp_conn *c, struct in *in)
 {
     const struct seg *s = in->seg;
@@ -464,7 +479,7 @@ static unsigned in_syn_sent(struct tcp_env *e, struct tcp_conn *c, struct in *in
     unsigned what = 0;
     if (s->flags & TCP_ACK) {
         what = in_fastopen_answered(c);
-        c->flags |= TCF_ACK_NOW;
+        ack_synack(e, c);
         in_establish(e, c, in);
     } else { /* simultaneous open: both ends sent a SYN */
         c->flags |= TCF_NEEDS_SYN;

@@ -173,11 +173,17 @@ struct tcp_half_open {
     uint16_t wnd_peer;   /* as in the SYN, unscaled */
     uint8_t snd_wscale, rcv_wscale;
     uint8_t opts;        /* TCF_TS | TCF_SACK | TCF_WSCALE: all below 1 << 8 */
-    uint8_t n_sent;      /* SYN-ACKs */
-    bool has_ecn;
-    bool offers_cookie;  /* the SYN-ACK carries a Fast Open cookie */
+    uint8_t n_sent;      /* SYN-ACKs, until one is acknowledged */
+    uint8_t n_timeouts;  /* ... and how often the time for what makes a connection of it was over */
+    uint8_t n_defer;     /* until so many, the handshake's ACK needs data (TCP_DEFER_ACCEPT) */
+    bool has_ecn : 1;
+    bool offers_cookie : 1; /* the SYN-ACK carries a Fast Open cookie */
+    bool is_acked : 1;      /* the handshake's ACK came, and data is waited for */
     struct timer timer;  /* next retransmission */
-    uint64_t born_us;    /* when the SYN came and the first SYN-ACK went */
+    union {
+        uint64_t born_us; /* when the SYN came and the first SYN-ACK went */
+        uint64_t rtt_us;  /* is_acked: of the handshake; 0: not known */
+    };
     void *listener;      /* net/ */
     void *mon;
 };
@@ -198,9 +204,14 @@ enum tcp_half_open_verdict {
     TCP_HO_RESET,   /* unacceptable ACK: tcp_reset_for() */
     TCP_HO_CLOSED,  /* acceptable RST: forget the record */
     TCP_HO_PROMOTE, /* acceptable ACK: make a connection, give the segment to tcp_input() */
+    TCP_HO_WAIT,    /* acceptable ACK without data, which is waited for: tcp_half_open_acked() */
 };
 enum tcp_half_open_verdict tcp_half_open_input(const struct tcp_env *e,
                                                const struct tcp_half_open *h, const struct seg *s);
+
+/* The handshake is over for the peer, but not for the listener. */
+void tcp_half_open_acked(const struct tcp_env *e, struct tcp_half_open *h, const struct seg *s);
+
 void tcp_half_open_ack(const struct tcp_env *e, const struct tcp_half_open *h, struct tcp_tx *tx);
 
 /* *c (initialised by tcp_conn_init) becomes the connection of *h, in SYN_RCVD. Takes over mon. */

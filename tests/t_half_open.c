@@ -301,13 +301,12 @@ static void every_arm_of_time_wait(void)
         {TCP_SYN, 900, 0, 49, TCP_IN_ACK_DUE}, /* from before the end of the old one */
         {TCP_SYN | TCP_ACK, 900, 0, 51, TCP_IN_ACK_DUE},
     };
-    struct tcp_time_wait w = {.snd_nxt = {7}, .rcv_nxt = {3}, .has_ts = 1, .ts_recent = 50};
-    struct tcp_env e = {0};
     for (unsigned i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+        struct tcp_time_wait w = {.snd_nxt = {7}, .rcv_nxt = {3}, .has_ts = 1, .ts_recent = 50};
         struct seg s = {.flags = row[i].flags, .seq = {3 + row[i].seq}, .ack = {7 + row[i].ack}};
         s.opt.has_ts = row[i].ts != 0;
         s.opt.ts_val = row[i].ts;
-        EXPECT_EQ(tcp_time_wait_input(&e, &w, &s), row[i].want);
+        EXPECT_EQ(tcp_time_wait_input(&w, &s), row[i].want);
     }
 }
 

@@ -836,6 +836,20 @@ static void time_wait_lets_a_newer_syn_in(void)
     segt_free(t);
 }
 
+/* As a record does (t_net_time_wait.c). */
+static void time_wait_lets_in_who_begins_anew(void)
+{
+    struct segt *t = segt_in_state(TCPS_TIME_WAIT);
+    seg_in(t, "S 1");
+    seg_expect(t, "A 2 ack=2");
+    seg_in(t, "R 2");
+    seg_silence(t);
+    expect_state(t, TCPS_TIME_WAIT);
+    seg_in(t, "S 1");
+    CU_ASSERT(t->last_in & TCP_IN_NEW_SYN);
+    segt_free(t);
+}
+
 /* RFC 9293 MAY-1 */
 static void data_after_close_is_reset(void)
 {
@@ -962,7 +976,7 @@ TEST_SUITE(
     TEST_CASE(a_fin_that_acks_our_fin_goes_straight_to_time_wait), TEST_CASE(simultaneous_close),
     TEST_CASE(a_repeated_fin_restarts_time_wait),
     TEST_CASE(time_wait_does_not_answer_every_bare_ack),
-    TEST_CASE(a_reset_does_not_assassinate_time_wait), TEST_CASE(time_wait_lets_a_newer_syn_in),
+    TEST_CASE(a_reset_does_not_assassinate_time_wait), TEST_CASE(time_wait_lets_a_newer_syn_in), TEST_CASE(time_wait_lets_in_who_begins_anew),
     TEST_CASE(data_after_close_is_reset), TEST_CASE(close_with_unread_data_resets),
     TEST_CASE(fin_wait_2_of_a_closed_socket_ends), TEST_CASE(shut_rd_counts_arriving_bytes_as_read),
     TEST_CASE(shut_rd_leaves_what_was_queued_before),

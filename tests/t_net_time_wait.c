@@ -153,6 +153,33 @@ static void a_newer_syn_begins_a_connection(void)
     world_down(&w);
 }
 
+/* A client that began anew (its program was run again) comes upon the tuple with numbers that look
+ * old: what it says to our answer lets its next try in, not before. */
+static void who_begins_anew_gets_in_with_the_second_syn(void)
+{
+    struct world w;
+    struct net_listener l = {0};
+    world_up(&w, NULL);
+    (void)into_time_wait(&w, &l, 4000);
+    world_seg(&w, 4000, TCP_RST, 1002, 0); /* to nothing of ours */
+    world_syn(&w, 4000, 900);
+    world_turn(&w);
+    (void)world_expect(&w, 4000, TCP_ACK);
+    world_seg(&w, 4000, TCP_RST, 1003, 0); /* not an answer to that */
+    world_syn(&w, 4000, 900);
+    world_turn(&w);
+    EXPECT_EQ(world_expect(&w, 4000, TCP_ACK)->ack.v, 1002);
+    world_seg(&w, 4000, TCP_RST, 1002, 0);
+    world_turn(&w);
+    world_silence(&w);
+    EXPECT_EQ(world_flow(&w, 4000)->kind, FLOW_TIME_WAIT);
+    world_syn(&w, 4000, 900);
+    world_turn(&w);
+    EXPECT_EQ(world_expect(&w, 4000, TCP_SYN | TCP_ACK)->ack.v, 901);
+    EXPECT_EQ(world_flow(&w, 4000)->kind, FLOW_HALF_OPEN);
+    world_down(&w);
+}
+
 static void answers_are_rate_limited(void)
 {
     struct world w;
@@ -290,5 +317,6 @@ TEST_SUITE(net_time_wait, TEST_CASE(a_closed_connection_becomes_a_record),
            TEST_CASE(records_end_after_any_gap), TEST_CASE(an_owner_keeps_the_connection),
            TEST_CASE(a_fin_is_acknowledged_and_the_wait_begins_anew),
            TEST_CASE(a_reset_does_not_end_it), TEST_CASE(a_newer_syn_begins_a_connection),
+           TEST_CASE(who_begins_anew_gets_in_with_the_second_syn),
            TEST_CASE(answers_are_rate_limited), TEST_CASE(beyond_the_bound_the_oldest_ends),
            TEST_CASE(without_memory_it_stays_a_connection), TEST_CASE(the_queue_against_a_model));

@@ -169,7 +169,7 @@ static void time_wait_ack(struct net *n, const struct tcp_time_wait *w)
 bool time_wait_in(struct net *n, struct tcp_time_wait *w, const struct rx *x)
 {
     const struct seg *s = &x->p.seg;
-    unsigned what = tcp_time_wait_input(&n->env, w, s);
+    unsigned what = tcp_time_wait_input(w, s);
     if (what & TCP_IN_NEW_SYN) {
         time_wait_end(n, w);
         return true;

@@ -106,7 +106,7 @@ static void info_of_sending(const struct tcp_conn *c, struct tcp_info *t)
     uint64_t written = stream_next(&c->snd);
     t->tcpi_retransmits = c->backoff;
     t->tcpi_backoff = c->backoff;
-    t->tcpi_probes = c->n_probes;
+    t->tcpi_probes = c->state == TCPS_TIME_WAIT ? 0 : c->n_probes;
     info_of_recovery(c, t);
     t->tcpi_unacked = segments(sent - acked, c);
     t->tcpi_snd_ssthresh = segments(c->ssthresh, c);

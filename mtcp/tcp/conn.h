@@ -169,6 +169,14 @@ enum tcp_ready {
     TCP_READY_URGENT = 1 << 6, /* the peer's urgent pointer moved on */
 };
 
+/* Who starts anew after losing its memory may hit upon a tuple in TIME_WAIT with a SYN that looks
+ * old. It resets what its SYN is answered with; its next one is let in. */
+enum tw_syn {
+    TW_SYN_NONE,
+    TW_SYN_ANSWERED, /* one that looked old was acknowledged */
+    TW_SYN_AWAITED   /* and that was reset: the peer knows nothing of the old connection */
+};
+
 /* Per-socket options that are off their defaults, and what else few connections have; allocated on
  * first use, freed with the connection. Only sock/ writes it, but for what is urgent.c's. */
 struct tcp_opt_ext {
@@ -214,7 +222,10 @@ struct tcp_conn {
         uint8_t n_dsack;
         uint8_t n_dup_owed; /* without SACK: duplicate ACKs owed, one per segment beyond a hole */
     };
-    uint8_t n_probes; /* window probes since the peer was last heard (timers.c) */
+    union {
+        uint8_t n_probes; /* window probes since the peer was last heard (timers.c) */
+        uint8_t tw_syn;   /* TIME_WAIT: enum tw_syn */
+    };
     uint16_t mss;     /* payload bytes per full segment, options taken off (output.c) */
     /* -- send -- */
     struct stream snd; /* read = acknowledged, next = written */

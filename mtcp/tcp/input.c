@@ -493,23 +493,28 @@ static unsigned in_syn_sent(struct tcp_env *e, struct tcp_conn *c, struct in *in
     return what | step_text_and_fin(e, c, in);
 }
 
-static unsigned judge_time_wait(const struct tcp_conn *c, const struct seg *s)
+static struct tw_facts tw_facts_of(const struct tcp_conn *c)
 {
-    struct tw_facts facts = {.rcv_nxt = seq_of_off(c->irs, rcv_nxt(c)),
+    return (struct tw_facts){.rcv_nxt = seq_of_off(c->irs, rcv_nxt(c)),
                              .snd_nxt = seq_of_off(c->iss, c->snd_max),
                              .has_ts = c->flags & TCF_TS,
-                             .ts_recent = c->ts_recent};
-    return tw_judge(&facts, s);
+                             .ts_recent = c->ts_recent,
+                             .syn = (enum tw_syn)c->tw_syn};
 }
 
 bool tcp_superseded_by(const struct tcp_conn *c, const struct seg *s)
 {
-    return c->state == TCPS_TIME_WAIT && (judge_time_wait(c, s) & TCP_IN_NEW_SYN);
+    if (c->state != TCPS_TIME_WAIT)
+        return false;
+    struct tw_facts facts = tw_facts_of(c);
+    return tw_judge(&facts, s) & TCP_IN_NEW_SYN;
 }
 
 static unsigned in_time_wait(struct tcp_env *e, struct tcp_conn *c, const struct in *in)
 {
-    unsigned v = judge_time_wait(c, in->seg);
+    struct tw_facts facts = tw_facts_of(c);
+    unsigned v = tw_judge(&facts, in->seg);
+    c->tw_syn = (uint8_t)tw_syn_after(&facts, in->seg);
     if ((v & TCP_IN_ACK_DUE) && in->fin) { /* our last ACK was lost: the wait begins anew */
         c->flags |= TCF_ACK_NOW;
         conn_mark_output(e, c);

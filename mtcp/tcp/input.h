@@ -22,7 +22,10 @@ struct tw_facts {
     tcp_seq_t rcv_nxt, snd_nxt;
     bool has_ts;
     uint32_t ts_recent;
+    enum tw_syn syn;
 };
 unsigned tw_judge(const struct tw_facts *w, const struct seg *s);
+/* What `syn` is after the segment. */
+enum tw_syn tw_syn_after(const struct tw_facts *w, const struct seg *s);
 
 #endif

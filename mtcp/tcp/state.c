@@ -55,6 +55,7 @@ static void conn_enter_time_wait(struct tcp_env *e, struct tcp_conn *c)
 {
     timers_clear_rtx(c);
     timers_set_aux(e, c, e->now_us + e->params.tw_us);
+    c->tw_syn = TW_SYN_NONE;
     conn_mark_ready(e, c, TCP_READY_CLOSED);
 }
 

@@ -228,7 +228,7 @@ struct tcp_time_wait {
     uint32_t expires_ms;           /* low 32 bits of the context's clock in ms */
     uint16_t wnd;                  /* last window announced, unscaled */
     uint8_t has_ts;
-    uint8_t pad;
+    uint8_t syn; /* enum tw_syn */
     struct tcp_time_wait *fifo_next; /* net/: in order of expiry */
 };
 
@@ -241,8 +241,7 @@ struct flow_tuple tcp_time_wait_tuple(const struct tcp_time_wait *w);
 
 /* enum tcp_in: 0 nothing to do; TCP_IN_RESET; TCP_IN_NEW_SYN; TCP_IN_ACK_DUE below. */
 #define TCP_IN_ACK_DUE (1u << 8) /* answer with tcp_time_wait_ack(); a FIN restarts the timer */
-unsigned tcp_time_wait_input(const struct tcp_env *e, const struct tcp_time_wait *w,
-                             const struct seg *s);
+unsigned tcp_time_wait_input(struct tcp_time_wait *w, const struct seg *s);
 void tcp_time_wait_ack(const struct tcp_env *e, const struct tcp_time_wait *w, struct tcp_tx *tx);
 
 /* ---- for the monitor's view and TCP_INFO ---- */

@@ -7,12 +7,20 @@
 
 #include <string.h>
 
-/* A SYN that can't belong to the old incarnation: a newer timestamp, or, when timestamps do not tell,
- * a sequence number beyond everything the old one used (RFC 6191 section 2, 1122 4.2.2.13). */
+static bool is_pure_syn(const struct seg *s)
+{
+    return (s->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN;
+}
+
+/* A SYN that can't belong to the old incarnation: a newer timestamp, or, when timestamps do not
+ * tell, a sequence number beyond everything the old one used (RFC 6191 section 2, 1122 4.2.2.13);
+ * or one from a peer that has said it is new. */
 static bool syn_is_new(const struct tw_facts *w, const struct seg *s)
 {
-    if ((s->flags & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_SYN)
+    if (!is_pure_syn(s))
         return false;
+    if (w->syn == TW_SYN_AWAITED)
+        return true;
     if (w->has_ts && s->opt.has_ts && s->opt.ts_val != w->ts_recent)
         return (int32_t)(s->opt.ts_val - w->ts_recent) > 0;
     return seq_lt(w->rcv_nxt, s->seq);
@@ -30,6 +38,15 @@ unsigned tw_judge(const struct tw_facts *w, const struct seg *s)
     if ((s->flags & TCP_ACK) && seq_eq(s->seq, w->rcv_nxt) && seq_leq(s->ack, w->snd_nxt))
         return 0;
     return TCP_IN_ACK_DUE;
+}
+
+/* The wait itself goes on: a reset by old duplicates must not end it (RFC 1337), and a half-open
+ * connection of an old SYN comes to nothing. */
+enum tw_syn tw_syn_after(const struct tw_facts *w, const struct seg *s)
+{
+    if (w->syn == TW_SYN_ANSWERED && (s->flags & TCP_RST) && seq_eq(s->seq, w->rcv_nxt))
+        return TW_SYN_AWAITED;
+    return w->syn == TW_SYN_NONE && is_pure_syn(s) ? TW_SYN_ANSWERED : w->syn;
 }
 
 bool tcp_time_wait_fits(const struct tcp_conn *c)
@@ -55,6 +72,7 @@ void tcp_time_wait_init(const struct tcp_env *e, struct tcp_time_wait *w, const 
         .expires_ms = (uint32_t)(left / 1000),
         .wnd = (uint16_t)(c->rcv.limit >> c->rcv_wscale),
         .has_ts = (c->flags & TCF_TS) != 0,
+        .syn = c->tw_syn,
     };
 }
 
@@ -66,11 +84,10 @@ struct flow_tuple tcp_time_wait_tuple(const struct tcp_time_wait *w)
                                .remote_port = w->remote_port};
 }
 
-unsigned tcp_time_wait_input(const struct tcp_env *e, const struct tcp_time_wait *w,
-                             const struct seg *s)
+unsigned tcp_time_wait_input(struct tcp_time_wait *w, const struct seg *s)
 {
-    (void)e;
-    struct tw_facts f = {w->rcv_nxt, w->snd_nxt, w->has_ts, w->ts_recent};
+    struct tw_facts f = {w->rcv_nxt, w->snd_nxt, w->has_ts, w->ts_recent, (enum tw_syn)w->syn};
+    w->syn = (uint8_t)tw_syn_after(&f, s);
     return tw_judge(&f, s);
 }
 

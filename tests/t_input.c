@@ -83,6 +83,23 @@ static void syn_sent_answers_a_wrong_ack_with_reset(void)
     segt_free(t);
 }
 
+/* Else a tuple that the peer has in TIME_WAIT costs a second. */
+static void syn_sent_tries_again_soon_after_the_reset_but_once(void)
+{
+    struct segt *t = segt_syn_sent();
+    seg_in(t, "A 0 ack=5");
+    seg_expect(t, "R 5");
+    segt_advance(t, 3000);
+    seg_expect(t, "S 0");
+    seg_in(t, "A 0 ack=5");
+    seg_expect(t, "R 5");
+    segt_advance(t, 1900000);
+    seg_silence(t);
+    segt_advance(t, 200000);
+    seg_expect(t, "S 0");
+    segt_free(t);
+}
+
 static void syn_sent_is_refused_by_a_reset_that_acks_the_syn(void)
 {
     struct segt *t = segt_syn_sent();
@@ -949,6 +966,7 @@ TEST_SUITE(
     input, TEST_CASE(syn_sent_takes_the_synack), TEST_CASE(syn_sent_negotiates_options),
     TEST_CASE(syn_sent_without_mss_option_uses_536),
     TEST_CASE(syn_sent_answers_a_wrong_ack_with_reset),
+    TEST_CASE(syn_sent_tries_again_soon_after_the_reset_but_once),
     TEST_CASE(syn_sent_is_refused_by_a_reset_that_acks_the_syn), TEST_CASE(simultaneous_open),
     TEST_CASE(who_will_write_soon_saves_an_ack),
     TEST_CASE(a_close_in_syn_rcvd_waits_for_the_handshake),

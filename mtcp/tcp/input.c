@@ -206,12 +206,22 @@ static unsigned in_rst(struct tcp_env *e, struct tcp_conn *c)
     return TCP_IN_DIED;
 }
 
+/* The peer knows an old connection of this tuple. After the reset it will take the SYN, which goes
+ * again soon, but once only (as Linux). */
+static void in_reset_due(struct tcp_env *e, struct tcp_conn *c)
+{
+    enum { SOON_US = 2000 };
+    if (c->state == TCPS_SYN_SENT && c->backoff == 0)
+        timers_set_rtx(e, c, e->now_us + SOON_US);
+}
+
 static unsigned in_refuse(struct tcp_env *e, struct tcp_conn *c, const struct in *in, enum check v)
 {
     switch (v) {
     case CHECK_RST:
         return in_rst(e, c);
     case CHECK_RESET:
+        in_reset_due(e, c);
         return TCP_IN_DROPPED | TCP_IN_RESET;
     case CHECK_PAWS:
         e->stats.paws_drops++;

@@ -476,7 +476,49 @@ test_epclient() {
     expect "interrupted" $? 1
     contains "interrupted" "$tmp/cli.out" '^requests [1-9][0-9]* of 100000000 in .*, interrupted'
     contains "interrupted" "$tmp/cli.out" '^errors +0$'
+    client_to /dev/full
+    expect "results to a full disk" $? 1
+    contains "results to a full disk" "$tmp/cli.err" "^epclient: the results can't be written"
+    client_to -
+    expect "results to nowhere" $? 1
     serve_end
+}
+
+client_to() { # where its results go; "-": standard output is closed
+    if [ "$1" = - ]; then
+        "$B/epclient" -f "$tmp/cli.conf" "http://$svr/64" 3 >&- 2>"$tmp/cli.err"
+    else
+        "$B/epclient" -f "$tmp/cli.conf" "http://$svr/64" 3 >"$1" 2>"$tmp/cli.err"
+    fi
+}
+
+# Every request fails at once: a signal ends it all the same.
+test_epclient_without_a_route() {
+    local pid
+    client_link || return
+    grep -v route "$tmp/cli.conf" >"$tmp/alone.conf"
+    "$B/epclient" -f "$tmp/alone.conf" http://192.0.2.1/ 1000000000 -c 4 >"$tmp/cli.out" 2>&1 &
+    pid=$!
+    sleep 1.5
+    kill -TERM $pid
+    if wait_for has_ended $pid; then ok; else
+        fail "epclient without a route goes on after a signal"
+        kill -KILL $pid
+    fi
+    wait $pid
+    expect "without a route" $? 1
+    contains "without a route" "$tmp/cli.out" '[1-9][0-9]* host unreachable'
+}
+has_ended() { ! kill -0 "$1" 2>/dev/null; }
+
+test_epclient_interim() {
+    client_link || return
+    printf 'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n%s' \
+        $'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok' | nc -l -N 10.77.1.1 8000 >/dev/null &
+    sleep 0.5
+    client http://10.77.1.1:8000/ 1 -k
+    expect "interim responses" $? 0
+    wait $!
 }
 
 test_rpc() {
@@ -585,10 +627,47 @@ test_configuration() {
     timeout 20 "$B/epserver" -p "$tmp/www" -f "$tmp/bad.conf" >"$tmp/out" 2>"$tmp/err"
     expect "wrong args of a monitor" $? 1
     contains "wrong args of a monitor" "$tmp/err" "flowlog: 'edgy' is none of"
+    sed -e 's/device = "[^"]*"/device = "net_pcap0,iface=lo"/' "$tmp/svr.conf" >"$tmp/bad.conf"
+    [ "$(nproc)" -lt 2 ] || # a device of one queue
+        refused 1 'no more than 1 of the 2 cores' -N 2 -p "$tmp/www" -f "$tmp/bad.conf"
     serve -p "$tmp/www" || return
     refused 1 't0' -p "$tmp/www" -f "$tmp/svr.conf" # the device is in use
     expect "the first server goes on" "$(status /)" 200
     serve_end
+}
+
+# Configurations of the manual do as they stand there.
+test_manual() {
+    local page
+    for page in mos.conf.5 epserver.1; do
+        awk '/^\.EE/ {on = 0} on; /^mos \{/ && !on {on = 1; print}' "docs/man/$page" >"$tmp/page.conf"
+        [ "$(nproc)" -ge 2 ] || sed -i '/num_cores/d' "$tmp/page.conf"
+        (cd "$B" && exec ./epserver -p "$tmp/www" -f "$tmp/page.conf") >"$tmp/svr.out" 2>"$tmp/svr.err" &
+        server=$!
+        if wait_for_long grep -q '^epserver: HTTP' "$tmp/svr.out"; then ok; else
+            fail "the configuration of $page: $(cat "$tmp/svr.err")"
+        fi
+        kill -INT $server
+        wait $server
+        expect "with the configuration of $page" $? 0
+    done
+}
+
+# Nothing is printed into a device, or into the descriptor that ends the server.
+test_closed_descriptors() {
+    local fd
+    conf "$tmp/svr.conf" 0 "stat_print = 1"
+    "$B/epserver" -p "$tmp/www" -f "$tmp/svr.conf" <&- >&- 2>&- &
+    server=$!
+    if wait_for link_up 0; then ok; else fail "epserver does not start without descriptors"; fi
+    sleep 1.5
+    expect "without standard descriptors" "$(status /)" 200
+    for fd in 0 1 2; do
+        expect "descriptor $fd" "$(readlink "/proc/$server/fd/$fd")" /
+    done
+    kill -TERM $server
+    wait $server
+    expect "without standard descriptors" $? 0
 }
 
 test_signals() {

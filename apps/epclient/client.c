@@ -9,6 +9,7 @@
 
 #define EVENTS_MAX  1024
 #define TICK_MS     200 /* how often timeouts are looked at */
+#define TRIES_MAX   64  /* requests of a connection that fail at once, in one turn */
 #define DATA_SIGNAL UINT64_MAX
 
 static uint64_t clock_us(void)
@@ -71,11 +72,17 @@ static void outcome_count(struct client *cl, const struct conn *c, enum outcome 
 
 /*
  * Begins the connection's next request, opening a socket if it has none. One that fails at once is
- * counted, and the next begun. Without requests left the connection ends.
+ * counted, and the next begun; when many do, the rest waits for the next turn, so that a signal is
+ * seen. Without requests left the connection ends.
  */
 static void conn_next(struct client *cl, struct conn *c)
 {
-    while (cl->n_left > 0 && !cl->is_interrupted) {
+    for (int n = 0; cl->n_left > 0 && !cl->is_interrupted; n++) {
+        if (n == TRIES_MAX) {
+            c->is_put_off = true;
+            cl->n_put_off++;
+            return;
+        }
         cl->n_left--;
         c->start_us = cl->now_us;
         exchange_begin(cl, c);
@@ -86,6 +93,18 @@ static void conn_next(struct client *cl, struct conn *c)
     }
     conn_close(cl, c, false);
     cl->n_busy--;
+}
+
+static void put_off_begin(struct client *cl)
+{
+    for (int i = 0; cl->n_put_off > 0 && i < cl->args->concurrency; i++) {
+        struct conn *c = &cl->conns[i];
+        if (!c->is_put_off)
+            continue;
+        c->is_put_off = false;
+        cl->n_put_off--;
+        conn_next(cl, c);
+    }
 }
 
 static void conn_fail(struct client *cl, struct conn *c, enum outcome why)
@@ -213,11 +232,13 @@ static bool loop(struct client *cl)
     uint64_t check_us = cl->now_us;
 
     while (cl->n_busy > 0 && !cl->is_interrupted) {
-        int n = mtcp_epoll_wait(cl->mctx, cl->epid, events, EVENTS_MAX, TICK_MS);
+        int timeout_ms = cl->n_put_off > 0 ? 0 : TICK_MS;
+        int n = mtcp_epoll_wait(cl->mctx, cl->epid, events, EVENTS_MAX, timeout_ms);
         if (n < 0 && errno != EINTR)
             return complain("epoll");
         cl->now_us = clock_us();
         events_handle(cl, events, n);
+        put_off_begin(cl);
         if (cl->now_us - check_us >= TICK_MS * UINT64_C(1000)) {
             check_us = cl->now_us;
             timeouts_check(cl);

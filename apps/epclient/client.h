@@ -32,6 +32,7 @@ struct conn {
     int sock;     /* -1: none */
     bool is_open; /* connected; else still connecting */
     bool waits_for_room;
+    bool is_put_off;   /* its next request begins in the next turn */
     uint64_t start_us; /* of the request: of its connection, if it is the first */
     uint64_t n_sent;   /* of the request, bytes */
     uint64_t n_got;    /* rpc: of the response, bytes */
@@ -45,6 +46,7 @@ struct client {
     struct conn *conns;    /* args.concurrency */
     struct conn **by_sock; /* by socket id */
     int max_socks, n_busy; /* connections with a request on its way */
+    int n_put_off;         /* of these: is_put_off */
     uint64_t n_left;       /* requests not begun */
     uint64_t n_bytes;      /* received */
     uint64_t begun_us, now_us, ended_us;
@@ -83,7 +85,7 @@ enum outcome outcome_of_errno(int err);
 
 /* ---- report.c ---- */
 
-/* Prints the results; true when every request was done. */
+/* Prints the results; true when every request was done and they could be written. */
 bool report_print(const struct client *cl);
 
 #endif

@@ -65,10 +65,19 @@ static enum progress send_on(struct client *cl, struct conn *c, enum outcome *wh
 
 /* ---- what comes back ---- */
 
+/* Before the final response any number of interim ones may come (RFC 9110 15.2); 101 is for those
+ * who asked for it. */
+static bool is_interim(const http_parser *parser)
+{
+    return parser->status_code / 100 == 1 && parser->status_code != 101;
+}
+
 static int on_message_complete(http_parser *parser)
 {
     struct conn *c = parser->data;
 
+    if (is_interim(parser))
+        return 0;
     c->n_got = http_should_keep_alive(parser) != 0 ? 2 : 1;
     http_parser_pause(parser, 1);
     return 0;

@@ -3,6 +3,7 @@
  * (docs/man/epclient.1)
  */
 #include "apps/epclient/client.h"
+#include "apps/std_fds.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -44,6 +45,8 @@ int main(int argc, char **argv)
 {
     struct args a;
 
+    if (!std_fds_hold())
+        return EXIT_FAILURE;
     switch (args_read(&a, argc, argv)) {
     case ARGS_HELP:
         return EXIT_SUCCESS;

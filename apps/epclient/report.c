@@ -1,6 +1,8 @@
 #include "apps/epclient/client.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 static const char *const outcome_names[OUTCOMES] = {
     [DONE] = "done",
@@ -47,6 +49,15 @@ static void latency_print(const struct histogram *h)
     printf("  max %llu us\n", (unsigned long long)h->max);
 }
 
+/* Results that nobody gets are a failure: a full disk, a closed descriptor. */
+static bool is_written(void)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return true;
+    fprintf(stderr, "epclient: the results can't be written: %s\n", strerror(errno));
+    return false;
+}
+
 bool report_print(const struct client *cl)
 {
     uint64_t done = cl->outcomes[DONE];
@@ -60,5 +71,5 @@ bool report_print(const struct client *cl)
            (double)cl->n_bytes / seconds / 1e6);
     latency_print(&cl->latency);
     errors_print(cl);
-    return done == cl->args->total;
+    return is_written() && done == cl->args->total;
 }

@@ -5,6 +5,7 @@
  * for the signal that ends them.
  */
 #include "apps/epserver/worker.h"
+#include "apps/std_fds.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -136,6 +137,8 @@ int main(int argc, char **argv)
 {
     struct server s = {.root_fd = -1};
 
+    if (!std_fds_hold())
+        return EXIT_FAILURE;
     switch (args_read(&s.args, argc, argv)) {
     case ARGS_HELP:
         return EXIT_SUCCESS;

@@ -544,7 +544,8 @@ uint32_t mtcp_cb_get_ts(mctx_t mctx);
 
 /*
  * What a monitor in a shared object defines; the library calls it once per context, on its thread,
- * before the first packet. Named by a `monitor` section of the configuration.
+ * before the first packet. Named by a `monitor` section of the configuration. Calls that would run
+ * the loop, or end the context, fail with EDEADLK.
  *
  *   args     the section's args; a string, never NULL
  *   returns  0; anything else: mtcp_create_context fails

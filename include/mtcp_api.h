@@ -8,7 +8,8 @@
  *  - Failure is -1 (NULL for pointers) and errno; success leaves errno as it was. On failure
  *    nothing is written through the caller's pointers, neither value nor length.
  *  - Checks, in this order:
- *        EACCES    mctx is NULL, was destroyed, or never was a context
+ *        EACCES    mctx is NULL, was destroyed, or never was a context; or it is that of a parent
+ *                  of this process: fork() hands on no context
  *        EPERM     the calling thread does not own mctx (the thread that created it does)
  *        EBADF     the id is out of range, unused, or of a monitored connection that has ended
  *        ENOSYS    the option level is unknown
@@ -151,7 +152,8 @@ int mtcp_core_affinitize(int cpu);
  *
  *   cpu      the core it is for: 0 .. num_cores-1. The thread is not moved (mtcp_core_affinitize)
  *   returns  the context, or NULL
- *   errors   EACCES mtcp_init was not called; EINVAL cpu; EBUSY no free queue or slot;
+ *   errors   EACCES mtcp_init was not called; EINVAL cpu; EBUSY no free queue or slot,
+ *            or mtcp_destroy has stopped the devices before: DPDK starts once in a process;
  *            ENOMEM; ENODEV the device did not start
  *   source   mTCP
  */

@@ -303,6 +303,7 @@ static const struct {
     {"mos { netdev a { } arp ten { mac = 02:00:00:00:00:01 } }",
      "config:1: arp: \"ten\" is no address"},
     {"mos { monitor m { } }", "config:1: monitor: plugin is missing"},
+    {"mos { monitor m { plugin = \"\" } }", "config:1: monitor: plugin is missing"},
     {"mos { monitor m { plugin = \"x.so\"\n arg = 5 } }",
      "config:2: arg: unknown; did you mean args?"},
     /* the forerunners' files */

@@ -1,6 +1,7 @@
 /* mtcp_init to mtcp_destroy, with DPDK's side played by this file: what is asked of it, and when.
  */
 #include "mtcp/io/io.h"
+#include "tests/plugin.h"
 #include "tests/test.h"
 
 #include <mtcp_api.h>
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define SAYS(e, call)                                                                              \
@@ -29,7 +31,8 @@ static struct mtcp_io queues[N_QUEUES];
 static struct io_dpdk_dev asked; /* of the first device */
 static char asked_name[32], asked_device[64];
 static unsigned n_starts, n_stops, n_queues;
-static int start_fails; /* errno */
+static int start_fails;         /* errno */
+static unsigned queues_missing; /* fewer than it is asked for */
 static bool hugepages;
 
 static unsigned rx(struct mtcp_io *io, struct mtcp_pkt **pkts, unsigned n)
@@ -62,7 +65,7 @@ int io_dpdk_start(const struct io_dpdk_conf *conf, char *err, size_t err_len)
     snprintf(asked_name, sizeof(asked_name), "%s", conf->devs[0].name);
     snprintf(asked_device, sizeof(asked_device), "%s", conf->devs[0].device);
     hugepages = conf->hugepages;
-    n_queues = conf->devs[0].n_queues;
+    n_queues = conf->devs[0].n_queues - queues_missing;
     if (!start_fails)
         return 0;
     snprintf(err, err_len, "it is broken");
@@ -138,6 +141,7 @@ static void begin(const char *conf)
     snprintf(text, sizeof(text), "mos { %s " NULL_DEV " }", conf);
     n_starts = n_stops = 0;
     start_fails = 0;
+    queues_missing = 0;
     EXPECT_EQ(init_with(text), 0);
     CU_ASSERT_STRING_EQUAL(said, "");
 }
@@ -279,11 +283,10 @@ static void contexts_get_their_queues(void)
     SAYS(EACCES, mtcp_epoll_create(m, 1));
 }
 
-static void a_device_that_does_not_start(void)
+/* mtcp_create_context(0); `said` is what it printed. */
+static mctx_t create_0(void)
 {
     int p[2], saved = dup(STDERR_FILENO);
-    begin("");
-    start_fails = ENODEV;
     CU_ASSERT_EQUAL_FATAL(pipe(p), 0);
     dup2(p[1], STDERR_FILENO);
     errno = 0;
@@ -295,11 +298,115 @@ static void a_device_that_does_not_start(void)
     ssize_t n = read(p[0], said, sizeof(said) - 1);
     said[n > 0 ? n : 0] = '\0';
     close(p[0]);
-    CU_ASSERT_PTR_NULL(m);
-    EXPECT_EQ(e, ENODEV);
+    errno = e;
+    return m;
+}
+
+static void a_device_that_does_not_start(void)
+{
+    begin("");
+    start_fails = ENODEV;
+    CU_ASSERT_PTR_NULL(create_0());
+    EXPECT_EQ(errno, ENODEV);
     CU_ASSERT_STRING_EQUAL(said, "mtcp: it is broken\n");
     EXPECT_EQ(mtcp_destroy(), 0);
     EXPECT_EQ(n_stops, 0);
+}
+
+static void a_device_with_fewer_queues_than_cores(void)
+{
+    begin("");
+    queues_missing = 1;
+    CU_ASSERT_PTR_NULL(create_0());
+    EXPECT_EQ(errno, EBUSY);
+    CU_ASSERT_STRING_EQUAL(said, "mtcp: netdev n0: its device has queues for no more than 0 of the "
+                                 "1 cores: lower num_cores\n");
+    EXPECT_EQ(mtcp_destroy(), 0);
+    EXPECT_EQ(n_stops, 1);
+}
+
+/* ---- plugins that start ---------------------------------------------------------------------- */
+
+/* What a plugin's start may ask for, and does not get. */
+int plugin_start_asks(mctx_t m);
+int plugin_start_asks(mctx_t m)
+{
+    struct mtcp_epoll_event ev;
+    struct mtcp_conf c;
+    EXPECT_EQ(mtcp_getconf(&c), 0);
+    SAYS(EBUSY, mtcp_setconf(&c));
+    SAYS(EALREADY, mtcp_init(NULL));
+    CU_ASSERT_PTR_NULL(mtcp_create_context(0));
+    EXPECT_EQ(errno, EBUSY);
+    SAYS(EDEADLK, mtcp_destroy_context(m));
+    int ep = mtcp_epoll_create(m, 1);
+    SAYS(EDEADLK, mtcp_epoll_wait(m, ep, &ev, 1, 0));
+    return mtcp_close(m, ep);
+}
+
+static void a_plugin_that_starts_can_not_end_its_context(void)
+{
+    char conf[256];
+    if (plugin_build("#include <stdlib.h>\n"
+                     "int mos_monitor_init(void *c, const char *a)"
+                     "{ return ((int (*)(void *))strtoul(a, NULL, 16))(c); }\n")) {
+        snprintf(conf, sizeof(conf), "monitor x { plugin = \"%s\" args = \"%llx\" }", plugin_path,
+                 (unsigned long long)(uintptr_t)plugin_start_asks);
+        begin(conf);
+        mctx_t m = create_0();
+        CU_ASSERT_PTR_NOT_NULL(m);
+        CU_ASSERT_STRING_EQUAL(said, "");
+        EXPECT_EQ(mtcp_destroy_context(m), 0);
+        EXPECT_EQ(mtcp_destroy(), 0);
+    }
+    plugin_clean();
+}
+
+/* ---- fork ------------------------------------------------------------------------------------ */
+
+/* What `check` says in a child: its process's exit status. */
+static int in_child(bool (*check)(mctx_t), mctx_t m)
+{
+    int status = -1;
+    pid_t child = fork();
+    CU_ASSERT_FATAL(child >= 0);
+    if (child == 0)
+        _exit(check(m) ? 0 : 1);
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    return status;
+}
+
+static bool has_nothing(mctx_t m)
+{
+    bool stale = mtcp_socket(m, AF_INET, SOCK_STREAM, 0) == -1 && errno == EACCES;
+    stale &= mtcp_destroy_context(m) == -1 && errno == EACCES;
+    stale &= mtcp_create_context(0) == NULL && errno == EACCES;
+    return stale && mtcp_destroy() == -1 && errno == EACCES && n_stops == 0;
+}
+
+static void a_child_has_nothing_of_its_parents_contexts(void)
+{
+    begin("");
+    mctx_t m = mtcp_create_context(0);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    EXPECT_EQ(in_child(has_nothing, m), 0);
+    EXPECT_EQ(mtcp_socket(m, AF_INET, SOCK_STREAM, 0), 0);
+    EXPECT_EQ(mtcp_destroy(), 0);
+    EXPECT_EQ(n_stops, 1);
+}
+
+static bool begins_by_itself(mctx_t none)
+{
+    mctx_t m = mtcp_create_context(0);
+    return !none && m && mtcp_destroy_context(m) == 0 && mtcp_destroy() == 0 && n_stops == 1;
+}
+
+static void a_child_may_begin_what_its_parent_has_not(void)
+{
+    begin("");
+    EXPECT_EQ(in_child(begins_by_itself, NULL), 0);
+    EXPECT_EQ(n_starts, 0);
+    EXPECT_EQ(mtcp_destroy(), 0);
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
@@ -364,5 +471,10 @@ static void destroy_in_a_handler_only_interrupts(void)
 TEST_SUITE(devices, TEST_CASE(nothing_works_before_init), TEST_CASE(init_checks_the_file),
            TEST_CASE(init_comes_once), TEST_CASE(every_field_goes_both_ways),
            TEST_CASE(fields_have_bounds), TEST_CASE(contexts_get_their_queues),
-           TEST_CASE(a_device_that_does_not_start), TEST_CASE(destroy_ends_other_threads_loops),
+           TEST_CASE(a_device_that_does_not_start),
+           TEST_CASE(a_device_with_fewer_queues_than_cores),
+           TEST_CASE(a_plugin_that_starts_can_not_end_its_context),
+           TEST_CASE(a_child_has_nothing_of_its_parents_contexts),
+           TEST_CASE(a_child_may_begin_what_its_parent_has_not),
+           TEST_CASE(destroy_ends_other_threads_loops),
            TEST_CASE(destroy_in_a_handler_only_interrupts));

@@ -3,7 +3,7 @@
  *
  *     time #connection client > server  event, and what belongs to it
  *
- * A plugin: mos.conf names it, `monitor "log" { plugin = "flowlog.so" args = "edges" }`, and any
+ * A plugin: mos.conf names it, `monitor "log" { plugin = "./flowlog.so" args = "edges" }`, and any
  * program of the library has it. options.h lists the args; print.c writes what an option of
  * mtcp_getsockopt says of a buffer. Bytes are counted "to" the side that receives them.
  */

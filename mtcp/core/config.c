@@ -274,7 +274,7 @@ static int load_monitor(const struct load *l, cfg_t *sec, unsigned i)
         return COMPLAIN_SEC(l, SEC_MONITOR, i, "its name must have at most %zu characters",
                             sizeof(m->name) - 1);
     strcpy(m->name, cfg_title(sec));
-    if (cfg_size(sec, "plugin") == 0)
+    if (cfg_size(sec, "plugin") == 0 || *cfg_getstr(sec, "plugin") == '\0')
         return COMPLAIN_SEC(l, SEC_MONITOR, i, "plugin is missing; write plugin = \"PATH.so\"");
     return load_keys(l, sec, SEC_MONITOR, i, m);
 }

@@ -4,6 +4,9 @@
  *
  * Slots are taken and left under a lock; ctx_of() and signal handlers only read. Owners change only
  * while nobody runs the context.
+ *
+ * A child of fork() shares its parent's devices and their memory: would it send for a connection,
+ * or end a device, its parent would pay. So to the child all handles are stale.
  */
 #include "mtcp/core/ctx.h"
 
@@ -25,6 +28,7 @@ static struct {
     struct slot slots[N_SLOTS];
     pthread_mutex_t lock;
     unsigned next, n_used;
+    bool minds_forks; /* child_begin() is called in children */
     /* Signal handlers and other threads are looking at contexts: none may be freed meanwhile. */
     _Atomic unsigned n_looking;
 } table = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -67,10 +71,22 @@ struct mtcp_ctx *ctx_of_live(struct mtcp_context *mctx)
     return atomic_load_explicit(&s->ctx, memory_order_relaxed);
 }
 
+static void child_begin(void)
+{
+    this_tid = 0;
+    table.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    table.n_used = 0;
+    atomic_store(&table.n_looking, 0);
+    for (unsigned i = 0; i < N_SLOTS; i++)
+        atomic_store(&table.slots[i].ctx, NULL);
+}
+
 struct mtcp_context *ctx_table_add(struct mtcp_ctx *ctx, int cpu)
 {
     struct slot *s = NULL;
     pthread_mutex_lock(&table.lock);
+    if (!table.minds_forks)
+        table.minds_forks = pthread_atfork(NULL, NULL, child_begin) == 0;
     for (unsigned i = 0; i < N_SLOTS && !s; i++) {
         struct slot *at = &table.slots[table.next++ % N_SLOTS];
         s = atomic_load(&at->ctx) ? NULL : at;

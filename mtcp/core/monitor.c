@@ -130,7 +130,7 @@ void *hook_monitor_of(struct mtcp_context *mctx)
     return ctx->mon;
 }
 
-int ctx_load_monitors(struct mtcp_ctx *ctx, char *msg, size_t msg_len)
+static int load_monitors(struct mtcp_ctx *ctx, char *msg, size_t msg_len)
 {
     for (unsigned i = 0; i < ctx->config.n_monitors; i++) {
         const struct config_monitor *m = &ctx->config.monitor[i];
@@ -148,4 +148,12 @@ int ctx_load_monitors(struct mtcp_ctx *ctx, char *msg, size_t msg_len)
         return err;
     }
     return 0;
+}
+
+int ctx_load_monitors(struct mtcp_ctx *ctx, char *msg, size_t msg_len)
+{
+    ctx->in_poll = true; /* a plugin that starts can neither run this loop nor end the context */
+    int err = load_monitors(ctx, msg, msg_len);
+    ctx->in_poll = false;
+    return err;
 }

@@ -65,6 +65,7 @@ int mtcp_init(const char *config_file)
     pthread_mutex_lock(&the_process.lock);
     int e = the_process.is_init ? -EALREADY : load(config_file, err, sizeof(err));
     the_process.is_init |= e == 0;
+    process_mind_forks();
     pthread_mutex_unlock(&the_process.lock);
     errno = saved;
     if (e < 0 && e != -EALREADY)
@@ -107,12 +108,26 @@ static int devices_start(void)
     return -e;
 }
 
+/* A device has fewer queues than there are cores. */
+static int queue_complain(unsigned dev)
+{
+    char line[160];
+    snprintf(
+        line, sizeof(line),
+        "netdev %s: its device has queues for no more than %u of the %u cores: lower num_cores",
+        the_process.conf.netdev[dev].name, io_dpdk_n_queues(dev), the_process.conf.num_cores);
+    say(line);
+    return -EBUSY;
+}
+
 /* This core's queue of every device. 0 or -EBUSY. */
 static int devices_queues(int cpu, struct mtcp_io **ios)
 {
     for (unsigned i = 0; i < the_process.conf.n_netdevs; i++) {
         ios[i] = io_dpdk_queue(i, (unsigned)cpu);
-        if (!ios[i] || ctx_table_uses(ios[i]))
+        if (!ios[i])
+            return queue_complain(i);
+        if (ctx_table_uses(ios[i]))
             return -EBUSY;
     }
     return 0;

@@ -7,7 +7,20 @@
 #include <string.h>
 #include <unistd.h>
 
-struct process the_process = {.lock = PTHREAD_MUTEX_INITIALIZER};
+struct process the_process = {.lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP};
+
+static void child_begin(void)
+{
+    the_process.lock = (pthread_mutex_t)PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+    if (the_process.is_started)
+        the_process.is_init = the_process.is_started = false;
+}
+
+void process_mind_forks(void)
+{
+    if (!the_process.minds_forks)
+        the_process.minds_forks = pthread_atfork(NULL, NULL, child_begin) == 0;
+}
 
 int process_n_cpus(void)
 {

@@ -8,12 +8,17 @@
 #include <stdbool.h>
 
 struct process {
-    pthread_mutex_t lock; /* held while the rest changes */
+    pthread_mutex_t lock; /* held while the rest changes; recursive: plugins start under it */
     bool is_init;         /* between mtcp_init and mtcp_destroy */
     bool is_started;      /* the devices are */
+    bool minds_forks;     /* process_mind_forks() was called */
     struct config conf;   /* changes only before the first context */
 };
 extern struct process the_process;
+
+/* With the lock. From now on a child of fork() knows that devices which run are its parent's: for
+ * the child mtcp_init was not called. Where none runs yet the child may start its own. */
+void process_mind_forks(void);
 
 /* CPUs that the calling thread may run on. */
 int process_n_cpus(void);

@@ -577,6 +577,47 @@ static void an_ack_too_soon_is_of_the_first_transmission(void)
     segt_free(t);
 }
 
+/* Without SACK: after two duplicate ACKs it was reordering. One segment of the three is news. */
+static void a_part_of_a_large_segment_is_delivered(void)
+{
+    struct segt *t = ready("");
+    t->max_len = 10000;
+    t->env.params.min_tso_segs = 64;
+    t->conn.cwnd = 10000;
+    segt_write(t, 20000);
+    seg_expect(t, "PA 1+5000");
+    seg_expect(t, "PA 5001+5000");
+    segt_advance(t, 10 * MS);
+    dup_acks(t, 2);
+    expect_full(t, 10, 12);
+    seg_in(t, "A 1 ack=3001");
+    EXPECT_EQ(t->conn.cwnd, 11000);
+    seg_expect(t, "PA 12001+2000");
+    seg_silence(t);
+    segt_free(t);
+}
+
+/* RFC 8985 6.2 step 2: of what an ACK delivers, the slowest counts when it lies highest, so that a
+ * segment sent with it is not believed lost already. */
+static void a_delivery_that_took_longer_is_waited_for(void)
+{
+    struct segt *t = ready("sackok");
+    segt_write(t, 10000);
+    t->at_tx = t->n_tx = 0;
+    segt_advance(t, 10 * MS);
+    seg_in(t, "A 1 ack=1 sack=1001-2001");
+    seg_in(t, "A 1 ack=1 sack=1001-3001");
+    seg_in(t, "A 1 ack=1 sack=1001-3001,8001-9001");
+    seg_expect(t, "A 1+1000");
+    segt_advance(t, 12 * MS);
+    seg_in(t, "A 1 ack=4001 sack=8001-9001"); /* 3001-4001 was late: so may 9001-10001 be */
+    seg_expect(t, "A 4001+1000");
+    seg_expect(t, "A 5001+1000");
+    seg_expect(t, "A 6001+1000");
+    seg_silence(t);
+    segt_free(t);
+}
+
 static void parts_of_a_large_segment_are_known_apart(void)
 {
     struct segt *t = ready("sackok");
@@ -719,6 +760,24 @@ static void a_probe_that_was_not_needed_costs_nothing(void)
     segt_advance(t, 10 * MS);
     seg_in(t, "A 1 ack=4001");
     EXPECT_EQ(t->conn.cwnd, 10000);
+    segt_free(t);
+}
+
+/* RFC 8985 7.2: also when it is the only one in flight, which has no scoreboard. */
+static void a_segment_alone_is_probed_for_too(void)
+{
+    struct segt *t = ready("sackok");
+    segt_write(t, 1000);
+    seg_expect(t, "PA 1+1000");
+    CU_ASSERT(t->conn.flight == NULL);
+    segt_advance(t, 215 * MS); /* the timeout comes before 2 SRTT and the delayed ACK */
+    seg_expect(t, "PA 1+1000");
+    EXPECT_EQ(t->env.stats.rto, 0);
+    EXPECT_EQ(t->conn.cwnd, 10000);
+    segt_advance(t, 215 * MS);
+    seg_expect(t, "PA 1+1000");
+    EXPECT_EQ(t->env.stats.rto, 1);
+    seg_in(t, "A 1 ack=1001");
     segt_free(t);
 }
 
@@ -904,6 +963,29 @@ static void it_grows_when_it_was_the_limit_only(void)
     segt_free(t);
 }
 
+/* As Linux: half of cwnd in flight, and it does not grow; more, and it grows to twice that. */
+static void slow_start_grows_to_twice_what_was_sent(void)
+{
+    static const struct {
+        uint32_t sent, cwnd;
+    } rounds[] = {{5000, 10000}, {6000, 12000}, {9000, 18000}, {18000, 36000}, {4000, 36000}};
+    struct segt *t = ready("");
+    uint32_t acked = 0;
+    for (size_t i = 0; i < sizeof(rounds) / sizeof(rounds[0]); i++) {
+        segt_write(t, rounds[i].sent);
+        t->at_tx = t->n_tx = 0;
+        segt_advance(t, 10 * MS);
+        for (uint32_t end = acked + rounds[i].sent; acked < end;) {
+            char s[40];
+            acked += 1000;
+            snprintf(s, sizeof(s), "A 1 ack=%u", acked + 1);
+            seg_in(t, s);
+        }
+        EXPECT_EQ(t->conn.cwnd, rounds[i].cwnd);
+    }
+    segt_free(t);
+}
+
 /* CUBIC's time counts as long as the window is the limit, and begins anew after a round trip in
  * which it was not (RFC 9438 5.8). */
 static void the_curve_goes_on_while_it_is_the_limit(void)
@@ -1050,7 +1132,10 @@ TEST_SUITE(recovery, TEST_CASE(a_ping_pong_needs_no_scoreboard),
            TEST_CASE(what_is_in_flight_is_counted), TEST_CASE(idle_time_may_change_nothing),
            TEST_CASE(reordering_makes_it_wait), TEST_CASE(a_lost_retransmission_is_found),
            TEST_CASE(parts_of_a_large_segment_are_known_apart),
-           TEST_CASE(the_last_segment_is_sent_again),
+           TEST_CASE(the_last_segment_is_sent_again), TEST_CASE(a_segment_alone_is_probed_for_too),
+           TEST_CASE(a_delivery_that_took_longer_is_waited_for),
+           TEST_CASE(a_part_of_a_large_segment_is_delivered),
+           TEST_CASE(slow_start_grows_to_twice_what_was_sent),
            TEST_CASE(a_probe_sends_new_data_when_there_is_some),
            TEST_CASE(a_loss_repaired_by_the_probe_halves_the_window),
            TEST_CASE(a_probe_wants_a_round_trip_since_the_last),

@@ -150,7 +150,8 @@ static void cubic_acked(struct tcp_conn *c, const struct tcp_cc_ack *a, uint64_t
 }
 
 /* A loss: W_max, lowered further when the flow has not regained the last one, so that others can
- * have its share (fast convergence, RFC 9438 4.6, 4.7). */
+ * have its share (fast convergence, RFC 9438 4.6, 4.7). Measured by cwnd and not by what is in flight,
+ * as Linux; 4.6 allows that where cwnd does not grow unused (recovery.c). */
 static uint32_t cubic_ssthresh(struct tcp_conn *c, uint64_t now_us)
 {
     (void)now_us;
@@ -161,7 +162,7 @@ static uint32_t cubic_ssthresh(struct tcp_conn *c, uint64_t now_us)
         w = (uint32_t)((uint64_t)w * (10 + BETA_10) / 20);
     c->cc.cubic.w_max = w;
     c->cc.cubic.epoch_ms = 0;
-    return cc_at_least_two(c, (uint32_t)((uint64_t)cc_flight_size(c) * BETA_10 / 10));
+    return cc_at_least_two(c, (uint32_t)((uint64_t)c->cwnd * BETA_10 / 10));
 }
 
 static void cubic_rto(struct tcp_conn *c, uint64_t now_us)

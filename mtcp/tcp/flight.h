@@ -64,7 +64,7 @@ struct tcp_flight {
     uint32_t fack;                               /* highest offset SACKed or acknowledged */
     uint32_t recover;                            /* snd_max when recovery began (RFC 6582, 6675) */
     uint32_t prr_delivered, prr_out, recover_fs; /* RFC 9937 */
-    uint32_t round_end;                /* snd_max when cwnd was last found to be the limit */
+    uint32_t round_end;                /* snd_max when cwnd was last found used most ... */
     uint32_t tlp_end;                  /* snd_max when a tail loss probe was sent */
     uint32_t cwr_end;                  /* snd_max when an ECN echo last reduced cwnd */
     uint32_t undo_cwnd, undo_ssthresh; /* undo.c: before the reduction */
@@ -72,18 +72,19 @@ struct tcp_flight {
     struct rexmit *rexmits; /* ring of rexmit_cap; NULL: none */
     uint16_t rexmit_first, rexmit_n;
     uint16_t rexmit_cap;
-    uint16_t n_dup_acks;
-    uint16_t n_undo;      /* segments sent again that the peer has not reported as duplicates */
+    uint16_t round_most; /* ... in slow start: segments that were outstanding then */
+    uint16_t n_undo;     /* segments sent again that the peer has not reported as duplicates */
     uint8_t phase : 4, timer : 4; /* enum flight_phase, flight_timer */
-    bool rack_valid : 1;  /* rack_* and fack say something */
+    bool rack_valid : 1;          /* rack_* and fack say something */
     bool reordering_seen : 1, dsack_noted : 1;
     bool guard : 1;        /* without SACK: no fast retransmit at or below `recover` (RFC 6582) */
     bool partial_seen : 1; /* a partial ACK came in this recovery (RFC 6582 step 3) */
     bool tlp_is_pending : 1, tlp_is_rexmit : 1;
     bool tlp_is_due : 1;                          /* the next flush sends a probe */
     bool undo_is_possible : 1, undo_is_asked : 1; /* asked: the first ACK that can tell has come */
-    uint8_t reo_mult;                             /* RFC 8985: RACK.reo_wnd_mult */
-    uint8_t reordering;                           /* segments, the largest distance; TCP_INFO's */
+    uint8_t n_dup_acks;
+    uint8_t reo_mult;   /* RFC 8985: RACK.reo_wnd_mult */
+    uint8_t reordering; /* segments, the largest distance; TCP_INFO's */
     struct rec rec[];
 };
 

@@ -49,11 +49,11 @@ void rack_note(const struct tcp_env *e, struct tcp_conn *c, const struct seg *s,
     }
     if (was_resent && rack_is_spurious(e, c, s, rtt_us))
         return;
+    f->rack_rtt_us = rtt_us; /* also of one that is not the newest: the path may be that slow */
     if (f->rack_valid && !rack_sent_after(r->at_us, r->end, f->rack_at_us, f->rack_end))
         return;
     f->rack_at_us = r->at_us;
     f->rack_end = r->end;
-    f->rack_rtt_us = rtt_us;
     f->rack_valid = true;
 }
 

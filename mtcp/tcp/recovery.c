@@ -102,26 +102,51 @@ static void restart_after_idle(struct tcp_env *e, struct tcp_conn *c)
     c->cc_ops->idle(c, e->now_us, now32(e) - c->snd_at_us);
 }
 
-/* The window is the limit (again). Was there a round trip in which it was not? Congestion control
- * hears of it: that time does not count. */
-static __attribute__((noinline)) void limited_begins(struct tcp_env *e, struct tcp_conn *c)
+/* A round trip in which cwnd was not used up does not count for congestion control. */
+static __attribute__((noinline)) void tell_unlimited(struct tcp_env *e, struct tcp_conn *c)
 {
     static const struct tcp_cc_ack unlimited = {.cwnd_limited = false};
-    struct tcp_flight *f = c->flight;
-    c->flags |= TCF_CWND_LIMITED;
-    if (f == NULL || off_lt((uint32_t)c->snd_una, f->round_end))
-        return;
     c->cc_ops->acked(c, &unlimited, e->now_us);
-    f->round_end = (uint32_t)c->snd_max;
 }
 
-/* Was cwnd the limit? In slow start using half of it is enough, since it doubles (RFC 7661). */
-static inline void note_limited(struct tcp_env *e, struct tcp_conn *c, uint32_t pipe)
+/* What is outstanding up to `to`, in segments; more than 16 bits are no less. */
+static inline uint16_t segments16(const struct tcp_conn *c, tcp_off_t to)
 {
-    if (likely(pipe < c->cwnd / 2) || (pipe + c->mss <= c->cwnd && c->cwnd >= c->ssthresh))
+    uint32_t n = ((uint32_t)(to - c->snd_una) + c->mss - 1) / c->mss;
+    return n < UINT16_MAX ? (uint16_t)n : UINT16_MAX;
+}
+
+/* How far cwnd is used, for the round trip that this segment begins or goes on (as Linux): was it
+ * the limit (TCF_CWND_LIMITED), or, in slow start, how much was outstanding at most. `pipe` counts
+ * the segment. */
+static inline void note_usage(struct tcp_env *e, struct tcp_conn *c, const struct tcp_sent *s,
+                              uint32_t pipe)
+{
+    struct tcp_flight *f = c->flight;
+    bool is_full = pipe + c->mss > c->cwnd;
+    if (likely(f == NULL)) { /* nothing else is in flight */
+        c->flags = is_full ? c->flags | TCF_CWND_LIMITED : c->flags & ~(uint32_t)TCF_CWND_LIMITED;
         return;
-    if (unlikely(!(c->flags & TCF_CWND_LIMITED)))
-        limited_begins(e, c);
+    }
+    bool was_limited = c->flags & TCF_CWND_LIMITED;
+    bool is_new_round = !off_lt((uint32_t)c->snd_una, f->round_end);
+    uint16_t n = is_full || c->cwnd >= c->ssthresh ? 0 : segments16(c, s->to);
+    if (is_new_round && !was_limited && !is_full && n == 0)
+        tell_unlimited(e, c);
+    if (!is_new_round && !is_full && (was_limited || n <= f->round_most))
+        return;
+    c->flags = is_full ? c->flags | TCF_CWND_LIMITED : c->flags & ~(uint32_t)TCF_CWND_LIMITED;
+    f->round_most = n;
+    f->round_end = (uint32_t)s->to;
+}
+
+/* May cwnd grow? In slow start up to twice what was outstanding, since it doubles (RFC 7661). */
+static inline bool is_cwnd_limited(const struct tcp_conn *c)
+{
+    if (c->flags & TCF_CWND_LIMITED)
+        return true;
+    return c->flight != NULL && c->cwnd < c->ssthresh &&
+           c->cwnd < 2ull * c->flight->round_most * c->mss;
 }
 
 /* TCF_REXMIT spares output.c the question. */
@@ -153,7 +178,7 @@ static void ssthresh_lower(struct tcp_env *e, struct tcp_conn *c)
  * measured since the last one, so that probes do not keep SRTT from following a longer path. */
 static inline bool tlp_is_possible(const struct tcp_conn *c, const struct tcp_flight *f)
 {
-    return f != NULL && f->phase == PHASE_OPEN && (c->flags & TCF_SACK) && c->srtt_us != 0 &&
+    return (f == NULL || f->phase == PHASE_OPEN) && (c->flags & TCF_SACK) && c->srtt_us != 0 &&
            !(c->marks & TLP_UNMEASURED);
 }
 
@@ -272,9 +297,10 @@ static inline void recovery_sent_new(struct tcp_env *e, struct tcp_conn *c,
     bool is_alone = c->snd_una == c->snd_max;
     if (is_alone)
         restart_after_idle(e, c);
-    note_limited(e, c, recovery_flight_bytes(c) + len);
+    uint32_t pipe = recovery_flight_bytes(c) + len;
     if (!is_alone || c->flight != NULL || len > c->mss || !s->psh)
         push_new(e, c, s);
+    note_usage(e, c, s, pipe);
     c->snd_at_us = now32(e);
 }
 
@@ -417,11 +443,6 @@ static void cc_acked(struct tcp_env *e, struct tcp_conn *c, const struct deliver
                            .cwnd_limited = true};
     if (likely(!is_reducing(c)))
         c->cc_ops->acked(c, &a, e->now_us);
-    if (c->flight != NULL && off_lt((uint32_t)c->snd_una, c->flight->round_end))
-        return;
-    c->flags &= ~(uint32_t)TCF_CWND_LIMITED; /* the next round trip will tell */
-    if (c->flight != NULL)
-        c->flight->round_end = (uint32_t)c->snd_max;
 }
 
 static inline void take_sample(struct tcp_env *e, struct tcp_conn *c, uint32_t rtt_us)
@@ -455,7 +476,7 @@ static inline void ack_open(struct tcp_env *e, struct tcp_conn *c, tcp_off_t ack
     una_advance(e, c, ack);
     if (likely(d.rtt_us != 0))
         take_sample(e, c, d.rtt_us);
-    if (unlikely(c->flags & TCF_CWND_LIMITED))
+    if (unlikely(is_cwnd_limited(c)))
         cc_acked(e, c, &d);
     if (c->snd_una == c->snd_max)
         timers_clear_rtx(c);
@@ -490,14 +511,18 @@ static void take_cumulative(struct tcp_env *e, struct tcp_conn *c, const struct 
                             struct delivery *d)
 {
     struct tcp_flight *f = c->flight;
+    uint32_t i;
     d->acked = (uint32_t)(a->ack - c->snd_una);
-    for (uint32_t i = 0; i < f->n && !off_lt((uint32_t)a->ack, flight_at(f, i)->end); i++) {
+    for (i = 0; i < f->n && !off_lt((uint32_t)a->ack, flight_at(f, i)->end); i++) {
         const struct rec *r = flight_at(f, i);
         if (r->flags & REC_REXMITTED)
             note_ambiguous(d, now32(e) - r->at_us);
         if (!(r->flags & REC_SACKED))
             deliver(e, c, a->seg, r, d);
     }
+    if (i < f->n && off_lt(flight_at(f, i)->start, (uint32_t)a->ack) &&
+        !(flight_at(f, i)->flags & REC_SACKED)) /* a part of what went as one large segment */
+        d->delivered += (uint32_t)a->ack - flight_at(f, i)->start;
     flight_trim(f, (uint32_t)a->ack);
     una_advance(e, c, a->ack);
     f->n_dup_acks = 0;
@@ -594,7 +619,7 @@ static void take_dup_ack(struct tcp_conn *c, struct delivery *d)
     uint32_t before = f->sacked_bytes;
     f->sacked_bytes = min32(before + c->mss, most);
     d->delivered += f->sacked_bytes - before;
-    if (f->n_dup_acks < UINT16_MAX)
+    if (f->n_dup_acks < UINT8_MAX)
         f->n_dup_acks++;
 }
 
@@ -754,7 +779,7 @@ static void cwnd_step(struct tcp_env *e, struct tcp_conn *c, struct delivery *d,
         return;
     if (before >= PHASE_RECOVERY && !(c->flags & TCF_SACK))
         d->delivered = min32(d->delivered, c->mss); /* most came earlier (RFC 3465 2.3) */
-    if ((c->flags & TCF_CWND_LIMITED) || before == PHASE_LOSS)
+    if (is_cwnd_limited(c) || before == PHASE_LOSS)
         cc_acked(e, c, d);
 }
 
@@ -964,7 +989,12 @@ static void tlp_fired(struct tcp_env *e, struct tcp_conn *c)
 bool recovery_timer(struct tcp_env *e, struct tcp_conn *c)
 {
     struct tcp_flight *f = c->flight;
-    if (f == NULL || f->n == 0 || f->timer == FLIGHT_TIMER_RTO)
+    if (f == NULL && (!tlp_is_possible(c, f) || !flight_open(e, c)))
+        return false;
+    if (f == NULL)
+        c->flight->timer = FLIGHT_TIMER_TLP; /* of one segment alone: arm() */
+    f = c->flight;
+    if (f->n == 0 || f->timer == FLIGHT_TIMER_RTO)
         return false;
     if (f->timer == FLIGHT_TIMER_REO)
         reo_fired(e, c);

@@ -125,7 +125,7 @@ enum tcp_conn_flag {
     TCF_NODELAY     = 1 << 9,  /* Nagle off */
     TCF_CORK        = 1 << 10, /* hold partial segments */
     TCF_MORE        = 1 << 11, /* the last write said MSG_MORE, and no segment has come since */
-    TCF_SHUT_RD     = 1 << 12, /* arriving bytes count as read */
+    TCF_SHUT_RD     = 1 << 12, /* readers do not wait for bytes any more */
     TCF_ORPHAN      = 1 << 13, /* no socket any more (closed by the application) */
     TCF_SEND_RST    = 1 << 14, /* a RST goes out with the next flush, then the record dies */
     TCF_CWND_LIMITED = 1 << 15,

@@ -85,7 +85,8 @@ static inline uint64_t tcp_urgent_left(const struct tcp_conn *c)
     return (uint64_t)c->ext->rcv_up - stream_read(&c->rcv);
 }
 
-/* SHUT_WR: FIN after what is queued. SHUT_RD: arriving bytes count as read. With both, arriving
+/* SHUT_WR: FIN after what is queued. SHUT_RD: a reader finds the end when nothing is there
+ * (what arrives later can be read all the same, as Linux). With both, arriving
  * bytes are answered by RST and the application gets ECONNRESET. 0, -ENOTCONN. */
 MUST_CHECK int tcp_shutdown(struct tcp_env *e, struct tcp_conn *c, int how);
 

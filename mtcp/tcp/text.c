@@ -91,10 +91,7 @@ static void text_stored(struct tcp_env *e, struct tcp_conn *c, const struct in *
     }
     if (unlikely(tune_rcv_is_due(e, c, in->seg)))
         tune_rcv(e, c);
-    if ((c->flags & TCF_SHUT_RD) && tcp_readable(c) == n_new) /* else behind what is not read yet */
-        stream_consume(&c->rcv, n_new);
-    else
-        conn_mark_ready(e, c, TCP_READY_IN);
+    conn_mark_ready(e, c, TCP_READY_IN);
     if (c->rcv.ooo != NULL || n_new > in->seg->len) {
         if (!(c->flags & TCF_SACK))
             c->n_dup_owed = 0;

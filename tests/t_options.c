@@ -86,6 +86,8 @@ static const struct {
     {IPPROTO_IP, IP_TOS, 0, 0x28 + 3, 0x28, 256},
     {IPPROTO_IP, IP_TTL, 64, 255, 255, 256},
     {IPPROTO_IP, IP_TTL, 255, -1, 64, 0},
+    {IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_WANT, IP_PMTUDISC_DO, IP_PMTUDISC_DO, 6},
+    {IPPROTO_IPV6, IPV6_MTU_DISCOVER, IP_PMTUDISC_DO, 5, 5, -1},
     {IPPROTO_IPV6, IPV6_TCLASS, 0x28, 0x48, 0x48, 256},
     {IPPROTO_IPV6, IPV6_UNICAST_HOPS, 64, 3, 3, -2},
 };
@@ -104,11 +106,12 @@ static void check_ints(mctx_t m, int sock)
         EXPECT_EQ(set(m, sock, level, name, ints[i].value), 0);
         EXPECT_EQ(get(m, sock, level, name), ints[i].told);
         char v[4] = {1, 2, 3, 4};
-        socklen_t len = 3;
+        socklen_t len = level == IPPROTO_IP ? 0 : 3; /* IP's options come as a byte as well */
+        socklen_t short_len = len;
         EXPECT_ERR(mtcp_getsockopt(m, sock, level, name, v, &len), EINVAL);
-        EXPECT_EQ(len, 3);
+        EXPECT_EQ(len, short_len);
         CU_ASSERT(memcmp(v, "\1\2\3\4", 4) == 0);
-        EXPECT_ERR(mtcp_setsockopt(m, sock, level, name, v, 3), EINVAL);
+        EXPECT_ERR(mtcp_setsockopt(m, sock, level, name, v, len), EINVAL);
         EXPECT_ERR(mtcp_setsockopt(m, sock, level, name, NULL, 4), EFAULT);
         EXPECT_ERR(mtcp_getsockopt(m, sock, level, name, NULL, &len), EFAULT);
         EXPECT_ERR(mtcp_getsockopt(m, sock, level, name, v, NULL), EFAULT);
@@ -122,6 +125,19 @@ static void each_int_is_set_told_and_bounded(void)
     check_ints(d.srv, s);             /* a connection that was accepted */
     check_ints(d.cli, c);
     check_ints(d.srv, l);
+    duo_close(&d);
+}
+
+static void ip_options_are_bytes_too(void)
+{
+    uint8_t v = 9, told = 0;
+    socklen_t len = 1;
+    open_pair(NULL);
+    EXPECT_EQ(mtcp_setsockopt(d.srv, s, IPPROTO_IP, IP_TTL, &v, 1), 0);
+    EXPECT_EQ(mtcp_getsockopt(d.srv, s, IPPROTO_IP, IP_TTL, &told, &len), 0);
+    EXPECT_EQ(told, 9);
+    EXPECT_EQ(len, 1);
+    EXPECT_EQ(get(d.srv, s, IPPROTO_IP, IP_TTL), 9);
     duo_close(&d);
 }
 
@@ -494,7 +510,8 @@ static void info_is_what_the_stack_knows(void)
 }
 
 TEST_SUITE(options, TEST_CASE(each_int_is_set_told_and_bounded),
-           TEST_CASE(what_can_only_be_asked_is_refused), TEST_CASE(what_is_not_there_is_unknown),
+           TEST_CASE(ip_options_are_bytes_too), TEST_CASE(what_can_only_be_asked_is_refused),
+           TEST_CASE(what_is_not_there_is_unknown),
            TEST_CASE(seconds_of_deferring_are_timeouts), TEST_CASE(accepting_can_wait_for_data),
            TEST_CASE(linger_is_a_struct), TEST_CASE(nodelay_pushes_what_waits),
            TEST_CASE(congestion_control_has_a_name), TEST_CASE(accepted_sockets_inherit),

@@ -210,6 +210,36 @@ static void nor_is_anything_when_told_so(void)
     EXPECT_EQ(after_silence(30, false, 1460), 1460);
 }
 
+/* IP_MTU_DISCOVER: who says so is not told, and its segments may be cut on the way. */
+static void who_does_not_want_to_know_keeps_its_size(void)
+{
+    static const struct {
+        uint8_t how;
+        uint16_t mss;
+        bool may_be_cut;
+    } t[] = {{TCP_MTU_DONT, 1460, true},       {TCP_MTU_WANT, 960, false},
+             {TCP_MTU_DO, 960, false},         {TCP_MTU_PROBE, 1460, false},
+             {TCP_MTU_INTERFACE, 1460, false}, {TCP_MTU_OMIT, 1460, false}};
+    for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+        unsigned n;
+        up(true);
+        l.ext = tcp_opt_ext_default();
+        l.ext.mtu_discover = t[i].how;
+        l.has_ext = true;
+        struct tcp_conn *c = accepted(4000);
+        write_bytes(c, 1460);
+        const struct packet *p = world_out(&w);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+        EXPECT_EQ(p->seg.may_be_cut, t[i].may_be_cut);
+        frag_needed(c, 0, 1000);
+        EXPECT_EQ(c->mss, t[i].mss);
+        EXPECT_EQ(pmtu_of(&w.net, &c->tuple.remote, 1500), 1000);
+        (void)largest_out(&n);
+        world_down(&w);
+        l.has_ext = false;
+    }
+}
+
 static void the_cache_is_bounded_and_does_not_mix_up(void)
 {
     up(true);
@@ -232,4 +262,5 @@ TEST_SUITE(pmtu, TEST_CASE(what_was_too_large_goes_again_at_once),
            TEST_CASE(it_is_forgotten_after_ten_minutes),
            TEST_CASE(full_segments_that_vanish_are_made_smaller), TEST_CASE(small_ones_are_not),
            TEST_CASE(nor_is_anything_when_told_so),
+           TEST_CASE(who_does_not_want_to_know_keeps_its_size),
            TEST_CASE(the_cache_is_bounded_and_does_not_mix_up));

@@ -32,7 +32,8 @@ static uint16_t mtu_of_if(const struct net *n, const struct tcp_conn *c)
 
 void pmtu_begin(const struct net *n, struct tcp_conn *c)
 {
-    if (unlikely(pmtu_of(n, &c->tuple.remote, mtu_of_if(n, c)) < mtu_of_if(n, c)))
+    if (unlikely(pmtu_of(n, &c->tuple.remote, mtu_of_if(n, c)) < mtu_of_if(n, c)) &&
+        conn_follows_path_mtu(c))
         c->flags |= TCF_MTU_LOW;
 }
 
@@ -62,6 +63,8 @@ void pmtu_learn(struct net *n, struct tcp_conn *c, uint16_t mtu)
         mtu = PMTU_MIN4;
     if (mtu < pmtu_of(n, remote, mtu_of_if(n, c)))
         remember(n, remote, mtu);
+    if (!conn_follows_path_mtu(c))
+        return;
     c->flags |= TCF_MTU_LOW; /* what is known already may be news to this connection */
     pmtu_refresh(n, c);
 }
@@ -70,7 +73,7 @@ void pmtu_suspect(struct net *n, struct tcp_conn *c)
 {
     enum { FIRST_TRY = 3, SECOND_TRY = 5 }; /* timeouts in a row */
     bool is_v4 = ip_addr_is_v4(&c->tuple.remote);
-    if (!n->conf.pmtu_black_holes || !tcp_full_segment_is_stuck(c))
+    if (!n->conf.pmtu_black_holes || !conn_follows_path_mtu(c) || !tcp_full_segment_is_stuck(c))
         return;
     if (c->backoff == FIRST_TRY)
         pmtu_learn(n, c, is_v4 ? PMTU_PROBE4 : PMTU_MIN6);

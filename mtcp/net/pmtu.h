@@ -17,6 +17,9 @@
 /* What the path to `remote` takes now, at most `if_mtu`. */
 uint16_t pmtu_of(const struct net *n, const struct ip_addr *remote, uint16_t if_mtu);
 
+/* Connections whose application does not want their MSS to follow the path (IP_MTU_DISCOVER) keep
+ * what the interface gives; the cache learns from them. */
+
 /* A connection begins: does its path take less than its interface? */
 void pmtu_begin(const struct net *n, struct tcp_conn *c);
 

@@ -255,6 +255,23 @@ static int set_defer_accept(const struct ref *r, uint32_t arg, int v)
     return 0;
 }
 
+static int get_mtu_discover(const struct ref *r, uint32_t arg, int *v)
+{
+    (void)arg;
+    *v = ext_of(r).mtu_discover;
+    return 0;
+}
+
+static int set_mtu_discover(const struct ref *r, uint32_t arg, int v)
+{
+    (void)arg;
+    struct tcp_opt_ext *x = ext_edit(r);
+    if (!x)
+        return -ENOMEM;
+    x->mtu_discover = (uint8_t)v;
+    return 0;
+}
+
 static int get_linger(const struct ref *r, void *val, socklen_t *len)
 {
     struct linger l = {0, 0};
@@ -476,9 +493,13 @@ static const struct opt opts[] = {
     RAW(IPPROTO_TCP, TCP_INFO, get_info, NULL),
     INT(IPPROTO_IP, IP_TOS, 0, 0, 255, get_tos, set_tos),
     INT(IPPROTO_IP, IP_TTL, 0, -1, 255, get_ttl, set_ttl),
+    INT(IPPROTO_IP, IP_MTU_DISCOVER, 0, TCP_MTU_DONT, TCP_MTU_OMIT, get_mtu_discover,
+        set_mtu_discover),
     INT(IPPROTO_IP, IP_MTU, 0, 0, 0, get_mtu, NULL),
     INT(IPPROTO_IPV6, IPV6_TCLASS, 0, 0, 255, get_tos, set_tos),
     INT(IPPROTO_IPV6, IPV6_UNICAST_HOPS, 0, -1, 255, get_ttl, set_ttl),
+    INT(IPPROTO_IPV6, IPV6_MTU_DISCOVER, 0, TCP_MTU_DONT, TCP_MTU_OMIT, get_mtu_discover,
+        set_mtu_discover),
     INT(IPPROTO_IPV6, IPV6_MTU, 0, 0, 0, get_mtu, NULL),
     INT(IPPROTO_IPV6, IPV6_V6ONLY, SOCKF_V6ONLY, 0, 0, get_sock_flag, set_v6only),
 };
@@ -522,13 +543,15 @@ static int opt_get(const struct ref *r, const struct opt *o, void *val, socklen_
     if (o->get_raw)
         return o->get_raw(r, val, len);
     int v;
-    if (*len < sizeof(v) || *len > INT_MAX)
+    bool is_byte = o->level == IPPROTO_IP && *len > 0 && *len < sizeof(v);
+    if ((*len < sizeof(v) && !is_byte) || *len > INT_MAX)
         return -EINVAL;
     int err = o->get(r, o->arg, &v);
     if (err < 0)
         return err;
-    memcpy(val, &v, sizeof(v));
-    *len = sizeof(v);
+    uint8_t low = (uint8_t)v;
+    *len = is_byte ? sizeof(low) : sizeof(v);
+    memcpy(val, is_byte ? (const void *)&low : &v, *len);
     return 0;
 }
 
@@ -545,9 +568,12 @@ static int opt_set(const struct ref *r, const struct opt *o, const void *val, so
     if (o->set_raw)
         return o->set_raw(r, val, len);
     int v;
-    if (len < sizeof(v))
+    if (len >= sizeof(v))
+        memcpy(&v, val, sizeof(v));
+    else if (len > 0 && o->level == IPPROTO_IP) /* these take a byte as well */
+        v = *(const uint8_t *)val;
+    else
         return -EINVAL;
-    memcpy(&v, val, sizeof(v));
     if ((o->min || o->max) && (v < o->min || v > o->max))
         return -EINVAL;
     return o->set(r, o->arg, v);

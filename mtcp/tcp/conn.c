@@ -50,6 +50,7 @@ struct tcp_opt_ext tcp_opt_ext_default(void)
         .keep_intvl_s = 75,
         .keep_cnt = 9,
         .linger_s = -1,
+        .mtu_discover = TCP_MTU_WANT,
     };
 }
 

@@ -177,6 +177,17 @@ enum tw_syn {
     TW_SYN_AWAITED   /* and that was reset: the peer knows nothing of the old connection */
 };
 
+/* IP_MTU_DISCOVER's values. Only the first lets routers cut what is sent; beyond TCP_MTU_DO segments
+ * are as large as the interface takes, whatever is known of the path. */
+enum tcp_mtu_discover {
+    TCP_MTU_DONT,
+    TCP_MTU_WANT,
+    TCP_MTU_DO,
+    TCP_MTU_PROBE,
+    TCP_MTU_INTERFACE,
+    TCP_MTU_OMIT
+};
+
 /* Per-socket options that are off their defaults, and what else few connections have; allocated on
  * first use, freed with the connection. Only sock/ writes it, but for what is urgent.c's. */
 struct tcp_opt_ext {
@@ -193,6 +204,7 @@ struct tcp_opt_ext {
     } fastopen;
     uint8_t syn_retries;                          /* 0: default */
     uint8_t defer_accept; /* timeouts of the SYN-ACK for which a listener waits for data; 0: none */
+    uint8_t mtu_discover;                         /* enum tcp_mtu_discover */
 };
 
 struct tcp_conn {
@@ -319,6 +331,13 @@ static inline void conn_mark_ready(struct tcp_env *e, struct tcp_conn *c, uint32
 static inline uint32_t conn_ts_now(const struct tcp_env *e, const struct tcp_conn *c)
 {
     return (uint32_t)(e->now_us / 1000) + c->ts_offset;
+}
+
+/* Does the MSS follow what the path takes (RFC 1191)? */
+static inline bool conn_follows_path_mtu(const struct tcp_conn *c)
+{
+    return likely(c->ext == NULL) || c->ext->mtu_discover == TCP_MTU_WANT ||
+           c->ext->mtu_discover == TCP_MTU_DO;
 }
 
 /* The options that nobody set. */

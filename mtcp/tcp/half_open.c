@@ -40,6 +40,7 @@ static void half_open_tx(const struct tcp_env *e, const struct tcp_half_open *h,
     memset(tx, 0, sizeof(*tx));
     tx->seg.tuple = h->tuple;
     tx->seg.ttl = 64;
+    tx->seg.may_be_cut = false;
     tx->seg.ack = seq_add(h->irs, 1);
     if (h->opts & TCF_TS) {
         tx->seg.opt.has_ts = true;

@@ -112,6 +112,7 @@ static void fill_head(const struct tcp_env *e, const struct tcp_conn *c, struct 
     s->urg = 0;
     s->tos = c->tos;
     s->ttl = c->ttl;
+    s->may_be_cut = unlikely(c->ext != NULL) && c->ext->mtu_discover == TCP_MTU_DONT;
     tcp_opts_clear(&s->opt);
     s->payload = NULL;
     s->len = 0;

@@ -10,6 +10,7 @@ bool tcp_reset_for(const struct seg *s, struct tcp_tx *tx)
     memset(tx, 0, sizeof(*tx));
     tx->seg.tuple = s->tuple;
     tx->seg.ttl = 64;
+    tx->seg.may_be_cut = false;
     if (s->flags & TCP_ACK) {
         tx->seg.flags = TCP_RST;
         tx->seg.seq = s->ack;

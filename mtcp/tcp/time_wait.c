@@ -96,6 +96,7 @@ void tcp_time_wait_ack(const struct tcp_env *e, const struct tcp_time_wait *w, s
     memset(tx, 0, sizeof(*tx));
     tx->seg.tuple = tcp_time_wait_tuple(w);
     tx->seg.ttl = 64;
+    tx->seg.may_be_cut = false;
     tx->seg.flags = TCP_ACK;
     tx->seg.seq = w->snd_nxt;
     tx->seg.ack = w->rcv_nxt;

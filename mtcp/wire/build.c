@@ -119,11 +119,12 @@ static void put_eth(uint8_t *at, const struct build_l2 *l2, uint16_t type)
 /* What differs between the IPv4 packets of this stack. */
 struct ipv4_fields {
     uint8_t tos, ttl, proto;
+    bool may_be_cut;
     uint16_t id;
     be32_t src, dst;
 };
 
-/* DF set, no options; the header checksum is left zero. */
+/* DF set unless it may be cut, no options; the header checksum is left zero. */
 static inline void put_ipv4(uint8_t *at, struct ipv4_fields f, uint32_t total_len)
 {
     struct ipv4_hdr *h = (void *)at;
@@ -131,7 +132,7 @@ static inline void put_ipv4(uint8_t *at, struct ipv4_fields f, uint32_t total_le
     h->tos = f.tos;
     h->total_len = be16_make((uint16_t)total_len);
     h->id = be16_make(f.id);
-    h->frag_off = be16_make(IPV4_DF);
+    h->frag_off = be16_make(f.may_be_cut ? 0 : IPV4_DF);
     h->ttl = f.ttl;
     h->proto = f.proto;
     h->csum = be16_make(0);
@@ -201,6 +202,7 @@ struct build_lens build_tcp(uint8_t *at, const struct build_l2 *l2, const struct
         put_ipv4(ip,
                  (struct ipv4_fields){.tos = s->tos,
                                       .ttl = s->ttl,
+                                      .may_be_cut = s->may_be_cut,
                                       .proto = IP_PROTO_TCP,
                                       .id = ip_id,
                                       .src = t->local.w[3],

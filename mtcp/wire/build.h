@@ -38,7 +38,7 @@ struct build_lens {
 
 /* Writes Ethernet (when l2 is given), IP and TCP headers for `s` (source = tuple.local) in front of
  * s->len payload bytes that the caller has placed, or will place before build_tcp_csum, right
- * behind the headers. IPv4: DF set, `ip_id` as given. Returns the header lengths. Checksums are NOT
+ * behind the headers. IPv4: DF set unless s->may_be_cut, `ip_id` as given. Returns the header lengths. Checksums are NOT
  * filled: call build_tcp_csum when the payload is there. */
 struct build_lens build_tcp(uint8_t *at, const struct build_l2 *l2, const struct seg *s,
                             uint16_t ip_id);

@@ -17,6 +17,7 @@
 
 #define IPV4_FRAG_MASK     0x3fffu /* MF and the offset */
 #define IPV4_FRAG_OFF_MASK 0x1fffu
+#define IPV4_DF            0x4000u
 #define IPV4_MF            0x2000u
 
 #define ARP_HW_ETHERNET 1
@@ -260,6 +261,7 @@ static int parse_ipv4(struct packet *p, struct piece l3, enum packet_csum csum)
     if (likely(h->proto == IP_PROTO_TCP)) {
         p->seg.tos = h->tos;
         p->seg.ttl = h->ttl;
+        p->seg.may_be_cut = !(be16_get(h->frag_off) & IPV4_DF);
         return parse_tcp(p, l4, csum);
     }
     return h->proto == IP_PROTO_ICMP ? parse_icmp(p, l4, csum) : 0;
@@ -304,6 +306,7 @@ static int parse_ipv6_chain(struct packet *p, struct piece ip, enum packet_csum 
     if (chain.proto == IP_PROTO_TCP) {
         p->seg.tos = (uint8_t)(be32_get(h->ver_class_flow) >> 20);
         p->seg.ttl = h->hop_limit;
+        p->seg.may_be_cut = false;
         return parse_tcp(p, l4, csum);
     }
     struct icmp6_from from = {.hop_limit = h->hop_limit,

@@ -58,6 +58,7 @@ struct seg {
     uint8_t flags;
     uint8_t tos; /* DSCP and ECN */
     uint8_t ttl;
+    bool may_be_cut; /* IPv4 without DF */
     struct tcp_opts opt;
     const uint8_t *payload; /* into the frame */
     uint32_t len;           /* payload bytes */

@@ -55,6 +55,9 @@ static uint8_t linux_options(const struct tcp_conn *c)
     return (uint8_t)o;
 }
 
+/* TCP_INFINITE_SSTHRESH: no loss so far. */
+#define SSTHRESH_INFINITE 0x7fffffffu
+
 /* Bytes to segments, as Linux counts. */
 static uint32_t segments(uint64_t bytes, const struct tcp_conn *c)
 {
@@ -109,7 +112,7 @@ static void info_of_sending(const struct tcp_conn *c, struct tcp_info *t)
     t->tcpi_probes = c->state == TCPS_TIME_WAIT ? 0 : c->n_probes;
     info_of_recovery(c, t);
     t->tcpi_unacked = segments(sent - acked, c);
-    t->tcpi_snd_ssthresh = segments(c->ssthresh, c);
+    t->tcpi_snd_ssthresh = c->ssthresh < UINT32_MAX ? segments(c->ssthresh, c) : SSTHRESH_INFINITE;
     t->tcpi_snd_cwnd = c->mss ? c->cwnd / c->mss : 0;
     t->tcpi_snd_wscale = c->snd_wscale & 0xfu;
     t->tcpi_bytes_acked = acked;

@@ -53,6 +53,23 @@ static void later_segments_have_timestamps_and_sack(void)
     EXPECT_OPTS(&o, 1, 1, 5, 10, 0, 0, 0, 3, 0, 0, 0, 4);
 }
 
+static void fast_open_is_padded_at_its_end(void)
+{
+    struct tcp_opts o = {.has_fastopen = true,
+                         .fastopen_cookie = (const uint8_t *)"\x11\x22\x33\x44\x55\x66"};
+    EXPECT_OPTS(&o, 34, 2, 1, 1);
+    o.fastopen_len = 6;
+    EXPECT_OPTS(&o, 34, 8, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66);
+    o.fastopen_len = 4;
+    EXPECT_OPTS(&o, 34, 6, 0x11, 0x22, 0x33, 0x44, 1, 1);
+    o.fastopen_is_exp = true;
+    EXPECT_OPTS(&o, 254, 8, 0xf9, 0x89, 0x11, 0x22, 0x33, 0x44);
+    o.fastopen_len = 6;
+    EXPECT_OPTS(&o, 254, 10, 0xf9, 0x89, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 1, 1);
+    o.fastopen_len = 0;
+    EXPECT_OPTS(&o, 254, 4, 0xf9, 0x89);
+}
+
 static void no_options_take_no_bytes(void)
 {
     struct tcp_opts o = {0};
@@ -262,7 +279,8 @@ static void an_echo_is_answered_in_place(void)
 }
 
 TEST_SUITE(build, TEST_CASE(a_syn_has_linux_options),
-           TEST_CASE(later_segments_have_timestamps_and_sack), TEST_CASE(no_options_take_no_bytes),
+           TEST_CASE(later_segments_have_timestamps_and_sack),
+           TEST_CASE(fast_open_is_padded_at_its_end), TEST_CASE(no_options_take_no_bytes),
            TEST_CASE(all_combinations_fit), TEST_CASE(timestamps_leave_room_for_three_blocks),
            TEST_CASE(a_known_ipv4_frame), TEST_CASE(lengths_add_up),
            TEST_CASE(offload_leaves_the_pseudo_sum), TEST_CASE(checksums_can_be_filled_twice),

@@ -731,6 +731,31 @@ static void mutated_frames_are_survived(void)
     }
 }
 
+/* Two more bytes tell what an option of kind 254 is about (RFC 6994). That kind gives way to 34. */
+static void fast_open_cookies_as_an_experiment(void)
+{
+    struct tcp_opts o;
+    for (uint8_t size = 2; size < 36; size++) {
+        uint8_t opt[40] = {254, size, 0xf9, 0x89};
+        bool good = size == 4 || (size >= 8 && size <= 20 && size % 2 == 0);
+        tcp_opts_parse(&o, opt, sizeof(opt));
+        EXPECT_EQ(o.has_fastopen, good);
+        EXPECT_EQ(o.fastopen_is_exp, good);
+        EXPECT_EQ(o.fastopen_len, good ? size - 4 : 0);
+        CU_ASSERT(!good || o.fastopen_cookie == opt + 4);
+        opt[3] = 0x88;
+        tcp_opts_parse(&o, opt, sizeof(opt));
+        CU_ASSERT(!o.has_fastopen);
+    }
+    static const uint8_t both[][12] = {{34, 6, 1, 2, 3, 4, 254, 4, 0xf9, 0x89},
+                                       {254, 4, 0xf9, 0x89, 34, 6, 1, 2, 3, 4}};
+    for (unsigned i = 0; i < 2; i++) {
+        tcp_opts_parse(&o, both[i], sizeof(both[i]));
+        CU_ASSERT(o.has_fastopen && !o.fastopen_is_exp);
+        EXPECT_EQ(o.fastopen_len, 4);
+    }
+}
+
 /* RFC 7413 4.1.1: no cookie, or one of 4 to 16 bytes, an even number. */
 static void fast_open_cookies(void)
 {
@@ -745,7 +770,7 @@ static void fast_open_cookies(void)
     }
 }
 
-TEST_SUITE(parse, TEST_CASE(fast_open_cookies), TEST_CASE(random_segments_go_round), TEST_CASE(raw_ip_goes_round),
+TEST_SUITE(parse, TEST_CASE(fast_open_cookies), TEST_CASE(fast_open_cookies_as_an_experiment), TEST_CASE(random_segments_go_round), TEST_CASE(raw_ip_goes_round),
            TEST_CASE(every_truncation_is_refused), TEST_CASE(short_transports_are_refused),
            TEST_CASE(ethernet_padding_is_cut), TEST_CASE(every_flipped_bit_is_noticed),
            TEST_CASE(wrong_sums_have_their_own_error), TEST_CASE(lying_ipv4_lengths_are_refused),

@@ -20,7 +20,8 @@
 #define OPT_SACK_PERM     0x0402u
 #define OPT_SACK          0x0500u
 #define OPT_TS            0x080au
-#define OPT_FASTOPEN      34u
+#define OPT_FASTOPEN      0x2200u
+#define OPT_EXP_FASTOPEN  0xfe00f989u /* RFC 6994: 254, and what it stands for */
 #define OPT_SACK_BASE_LEN 4u
 #define OPT_SACK_LEN      8u
 #define OPT_TS_LEN        12u
@@ -34,20 +35,28 @@ static inline uint8_t *put_be32(uint8_t *at, uint32_t v)
 
 /* ---- TCP options ---------------------------------------------------------------------------- */
 
+/* Before the cookie. */
+static inline uint32_t opt_fastopen_base(const struct tcp_opts *o)
+{
+    return o->fastopen_is_exp ? 4u : 2u;
+}
+
 /* Padded at its end, as Linux does. */
 static uint32_t opt_fastopen_len(const struct tcp_opts *o)
 {
-    return (2u + o->fastopen_len + 3u) & ~3u;
+    return (opt_fastopen_base(o) + o->fastopen_len + 3u) & ~3u;
 }
 
 static uint8_t *put_fastopen(uint8_t *at, const struct tcp_opts *o)
 {
-    uint32_t len = 2u + o->fastopen_len, padded = opt_fastopen_len(o);
+    uint32_t base = opt_fastopen_base(o), len = base + o->fastopen_len;
+    uint32_t padded = opt_fastopen_len(o);
     memset(at, 1, padded); /* NOPs */
-    at[0] = OPT_FASTOPEN;
-    at[1] = (uint8_t)len;
+    uint32_t head = o->fastopen_is_exp ? OPT_EXP_FASTOPEN | len << 16 : (OPT_FASTOPEN | len) << 16;
+    be32_t be = be32_make(head);
+    memcpy(at, &be, base);
     if (o->fastopen_len > 0)
-        memcpy(at + 2, o->fastopen_cookie, o->fastopen_len);
+        memcpy(at + base, o->fastopen_cookie, o->fastopen_len);
     return at + padded;
 }
 

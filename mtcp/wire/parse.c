@@ -46,8 +46,10 @@ enum tcp_opt_kind {
     OPT_SACK = 5,
     OPT_TS = 8,
     OPT_FASTOPEN = 34,
+    OPT_EXPERIMENT = 254, /* several things: RFC 6994 */
 };
-#define OPT_NOP_NOP_TS_LEN 12u
+#define OPT_NOP_NOP_TS_LEN  12u
+#define EXPERIMENT_FASTOPEN 0xf989u /* before 34 was assigned (RFC 7413 7) */
 
 /* ---- TCP options ---------------------------------------------------------------------------- */
 
@@ -64,14 +66,22 @@ static void opt_sack(struct tcp_opts *o, const uint8_t *opt, uint32_t size)
 }
 
 /* A cookie has 4 to 16 bytes, an even number; none asks for one (RFC 7413 4.1.1). */
-static void opt_fastopen(struct tcp_opts *o, const uint8_t *opt, uint32_t size)
+static void opt_fastopen(struct tcp_opts *o, const uint8_t *cookie, uint32_t len)
 {
-    uint32_t len = size - 2;
     if (len != 0 && (len < 4 || len > TCP_FASTOPEN_COOKIE_MAX || len % 2 != 0))
         return;
     o->has_fastopen = true;
+    o->fastopen_is_exp = false;
     o->fastopen_len = (uint8_t)len;
-    o->fastopen_cookie = opt + 2;
+    o->fastopen_cookie = cookie;
+}
+
+static void opt_experiment(struct tcp_opts *o, const uint8_t *opt, uint32_t size)
+{
+    if (size < 4 || load_be16(opt + 2) != EXPERIMENT_FASTOPEN || o->has_fastopen)
+        return;
+    opt_fastopen(o, opt + 4, size - 4);
+    o->fastopen_is_exp = o->has_fastopen;
 }
 
 /* One option of `size` >= 2 bytes. One of the wrong size for its kind is as good as absent. */
@@ -105,7 +115,10 @@ static void opt_one(struct tcp_opts *o, const uint8_t *opt, uint32_t size)
         o->ts_ecr = load_be32(opt + 6);
         return;
     case OPT_FASTOPEN:
-        opt_fastopen(o, opt, size);
+        opt_fastopen(o, opt + 2, size - 2);
+        return;
+    case OPT_EXPERIMENT:
+        opt_experiment(o, opt, size);
         return;
     default:
         return;

@@ -38,6 +38,7 @@ struct tcp_opts {
     uint8_t wscale; /* as sent; > 14 counts as 14 (RFC 7323 2.3) */
     uint8_t n_sack;
     uint8_t fastopen_len; /* 0: a cookie is asked for (RFC 7413 4.1.1) */
+    bool fastopen_is_exp; /* as the experimental option (RFC 6994) that came before it */
     uint16_t mss;
     uint32_t ts_val, ts_ecr;
     const uint8_t *fastopen_cookie; /* into the frame; to be built: of whom builds */

@@ -177,6 +177,83 @@ static void a_soft_error_is_remembered(void)
     }
 }
 
+/* As Linux has it: who has sent a SYN and can't be reached is forgotten, and sends it again if it
+ * can; its port has nothing to do with that. */
+static void a_half_open_record_ends(void)
+{
+    static const struct {
+        uint8_t type, code;
+        uint32_t off;
+        bool ends;
+    } row[] = {{UNREACHABLE, 0, 0, true},   {UNREACHABLE, 1, 0, true},
+               {UNREACHABLE, 3, 0, false},  {TIME_EXCEEDED, 0, 0, true},
+               {UNREACHABLE, 1, 1, false},  {PARAMETER_PROBLEM, 0, 0, true},
+               {SOURCE_QUENCH, 0, 0, false}};
+    for (unsigned i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+        struct world w;
+        struct net_listener l;
+        world_up(&w, NULL);
+        world_listen(&w, &l, 10);
+        world_syn(&w, 4000, 100);
+        world_turn(&w);
+        struct seg q = *world_expect(&w, 4000, TCP_SYN | TCP_ACK);
+        q.tuple = (struct flow_tuple){world_ip("10.0.0.1"), world_ip("10.0.0.2"), 80, 4000};
+        uint32_t iss = q.seq.v;
+        q.seq = seq_add(q.seq, row[i].off);
+        error_in(&w, row[i].type, row[i].code, &q, 0);
+        EXPECT_EQ(w.net.n_half_open, !row[i].ends);
+        EXPECT_EQ(w.net.stats.icmp_out_of_window, row[i].off > 0);
+        world_seg(&w, 4000, TCP_ACK, 101, iss + 1);
+        world_turn(&w);
+        if (row[i].ends)
+            EXPECT_EQ(world_expect(&w, 4000, TCP_RST)->seq.v, iss + 1);
+        world_silence(&w);
+        world_down(&w);
+    }
+}
+
+/* A server's Fast Open that nobody has accepted yet is as good as half open; once accepted it is a
+ * connection, which soft errors do not end. */
+static void a_fast_open_ends_unless_accepted(void)
+{
+    for (unsigned accepted = 0; accepted < 2; accepted++) {
+        struct world w;
+        struct net_listener l;
+        struct world_opts o = {.conf = world_conf};
+        o.conf.fastopen = NET_FASTOPEN_SERVER | NET_FASTOPEN_SERVER_BLIND;
+        world_up(&w, &o);
+        world_listen(&w, &l, 10);
+        l.fastopen_qlen = 1;
+        struct seg s = {.tuple.local_port = 4000,
+                        .flags = TCP_SYN,
+                        .seq = seq_make(100),
+                        .payload = (const uint8_t *)"hi",
+                        .len = 2};
+        world_in(&w, &s);
+        world_turn(&w);
+        struct seg q = *world_expect(&w, 4000, TCP_SYN | TCP_ACK);
+        q.tuple = (struct flow_tuple){world_ip("10.0.0.1"), world_ip("10.0.0.2"), 80, 4000};
+        struct tcp_conn *c = accepted ? net_accept(&w.net, &l) : NULL;
+        if (c)
+            c->sock = 1;
+        q.seq = seq_add(q.seq, 1);
+        error_in(&w, UNREACHABLE, 1, &q, 0);
+        EXPECT_EQ(w.net.stats.icmp_out_of_window, 1);
+        q.seq = seq_add(q.seq, (uint32_t)-1);
+        error_in(&w, UNREACHABLE, 1, &q, 0);
+        if (!c)
+            c = net_accept(&w.net, &l);
+        c->sock = 1;
+        EXPECT_EQ(c->state, accepted ? TCPS_SYN_RCVD : TCPS_CLOSED);
+        EXPECT_EQ(c->err, accepted ? 0 : EHOSTUNREACH);
+        EXPECT_EQ(tcp_readable(c), 2);
+        EXPECT_EQ(w.net.n_fastopen, accepted);
+        if (!accepted)
+            net_conn_release(&w.net, c);
+        world_down(&w);
+    }
+}
+
 /* RFC 9293 MUST-55 */
 static void source_quench_is_ignored(void)
 {
@@ -432,10 +509,11 @@ static void what_can_not_be_taken_is_told(void)
     world_down(&w);
 }
 
-TEST_SUITE(icmp, TEST_CASE(echo_is_answered_with_its_data),
-           TEST_CASE(echo_that_does_not_fit_is_dropped), TEST_CASE(no_address_is_no_address),
-           TEST_CASE(all_of_it_is_rate_limited), TEST_CASE(a_hard_error_ends_a_connection_attempt),
-           TEST_CASE(a_soft_error_is_remembered), TEST_CASE(nothing_ends_an_established_connection),
+TEST_SUITE(icmp, TEST_CASE(a_half_open_record_ends), TEST_CASE(a_fast_open_ends_unless_accepted),
+           TEST_CASE(echo_is_answered_with_its_data), TEST_CASE(echo_that_does_not_fit_is_dropped),
+           TEST_CASE(no_address_is_no_address), TEST_CASE(all_of_it_is_rate_limited),
+           TEST_CASE(a_hard_error_ends_a_connection_attempt), TEST_CASE(a_soft_error_is_remembered),
+           TEST_CASE(nothing_ends_an_established_connection),
            TEST_CASE(an_error_about_nothing_in_flight_is_not_believed),
            TEST_CASE(garbage_is_harmless), TEST_CASE(the_path_mtu_is_taken),
            TEST_CASE(echo6_is_answered_with_its_data), TEST_CASE(errors6_reach_their_connection),

@@ -5,6 +5,8 @@
  */
 #include "mtcp/net/icmp.h"
 
+#include "mtcp/net/half_open.h"
+#include "mtcp/net/listener.h"
 #include "mtcp/net/ndp.h"
 #include "mtcp/net/netif.h"
 #include "mtcp/net/packet_out.h"
@@ -131,8 +133,9 @@ static struct icmp_error error_of(uint8_t type, uint8_t code)
 /* Might the quoted segment be on its way (RFC 5927 4.1: SND.UNA =< SEG.SEQ < SND.NXT)? */
 static bool conn_has_sent(const struct tcp_conn *c, tcp_seq_t seq)
 {
-    tcp_off_t off = off_of_seq(c->iss, seq, c->snd_una);
-    return c->state != TCPS_CLOSED && off >= c->snd_una && off < c->snd_max;
+    tcp_off_t una = unlikely(fastopen_is_pending(c)) ? -1 : c->snd_una; /* the SYN-ACK is */
+    tcp_off_t off = off_of_seq(c->iss, seq, una);
+    return c->state != TCPS_CLOSED && off >= una && (off < c->snd_max || off == -1);
 }
 
 static bool is_too_big(const struct packet *p, bool is_v4)
@@ -144,16 +147,41 @@ static bool is_too_big(const struct packet *p, bool is_v4)
 static void error_to_conn(struct net *n, struct tcp_conn *c, const struct packet *p)
 {
     bool is_v4 = ip_addr_is_v4(&c->tuple.local);
-    if (!conn_has_sent(c, p->icmp.seq) || (c->flags & TCF_DEAD))
+    if (c->flags & TCF_DEAD)
         return;
+    if (!conn_has_sent(c, p->icmp.seq)) {
+        n->stats.icmp_out_of_window++;
+        return;
+    }
     if (is_too_big(p, is_v4)) {
         pmtu_learn(n, c, p->icmp.mtu || !is_v4 ? p->icmp.mtu : PMTU_UNSAID);
         return;
     }
     struct icmp_error e =
         is_v4 ? error_of(p->icmp.type, p->icmp.code) : error6_of(p->icmp.type, p->icmp.code);
+    /* Nobody has seen a Fast Open that waits to be accepted: it ends as a half-open one does. */
+    bool is_unseen = fastopen_is_pending(c) && conn_waits_for_accept(c);
     if (e.err)
-        tcp_net_error(&n->env, c, e.err, e.is_hard);
+        tcp_net_error(&n->env, c, e.err, e.is_hard || is_unseen);
+}
+
+/* Its SYN-ACK does not reach the peer: the handshake will not end, and if it could, the peer sends
+ * its SYN again. As Linux has it; RFC 5461 3 is about such connections that nobody has yet. */
+static bool ends_half_open(const struct packet *p)
+{
+    if (!ip_addr_is_v4(&p->src))
+        return p->icmp.type == ICMP6_PARAMETER_PROBLEM ||
+               error6_of(p->icmp.type, p->icmp.code).is_hard;
+    return p->icmp.type == ICMP_TIME_EXCEEDED || p->icmp.type == ICMP_PARAMETER_PROBLEM ||
+           (p->icmp.type == ICMP_UNREACHABLE && p->icmp.code <= 1);
+}
+
+static void error_to_half_open(struct net *n, struct tcp_half_open *h, const struct packet *p)
+{
+    if (!seq_eq(p->icmp.seq, h->iss))
+        n->stats.icmp_out_of_window++;
+    else if (ends_half_open(p))
+        half_open_end(n, h, HOOK_END_TIMEOUT);
 }
 
 static void icmp_error_in(struct net *n, const struct rx *x)
@@ -162,11 +190,13 @@ static void icmp_error_in(struct net *n, const struct rx *x)
         return;
     const struct flow_tuple *t = &x->p.icmp.tuple;
     struct flow *f = flow_table_find(n->flows, t, flow_table_hash(n->flows, t));
-    if (!f || f->kind != FLOW_CONN)
-        return; /* a half-open record lives on until its SYN-ACKs are used up */
-    struct tcp_conn *c = conn_of_flow(f);
-    error_to_conn(n, c, &x->p);
-    tcp_run_queued(&n->env, c);
+    if (f && f->kind == FLOW_CONN) {
+        struct tcp_conn *c = conn_of_flow(f);
+        error_to_conn(n, c, &x->p);
+        tcp_run_queued(&n->env, c);
+    } else if (f && f->kind == FLOW_HALF_OPEN) {
+        error_to_half_open(n, (struct tcp_half_open *)(void *)f, &x->p);
+    }
 }
 
 void icmp_in(struct net *n, const struct rx *x)

@@ -165,7 +165,7 @@ struct net_conf {
 
 struct net_stats {
     uint64_t orphan_segs, rst_sent, rst_limited, syn_dropped_backlog, accept_dropped, accept_deferred;
-    uint64_t no_route, neigh_failed, neigh_queue_full, icmp_in, icmp_out;
+    uint64_t no_route, neigh_failed, neigh_queue_full, icmp_in, icmp_out, icmp_out_of_window;
     uint64_t fragments_in, fragments_dropped, reassembled, reass_timeouts;
     uint64_t conn_nomem, hook_drops, pmtu_lowered;
     uint64_t cookies_sent, cookies_taken, cookies_bad;

@@ -56,23 +56,25 @@ static void the_default_device_is_a_tap(void)
 
 static void every_key_arrives(void)
 {
-    EXPECT_EQ(load("mos {\n"
-                   "max_concurrency = 4096 max_monitor_socks=77 max_num_buffers = 9\n"
-                   "max_connections = 5 max_time_wait = 6 max_monitored_time_wait = 7\n"
-                   "max_half_open = 8 rst_per_sec = 0 port_range = \"1024-2048\"\n"
-                   "num_cores = 2 cpu_mask = 0x5 rmem_size = 8192 wmem_size = 1M wmem_max = 2M\n"
-                   "tcp_tw_interval = 30 tcp_timeout = 45 tcp_fin_timeout = 10\n"
-                   "tcp_min_rto_ms = 20 tcp_max_rto_ms = 3000 tcp_init_rto_ms = 500\n"
-                   "tcp_delack_ms = 10 tcp_syn_retries = 2 tcp_synack_retries = 3\n"
-                   "tcp_retries = 4 tcp_orphan_retries = 5 tcp_init_cwnd = 20\n"
-                   "tcp_slow_start_after_idle = 0 tcp_min_tso_segs = 9\n"
-                   "tcp_timestamps = 0 tcp_sack = no tcp_window_scaling = off\n"
-                   "tcp_congestion = newreno mem_limit = 2G packet_mem_mb = 64\n"
-                   "packet_buffers = 2048 hugepages = yes idle = spin spin_us = 7\n"
-                   "close_wait_ms = 250 stat_print = 1 log_level = \"debug\"\n"
-                   "mos_log = '/tmp/x.log' eal_args = \"-n 4\"\n"
-                   "}"),
-              0);
+    EXPECT_EQ(
+        load("mos {\n"
+             "max_concurrency = 4096 max_monitor_socks=77 max_num_buffers = 9\n"
+             "max_connections = 5 max_time_wait = 6 max_monitored_time_wait = 7\n"
+             "max_half_open = 8 rst_per_sec = 0 port_range = \"1024-2048\"\n"
+             "num_cores = 2 cpu_mask = 0x5 rmem_size = 8192 wmem_size = 1M wmem_max = 2M\n"
+             "tcp_tw_interval = 30 tcp_timeout = 45 tcp_fin_timeout = 10\n"
+             "tcp_min_rto_ms = 20 tcp_max_rto_ms = 3000 tcp_init_rto_ms = 500\n"
+             "tcp_delack_ms = 10 tcp_syn_retries = 2 tcp_synack_retries = 3\n"
+             "tcp_retries = 4 tcp_orphan_retries = 5 tcp_init_cwnd = 20\n"
+             "tcp_slow_start_after_idle = 0 tcp_min_tso_segs = 9\n"
+             "tcp_timestamps = 0 tcp_sack = no tcp_window_scaling = off\n"
+             "tcp_congestion = newreno mem_limit = 2G packet_mem_mb = 64\n"
+             "packet_buffers = 2048 hugepages = yes idle = spin spin_us = 7\n"
+             "close_wait_ms = 250 stat_print = 1 log_level = \"debug\"\n"
+             "mos_log = '/tmp/x.log' eal_args = \"-n 4\"\n"
+             "tcp_fastopen_key = \"00000001-2-3-ffffffff,A0bf63f7-ed803d81-cd641d30-cebc4a90\"\n"
+             "}"),
+        0);
     CU_ASSERT_STRING_EQUAL(err, "");
     EXPECT_EQ(conf.max_concurrency, 4096);
     EXPECT_EQ(conf.max_monitor_socks, 77);
@@ -106,6 +108,10 @@ static void every_key_arrives(void)
     CU_ASSERT(!conf.tcp.idle_restart);
     CU_ASSERT(!conf.tcp.timestamps && !conf.tcp.sack && !conf.tcp.wscale);
     CU_ASSERT(conf.tcp.cc == &tcp_cc_newreno);
+    EXPECT_EQ(conf.net.fastopen_keys.n, 2);
+    CU_ASSERT(conf.net.fastopen_keys.key[0].k0 == 0x200000001);
+    CU_ASSERT(conf.net.fastopen_keys.key[0].k1 == 0xffffffff00000003);
+    CU_ASSERT(conf.net.fastopen_keys.key[1].k0 == 0xed803d81a0bf63f7);
     EXPECT_EQ(conf.mem_limit_bytes, 2ll << 30);
     EXPECT_EQ(conf.packet_mem_mb, 64);
     EXPECT_EQ(conf.n_pkts, 2048);
@@ -237,6 +243,11 @@ static const struct {
      "config:1: idle: \"sleepy\" is not possible here; write \"adaptive\" or"},
     {"mos { tcp_congestion = bbr9 }", "config:1: tcp_congestion:"},
     {"mos { log_level = loud }", "config:1: log_level:"},
+    {"mos { tcp_fastopen_key = \"1-2-3\" }", "config:1: tcp_fastopen_key:"},
+    {"mos { tcp_fastopen_key = \"1-2-3-4x\" }", "config:1: tcp_fastopen_key:"},
+    {"mos { tcp_fastopen_key = \"1-2-3-4,\" }", "config:1: tcp_fastopen_key:"},
+    {"mos { tcp_fastopen_key = \"1-2-3-4,1-2-3-4,1-2-3-4\" }", "config:1: tcp_fastopen_key:"},
+    {"mos { tcp_fastopen_key = \"1--2-3-4\" }", "config:1: tcp_fastopen_key:"},
     {"mos { port_range = \"5000\" }", "config:1: port_range:"},
     {"mos { port_range = \"0-5\" }", "config:1: port_range:"},
     {"mos { port_range = \"9-5\" }", "config:1: port_range:"},

@@ -18,6 +18,7 @@
 static struct world w;
 static struct net_listener l;
 static uint8_t cookie[FASTOPEN_COOKIE_LEN];
+static bool as_experiment;
 
 static void up(uint32_t bits, uint32_t qlen)
 {
@@ -40,6 +41,7 @@ static void syn_in(uint16_t port, int cookie_len, const char *data)
     s.opt.has_fastopen = cookie_len >= 0;
     s.opt.fastopen_len = cookie_len > 0 ? (uint8_t)cookie_len : 0;
     s.opt.fastopen_cookie = cookie;
+    s.opt.fastopen_is_exp = as_experiment;
     world_in(&w, &s);
     world_turn(&w);
 }
@@ -101,23 +103,121 @@ static void a_cookie_is_given_to_who_asks(void)
     }
 }
 
-static void cookies_differ_by_address_and_secret(void)
+/* Linux's function, so that servers of both kinds can share keys: what is well known of it. */
+static void a_cookie_is_linuxs_hash_of_both_addresses(void)
 {
-    uint8_t a[8], b[8];
+    static const struct {
+        uint8_t key[16];
+        const char *local, *remote;
+        uint8_t cookie[8];
+    } row[] = {
+        {{0xa1, 0xa1, 0xa1, 0xa1, 0xb2, 0xb2, 0xb2, 0xb2, 0xc3, 0xc3, 0xc3, 0xc3, 0xd4, 0xd4, 0xd4,
+          0xd4},
+         "192.168.0.1",
+         "192.0.2.1",
+         {0x30, 0x21, 0xb9, 0xd8, 0x89, 0x01, 0x7e, 0xeb}},
+        {{0xa1, 0xa1, 0xa1, 0xa1, 0xb2, 0xb2, 0xb2, 0xb2, 0xc3, 0xc3, 0xc3, 0xc3, 0xd4, 0xd4, 0xd4,
+          0xd4},
+         "fd3d:0a0b:17d6::1",
+         "fd3d:fa7b:d17d::1",
+         {0xc1, 0xd1, 0xe9, 0x74, 0x2a, 0x47, 0xa9, 0xbc}},
+        {{0xf7, 0x63, 0xbf, 0xa0, 0x81, 0x3d, 0x80, 0xed, 0x30, 0x1d, 0x64, 0xcd, 0x90, 0x4a, 0xbc,
+          0xce},
+         "192.168.0.2",
+         "10.248.0.2",
+         {0x00, 0xab, 0xaa, 0xab, 0xe8, 0xe9, 0x54, 0xc2}},
+    };
+    for (unsigned i = 0; i < 3; i++) {
+        struct hash_key k = fastopen_key_of(row[i].key);
+        struct flow_tuple t = {world_ip(row[i].local), world_ip(row[i].remote), 80, 4000};
+        uint8_t got[16];
+        fastopen_cookie(&k, &t, got);
+        EXPECT_EQ(memcmp(got, row[i].cookie, 8), 0);
+        fastopen_key_bytes(&k, got);
+        EXPECT_EQ(memcmp(got, row[i].key, 16), 0);
+    }
+}
+
+static void keys_are_drawn_from_the_secret_by_the_hour(void)
+{
     up(NET_FASTOPEN_SERVER, 1);
-    struct flow_tuple t = {world_ip("10.0.0.1"), world_ip("10.0.0.2"), 80, 4000};
-    fastopen_cookie(&w.net.env, &t, a);
-    t.remote_port = 4001;
-    fastopen_cookie(&w.net.env, &t, b);
-    EXPECT_EQ(memcmp(a, b, 8), 0);
-    t.remote = world_ip("10.0.0.3");
-    fastopen_cookie(&w.net.env, &t, b);
-    CU_ASSERT(memcmp(a, b, 8) != 0);
-    t.remote = world_ip("10.0.0.2");
-    w.net.env.secret.k1 ^= 1;
-    fastopen_cookie(&w.net.env, &t, b);
-    CU_ASSERT(memcmp(a, b, 8) != 0);
-    w.net.env.secret.k1 ^= 1;
+    struct tcp_env *e = &w.net.env;
+    e->now_us = 5 * FASTOPEN_ROTATE_US;
+    struct fastopen_keys now = fastopen_keys_drawn(e);
+    EXPECT_EQ(now.n, 2);
+    CU_ASSERT(now.key[0].k0 != now.key[0].k1 && now.key[0].k0 != now.key[1].k0);
+    CU_ASSERT(now.key[0].k0 != e->secret.k0);
+    e->now_us += FASTOPEN_ROTATE_US;
+    struct fastopen_keys later = fastopen_keys_drawn(e);
+    EXPECT_EQ(memcmp(&later.key[1], &now.key[0], sizeof(now.key[0])), 0);
+    e->secret.k1 ^= 1;
+    later = fastopen_keys_drawn(e);
+    CU_ASSERT(memcmp(&later.key[1], &now.key[0], sizeof(now.key[0])) != 0);
+    e->secret.k1 ^= 1;
+    world_down(&w);
+}
+
+/* Made by the key before the present one: it is good, and a new one comes with the answer. */
+static void an_old_cookie_is_good_and_replaced(void)
+{
+    const struct hash_key old = {1, 2}, new = {3, 4};
+    up(NET_FASTOPEN_SERVER, 2);
+    w.net.conf.fastopen_keys = (struct fastopen_keys){{old}, 1};
+    get_cookie();
+    syn_in(4000, 8, "hi");
+    CU_ASSERT(!synack(4000, 2, NULL));
+    w.net.conf.fastopen_keys = (struct fastopen_keys){{new, old}, 2};
+    syn_in(4001, 8, "hi");
+    CU_ASSERT(synack(4001, 2, NULL));
+    w.net.conf.fastopen_keys = (struct fastopen_keys){{new}, 1};
+    world_advance(&w, 1100000);
+    CU_ASSERT(!synack(4000, 2, NULL));
+    CU_ASSERT(!synack(4001, 2, NULL)); /* again, and without: the option may be why it was lost */
+    while (world_out(&w))
+        ;
+    world_down(&w);
+    up(NET_FASTOPEN_SERVER, 2);
+    w.net.conf.fastopen_keys = (struct fastopen_keys){{new}, 1};
+    syn_in(4000, 8, "hi");
+    CU_ASSERT(!synack(4000, 2, NULL));
+    world_down(&w);
+}
+
+static void a_listener_has_keys_of_its_own(void)
+{
+    up(NET_FASTOPEN_SERVER, 1);
+    w.net.conf.fastopen_keys = (struct fastopen_keys){{{1, 2}}, 1};
+    get_cookie();
+    l.fastopen_keys = (struct fastopen_keys){{{5, 6}}, 1};
+    syn_in(4000, 8, "hi");
+    CU_ASSERT(synack(4000, 0, NULL));
+    syn_in(4001, 8, "hi");
+    CU_ASSERT(!synack(4001, 2, NULL));
+    world_down(&w);
+}
+
+/* Who asks with the experimental option that came before is answered with it. */
+static void the_experimental_option_is_answered_in_kind(void)
+{
+    up(NET_FASTOPEN_SERVER, 1);
+    as_experiment = true;
+    syn_in(4000, 0, "");
+    const struct seg *s = world_expect(&w, 4000, TCP_SYN | TCP_ACK);
+    CU_ASSERT(s->opt.has_fastopen && s->opt.fastopen_is_exp);
+    memcpy(cookie, s->opt.fastopen_cookie, FASTOPEN_COOKIE_LEN);
+    syn_in(4001, 8, "hi");
+    CU_ASSERT(!synack(4001, 2, NULL));
+    as_experiment = false;
+    world_down(&w);
+}
+
+static void a_cookie_goes_with_the_first_answer_only(void)
+{
+    up(NET_FASTOPEN_SERVER, 1);
+    syn_in(4000, 0, "");
+    CU_ASSERT(synack(4000, 0, NULL));
+    world_advance(&w, 1100000);
+    CU_ASSERT(!synack(4000, 0, NULL));
     world_down(&w);
 }
 
@@ -133,7 +233,8 @@ static void a_cookie_grows_old(void)
         get_cookie();
         w.net.env.now_us += row[i].after_s * SEC;
         syn_in(4000, 8, "hi");
-        EXPECT_EQ(synack(4000, row[i].good ? 2 : 0, NULL), !row[i].good); /* a new one instead */
+        bool renewed = synack(4000, row[i].good ? 2 : 0, NULL);
+        EXPECT_EQ(renewed, row[i].after_s > 3500); /* a new one when its hour is over */
         EXPECT_EQ(w.net.stats.fastopen_refused, !row[i].good);
         world_down(&w);
     }
@@ -264,6 +365,7 @@ static void a_reset_ends_it(void)
     struct tcp_conn *c = taken();
     seg_in_from(4000, TCP_RST, 1006, 0);
     CU_ASSERT(c->flags & TCF_DEAD);
+    EXPECT_EQ(c->err, ECONNRESET); /* not refused: it was there */
     EXPECT_EQ(w.net.n_fastopen, 0);
     net_conn_release(&w.net, c);
     world_down(&w);
@@ -298,6 +400,36 @@ static void data_without_a_cookie_only_when_told_so(void)
     syn_in(4000, -1, "hi");
     (void)synack(4000, 2, NULL);
     EXPECT_EQ(tcp_readable(taken()), 2);
+    world_down(&w);
+}
+
+/* What its SYN-ACK says is this host's own, whatever the connection uses: the peer's is 1460, less
+ * timestamps. */
+static void the_answers_mss_is_this_hosts(void)
+{
+    struct seg s = {.tuple.local_port = 4000,
+                    .flags = TCP_SYN,
+                    .seq = seq_make(1000),
+                    .payload = (const uint8_t *)"hi",
+                    .len = 2,
+                    .opt = {.has_mss = true, .mss = 1000, .has_ts = true, .ts_val = 7}};
+    up(NET_FASTOPEN_SERVER | NET_FASTOPEN_SERVER_BLIND, 1);
+    world_in(&w, &s);
+    world_turn(&w);
+    EXPECT_EQ(world_expect(&w, 4000, TCP_SYN | TCP_ACK)->opt.mss, 1460);
+    EXPECT_EQ(taken()->mss, 988);
+    world_advance(&w, 1100000);
+    EXPECT_EQ(world_expect(&w, 4000, TCP_SYN | TCP_ACK)->opt.mss, 1460);
+    world_down(&w);
+}
+
+static void a_listener_can_do_without_cookies(void)
+{
+    up(NET_FASTOPEN_SERVER, 1);
+    l.ext = tcp_opt_ext_default();
+    l.has_ext = l.ext.fastopen.needs_no_cookie = true;
+    syn_in(4000, -1, "hi");
+    CU_ASSERT(!synack(4000, 2, NULL));
     world_down(&w);
 }
 
@@ -460,6 +592,50 @@ static int duo_fast(void)
     return listener;
 }
 
+static bool gets_cookie(void)
+{
+    int c;
+    EXPECT_EQ(fast_connect(&c), EINPROGRESS);
+    duo_run(&d, 20000);
+    EXPECT_EQ(mtcp_close(d.cli, c), 0);
+    duo_run(&d, 20000);
+    int answer = fast_connect(&c);
+    EXPECT_EQ(mtcp_close(d.cli, c), 0);
+    duo_run(&d, 20000);
+    return answer == 0;
+}
+
+/* TCP_FASTOPEN_KEY, TCP_FASTOPEN_NO_COOKIE; and tcp_fastopen 1024: no TCP_FASTOPEN needed. */
+static void options_of_a_listener(void)
+{
+    char keys[32] = "0123456789abcdefFEDCBA9876543210", got[64];
+    int on = 1, off = 0;
+    socklen_t len = sizeof(got);
+    duo_open(&d, "tcp_fastopen = 1027 "
+                 "tcp_fastopen_key = \"33323130-37363534-62613938-66656463\"");
+    int sock = duo_listen(&d, 80);
+    EXPECT_EQ(mtcp_getsockopt(d.srv, sock, IPPROTO_TCP, TCP_FASTOPEN_KEY, got, &len), 0);
+    EXPECT_EQ(len, 16);
+    EXPECT_EQ(memcmp(got, keys, 16), 0);
+    for (socklen_t n = 0; n <= 33; n++) {
+        bool good = n == 16 || n == 32;
+        EXPECT_EQ(mtcp_setsockopt(d.srv, sock, IPPROTO_TCP, TCP_FASTOPEN_KEY, keys, n),
+                  good ? 0 : -1);
+        len = n;
+        EXPECT_EQ(mtcp_getsockopt(d.srv, sock, IPPROTO_TCP, TCP_FASTOPEN_KEY, got, &len),
+                  n < 16 ? -1 : 0);
+        EXPECT_EQ(len, n < 16 ? n : n < 32 ? 16 : 32);
+    }
+    EXPECT_EQ(memcmp(got, keys, 32), 0);
+    CU_ASSERT(gets_cookie());
+    EXPECT_EQ(mtcp_setsockopt(d.srv, sock, IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, &on, sizeof(on)),
+              0);
+    len = sizeof(off);
+    EXPECT_EQ(mtcp_getsockopt(d.srv, sock, IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, &off, &len), 0);
+    EXPECT_EQ(off, 1);
+    duo_close(&d);
+}
+
 static void the_second_connection_is_fast(void)
 {
     int listener = duo_fast();
@@ -525,7 +701,13 @@ TEST_SUITE(fastopen, TEST_CASE(a_syn_carries_what_fits), TEST_CASE(refused_data_
            TEST_CASE(a_simultaneous_open_takes_the_data_along),
            TEST_CASE(the_second_connection_is_fast), TEST_CASE(a_black_hole_is_avoided),
            TEST_CASE(a_deferred_socket_waits_for_bytes), TEST_CASE(a_cookie_is_given_to_who_asks),
-           TEST_CASE(cookies_differ_by_address_and_secret), TEST_CASE(a_cookie_grows_old),
+           TEST_CASE(a_cookie_is_linuxs_hash_of_both_addresses),
+           TEST_CASE(keys_are_drawn_from_the_secret_by_the_hour),
+           TEST_CASE(an_old_cookie_is_good_and_replaced), TEST_CASE(a_listener_has_keys_of_its_own),
+           TEST_CASE(the_experimental_option_is_answered_in_kind),
+           TEST_CASE(a_cookie_goes_with_the_first_answer_only),
+           TEST_CASE(the_answers_mss_is_this_hosts), TEST_CASE(a_listener_can_do_without_cookies),
+           TEST_CASE(options_of_a_listener), TEST_CASE(a_cookie_grows_old),
            TEST_CASE(a_wrong_cookie_gets_a_new_one),
            TEST_CASE(data_is_there_before_the_handshake_is_over),
            TEST_CASE(a_lost_answer_is_sent_again), TEST_CASE(without_an_answer_it_ends),

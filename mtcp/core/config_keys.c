@@ -4,6 +4,7 @@
  */
 #include "mtcp/core/config_keys.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,6 +138,35 @@ static int parse_ports(void *field, const char *text)
     return 0;
 }
 
+/* Linux's four words of a key; what follows them, or NULL. */
+static const char *parse_key(struct hash_key *key, const char *text)
+{
+    uint32_t words[4];
+    for (unsigned i = 0; i < 4; i++) {
+        if (i > 0 && *text++ != '-')
+            return NULL;
+        size_t n = strspn(text, "0123456789abcdefABCDEF");
+        if (n == 0 || n > 2 * sizeof(words[i]))
+            return NULL;
+        words[i] = htole32((uint32_t)strtoul(text, NULL, 16));
+        text += n;
+    }
+    *key = fastopen_key_of(words);
+    return text;
+}
+
+static int parse_fastopen_key(void *field, const char *text)
+{
+    struct fastopen_keys *k = field;
+    k->n = 0;
+    do {
+        if (k->n == FASTOPEN_KEYS_MAX)
+            return -EINVAL;
+        text = parse_key(&k->key[k->n++], text);
+    } while (text && *text == ',' && text++);
+    return text && *text == '\0' ? 0 : -EINVAL;
+}
+
 /* ---- the tables ------------------------------------------------------------------------------ */
 
 #define FIELD(type, member) (uint16_t) offsetof(type, member), (uint16_t)sizeof(((type *)0)->member)
@@ -205,6 +235,8 @@ static const struct config_key mos_keys[] = {
     BOOL("tcp_window_scaling", struct config, tcp.wscale),
     BYTES("max_fragment_bytes", struct config, net.max_fragment_bytes, 0, UINT64_MAX >> 1),
     NUM("tcp_fastopen", struct config, net.fastopen, 0, 0xfff, 1),
+    OWN("tcp_fastopen_key", struct config, net.fastopen_keys, parse_fastopen_key,
+        "one or two keys, as \"a1a1a1a1-b2b2b2b2-c3c3c3c3-d4d4d4d4,...\""),
     NUM("tcp_syncookies", struct config, net.syn_cookies, 0, 2, 1),
     NUM("ipv6_dad_probes", struct config, net.dad_probes, 0, 10, 1),
     BOOL("tcp_mtu_probing", struct config, net.pmtu_black_holes),

@@ -5,29 +5,57 @@
 
 #include <string.h>
 
-static bool is_asked_for(const struct net *n, const struct net_listener *l, const struct seg *syn)
+/* ---- servers -------------------------------------------------------------------------------- */
+
+static bool needs_no_cookie(const struct net *n, const struct net_listener *l)
 {
-    if (likely(!syn->opt.has_fastopen && syn->len == 0) || l->fastopen_qlen == 0)
-        return false;
-    return (n->conf.fastopen & NET_FASTOPEN_SERVER) &&
-           (syn->opt.has_fastopen || (n->conf.fastopen & NET_FASTOPEN_SERVER_BLIND));
+    return (n->conf.fastopen & NET_FASTOPEN_SERVER_BLIND) ||
+           (l->has_ext && l->ext.fastopen.needs_no_cookie);
 }
 
-bool fastopen_is_accepted(struct net *n, const struct net_listener *l, const struct seg *syn,
-                          struct tcp_half_open *h)
+struct fastopen_keys fastopen_keys_of(const struct net *n, const struct net_listener *l)
 {
-    if (likely(!is_asked_for(n, l, syn)))
-        return false;
-    if (!(n->conf.fastopen & NET_FASTOPEN_SERVER_BLIND) && !fastopen_is_ours(&n->env, syn)) {
-        n->stats.fastopen_refused += syn->opt.fastopen_len > 0;
-        h->offers_cookie = true;
-        return false;
-    }
-    if (n->n_fastopen >= l->fastopen_qlen) {
-        n->stats.fastopen_full++;
-        return false;
-    }
-    return true;
+    if (l->fastopen_keys.n > 0)
+        return l->fastopen_keys;
+    return n->conf.fastopen_keys.n > 0 ? n->conf.fastopen_keys : fastopen_keys_drawn(&n->env);
+}
+
+/* The limit comes first, as in Linux: a flood shall not cost hashes. */
+static bool is_within_limit(struct net *n, const struct net_listener *l)
+{
+    if (n->n_fastopen < l->fastopen_qlen)
+        return true;
+    n->stats.fastopen_full++;
+    return false;
+}
+
+enum fastopen_answer fastopen_judge(struct net *n, const struct net_listener *l,
+                                    const struct seg *syn)
+{
+    if (likely(!syn->opt.has_fastopen && syn->len == 0) || l->fastopen_qlen == 0 ||
+        !(n->conf.fastopen & NET_FASTOPEN_SERVER) || !is_within_limit(n, l))
+        return FASTOPEN_NONE;
+    if (needs_no_cookie(n, l))
+        return FASTOPEN_TAKEN;
+    if (!syn->opt.has_fastopen)
+        return FASTOPEN_NONE;
+    if (syn->opt.fastopen_len == 0)
+        return FASTOPEN_COOKIE;
+    struct fastopen_keys k = fastopen_keys_of(n, l);
+    unsigned used = fastopen_key_used(&k, syn);
+    n->stats.fastopen_refused += used == 0;
+    return used == 0 ? FASTOPEN_COOKIE : used == 1 ? FASTOPEN_TAKEN : FASTOPEN_RENEWED;
+}
+
+void fastopen_offer(const struct net *n, const struct net_listener *l, const struct seg *syn,
+                    struct tcp_opts *o, uint8_t *cookie)
+{
+    struct fastopen_keys k = fastopen_keys_of(n, l);
+    fastopen_cookie(&k.key[0], &syn->tuple, cookie);
+    o->has_fastopen = true;
+    o->fastopen_is_exp = syn->opt.fastopen_is_exp;
+    o->fastopen_len = FASTOPEN_COOKIE_LEN;
+    o->fastopen_cookie = cookie;
 }
 
 /* ---- clients -------------------------------------------------------------------------------- */
@@ -50,12 +78,12 @@ bool fastopen_prepare(struct net *n, struct tcp_conn *c)
         (is_known && p->disabled_until_us > n->env.now_us))
         return false;
     c->marks |= FASTOPEN_ON;
-    if (is_known && p->mss > 0) {
+    if ((n->conf.fastopen & NET_FASTOPEN_CLIENT_BLIND) || c->ext->fastopen.needs_no_cookie) {
+        c->ext->fastopen.mss = is_known && p->mss > 0 ? p->mss : c->mss_peer; /* the default */
+    } else if (is_known && p->mss > 0) {
         c->ext->fastopen.mss = p->mss;
         c->ext->fastopen.cookie_len = p->cookie_len;
         memcpy(c->ext->fastopen.cookie, p->cookie, p->cookie_len);
-    } else if (n->conf.fastopen & NET_FASTOPEN_CLIENT_BLIND) {
-        c->ext->fastopen.mss = c->mss_peer; /* the default, so far */
     }
     return c->ext->fastopen.mss > 0;
 }

@@ -66,10 +66,13 @@ bool half_open_abandon(struct net *n, struct tcp_half_open *h)
 
 /* ---- SYN-ACKs ------------------------------------------------------------------------------- */
 
-static void send_synack(struct net *n, struct tcp_half_open *h)
+/* With a Fast Open cookie for who sent `syn`, unless that is NULL. */
+static void send_synack(struct net *n, struct tcp_half_open *h, const struct seg *syn)
 {
     struct tcp_tx tx;
     tcp_half_open_synack(&n->env, h, &tx);
+    if (unlikely(syn != NULL))
+        fastopen_offer(n, listener_of(h), syn, &tx.seg.opt, tx.cookie);
     (void)segment_send(n, &h->mon, &tx); /* what did not pass is sent again by the timer */
 }
 
@@ -87,9 +90,9 @@ static void half_open_arm(struct net *n, struct tcp_half_open *h)
     wheel_arm(&n->env.wheel, &h->timer, n->env.now_us + synack_timeout_us(n, h));
 }
 
-static void send_synack_timed(struct net *n, struct tcp_half_open *h)
+static void send_synack_timed(struct net *n, struct tcp_half_open *h, const struct seg *syn)
 {
-    send_synack(n, h);
+    send_synack(n, h, syn);
     if (!h->is_acked && h->n_sent < UINT8_MAX)
         h->n_sent++;
     if (likely(!half_open_is_over(h)))
@@ -118,7 +121,7 @@ static void half_open_timed_out(struct net *n, struct tcp_half_open *h)
     if (h->is_acked && h->n_timeouts < h->n_defer)
         half_open_arm(n, h);
     else
-        send_synack_timed(n, h);
+        send_synack_timed(n, h, NULL); /* a cookie may be why it was lost (RFC 7413 4.1.3) */
 }
 
 /* A RST as for a segment of no connection: the peer's next would be irs + 1, acknowledging iss + 1.
@@ -220,7 +223,7 @@ static void half_open_insert(struct net *n, struct tcp_half_open *h, uint32_t ha
 }
 
 static bool fastopen_begin(struct net *n, struct tcp_half_open *h, const struct rx *x,
-                           const struct hook_seg *hs);
+                           const struct hook_seg *hs, bool is_renewed);
 
 static void record_begin(struct net *n, struct net_listener *l, const struct rx *x)
 {
@@ -236,11 +239,13 @@ static void record_begin(struct net *n, struct net_listener *l, const struct rx 
         half_open_end(n, h, HOOK_END_ABORT);
         return;
     }
-    if (unlikely(fastopen_is_accepted(n, l, &x->p.seg, h)) && fastopen_begin(n, h, x, &hs))
+    enum fastopen_answer fast = fastopen_judge(n, l, &x->p.seg);
+    if (unlikely(fast >= FASTOPEN_TAKEN) && fastopen_begin(n, h, x, &hs, fast == FASTOPEN_RENEWED))
         return;
     half_open_told(n, h, &hs);
+    bool gives_cookie = fast != FASTOPEN_NONE && x->p.seg.opt.has_fastopen;
     if (likely(!half_open_is_over(h)))
-        send_synack_timed(n, h);
+        send_synack_timed(n, h, unlikely(gives_cookie) ? &x->p.seg : NULL);
 }
 
 /* The SYN is answered without a record; monitors hear of it when the answer comes back. */
@@ -322,17 +327,32 @@ static struct tcp_conn *half_open_promote(struct net *n, struct tcp_half_open *h
     return c;
 }
 
+/* A new cookie goes with the SYN-ACK. Without memory the old one has to do. */
+static void fastopen_renew(const struct net *n, const struct net_listener *l, struct tcp_conn *c,
+                           const struct seg *syn)
+{
+    struct tcp_opts o;
+    if (!c->ext)
+        return;
+    fastopen_offer(n, l, syn, &o, c->ext->fastopen.cookie);
+    c->ext->fastopen.cookie_len = o.fastopen_len;
+    c->ext->fastopen.is_exp = o.fastopen_is_exp;
+}
+
 /* The SYN's data is taken before the handshake is over (RFC 7413 4.2.2). False: no memory for the
  * connection, which then begins as any other. */
 static bool fastopen_begin(struct net *n, struct tcp_half_open *h, const struct rx *x,
-                           const struct hook_seg *hs)
+                           const struct hook_seg *hs, bool is_renewed)
 {
+    struct net_listener *l = listener_of(h);
     struct tcp_conn *c = half_open_is_over(h) ? NULL : half_open_promote(n, h);
     if (!c)
         return false;
     n->n_fastopen++;
     n->stats.fastopen_accepted++;
     tcp_fastopen_accept(&n->env, c, &x->p.seg);
+    if (is_renewed)
+        fastopen_renew(n, l, c, &x->p.seg);
     if (c->mon)
         n->env.hooks->pkt_done(n->env.mon, c->mon, hs);
     tcp_run_queued(&n->env, c);
@@ -361,7 +381,7 @@ static void half_open_answer(struct net *n, struct tcp_half_open *h, const struc
     struct tcp_tx tx;
     switch (v) {
     case TCP_HO_SYNACK:
-        send_synack(n, h);
+        send_synack(n, h, NULL);
         return;
     case TCP_HO_ACK:
         if (!rate_limit_take(&n->rst_limit, n->env.now_us))

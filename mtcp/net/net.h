@@ -18,6 +18,7 @@
 #include "mtcp/io/io.h"
 #include "mtcp/net/flow_table.h"
 #include "mtcp/net/limit.h"
+#include "mtcp/tcp/fastopen.h"
 #include "mtcp/tcp/tcp.h"
 
 #include <stdbool.h>
@@ -136,6 +137,7 @@ struct net_listener {
     bool has_ext;
     bool shares;              /* its address and port with others that do (SO_REUSEPORT) */
     uint32_t fastopen_qlen;    /* Fast Opens whose handshake is not over; 0: none (TCP_FASTOPEN) */
+    struct fastopen_keys fastopen_keys; /* n 0: those of all listeners (TCP_FASTOPEN_KEY) */
     uint64_t cookies_until_us; /* cookies that were sent may come back until then */
     int sock;                  /* the listening socket's id */
 };
@@ -146,6 +148,7 @@ enum net_fastopen {
     NET_FASTOPEN_SERVER = 2,
     NET_FASTOPEN_CLIENT_BLIND = 4,     /* data in the SYN without a cookie */
     NET_FASTOPEN_SERVER_BLIND = 0x200, /* data in a SYN is taken without a cookie */
+    NET_FASTOPEN_SERVER_ALL = 0x400,   /* listeners need not ask for it */
 };
 
 struct net_conf {
@@ -158,6 +161,7 @@ struct net_conf {
     uint64_t max_fragment_bytes; /* packets that are not whole, all together */
     uint32_t pmtu_expires_s;     /* how long a path MTU is believed (RFC 1191 6.3) */
     uint32_t fastopen;           /* as Linux's tcp_fastopen: enum net_fastopen */
+    struct fastopen_keys fastopen_keys; /* n 0: drawn */
     uint8_t syn_cookies;         /* as Linux's tcp_syncookies: 0 never, 1 when full, 2 always */
     bool pmtu_black_holes;       /* look for paths that swallow large segments */
     uint8_t dad_probes; /* before an IPv6 address is ours (RFC 4862 5.1); 0: it is at once */

@@ -109,6 +109,8 @@ static int listen_begin(struct mtcp_ctx *ctx, struct sock *s, uint32_t backlog)
     if (err < 0)
         return err;
     p->l.shares = p->flags & SOCKF_REUSEPORT;
+    if (fastopen_is_for_all(&ctx->net) && p->l.fastopen_qlen == 0)
+        p->l.fastopen_qlen = backlog;
     err = net_listen(&ctx->net, &p->l, &p->addr, p->port, backlog);
     if (err == 0) {
         s->type = MOS_SOCK_STREAM_LISTEN;

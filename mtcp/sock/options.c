@@ -5,6 +5,7 @@
  */
 #include "mtcp/sock/options.h"
 
+#include "mtcp/net/fastopen.h"
 #include "mtcp/sock/prep.h"
 #include "mtcp/tcp/hook.h"
 #include "mtcp/tcp/timers.h"
@@ -313,11 +314,52 @@ static int get_fastopen_connect(const struct ref *r, uint32_t arg, int *v)
 static int set_fastopen_connect(const struct ref *r, uint32_t arg, int v)
 {
     (void)arg;
-    if (!r->prep)
-        return -EISCONN;
     if (!(r->ctx->net.conf.fastopen & NET_FASTOPEN_CLIENT))
         return -EOPNOTSUPP;
+    if (!r->prep)
+        return -EINVAL;
     ext_edit(r)->fastopen.is_wanted = v;
+    return 0;
+}
+
+static int get_fastopen_no_cookie(const struct ref *r, uint32_t arg, int *v)
+{
+    (void)arg;
+    *v = ext_of(r).fastopen.needs_no_cookie;
+    return 0;
+}
+
+static int set_fastopen_no_cookie(const struct ref *r, uint32_t arg, int v)
+{
+    (void)arg;
+    if (!r->prep)
+        return -EINVAL;
+    ext_edit(r)->fastopen.needs_no_cookie = v;
+    return 0;
+}
+
+/* As many of a listener's keys as there is room for: the first, and the one before it. */
+static int get_fastopen_key(const struct ref *r, void *val, socklen_t *len)
+{
+    struct fastopen_keys k =
+        r->prep ? fastopen_keys_of(&r->ctx->net, &r->prep->l) : (struct fastopen_keys){.n = 0};
+    unsigned n = *len / FASTOPEN_KEY_LEN < k.n ? (unsigned)(*len / FASTOPEN_KEY_LEN) : k.n;
+    if (n == 0)
+        return -EINVAL;
+    for (unsigned i = 0; i < n; i++)
+        fastopen_key_bytes(&k.key[i], (char *)val + (size_t)i * FASTOPEN_KEY_LEN);
+    *len = n * FASTOPEN_KEY_LEN;
+    return 0;
+}
+
+static int set_fastopen_key(const struct ref *r, const void *val, socklen_t len)
+{
+    if (!r->prep || (len != FASTOPEN_KEY_LEN && len != FASTOPEN_KEYS_MAX * FASTOPEN_KEY_LEN))
+        return -EINVAL;
+    struct fastopen_keys *k = &r->prep->l.fastopen_keys;
+    k->n = (uint8_t)(len / FASTOPEN_KEY_LEN);
+    for (unsigned i = 0; i < k->n; i++)
+        k->key[i] = fastopen_key_of((const char *)val + (size_t)i * FASTOPEN_KEY_LEN);
     return 0;
 }
 
@@ -488,7 +530,10 @@ static const struct opt opts[] = {
     INT(IPPROTO_TCP, TCP_SYNCNT, 0, 1, 127, get_syncnt, set_syncnt),
     INT(IPPROTO_TCP, TCP_DEFER_ACCEPT, 0, 0, 0, get_defer_accept, set_defer_accept),
     INT(IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 0, 0, 1, get_fastopen_connect, set_fastopen_connect),
+    INT(IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, 0, 0, 1, get_fastopen_no_cookie,
+        set_fastopen_no_cookie),
     INT(IPPROTO_TCP, TCP_FASTOPEN, 0, 0, INT_MAX, get_fastopen, set_fastopen),
+    RAW(IPPROTO_TCP, TCP_FASTOPEN_KEY, get_fastopen_key, set_fastopen_key),
     RAW(IPPROTO_TCP, TCP_CONGESTION, get_congestion, set_congestion),
     RAW(IPPROTO_TCP, TCP_INFO, get_info, NULL),
     INT(IPPROTO_IP, IP_TOS, 0, 0, 255, get_tos, set_tos),

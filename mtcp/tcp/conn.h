@@ -196,9 +196,11 @@ struct tcp_opt_ext {
     uint32_t user_timeout_ms;                     /* RFC 5482; 0: none */
     uint32_t notsent_lowat;                       /* 0: none */
     int32_t linger_s;                             /* -1: off */
-    struct {                                      /* a client's: what the SYN carries */
+    struct { /* what the SYN carries, or a server's SYN-ACK (fastopen.h) */
         uint16_t mss; /* of the peer, when the cookie came; 0: no data */
         bool is_wanted; /* TCP_FASTOPEN_CONNECT */
+        bool needs_no_cookie; /* TCP_FASTOPEN_NO_COOKIE */
+        bool is_exp; /* as the experimental option */
         uint8_t cookie_len;
         uint8_t cookie[TCP_FASTOPEN_COOKIE_MAX];
     } fastopen;

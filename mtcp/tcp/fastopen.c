@@ -5,46 +5,73 @@
 #include "mtcp/tcp/input.h"
 #include "mtcp/wire/hdr.h"
 
+#include <endian.h>
 #include <string.h>
 
 /* ---- cookies ---- */
 
-/* What is hashed under the context's secret; its length tells it from what isn.c hashes. */
-struct message {
-    struct ip_addr local, remote;
-    uint64_t hour;
-};
-_Static_assert(sizeof(struct message) == 40, "no padding");
-
-static uint64_t cookie_of(const struct tcp_env *e, const struct flow_tuple *t, uint64_t hour)
+struct fastopen_keys fastopen_keys_drawn(const struct tcp_env *e)
 {
-    struct message m = {.local = t->local, .remote = t->remote, .hour = hour};
-    return hash_siphash24(&e->secret, &m, sizeof(m));
+    struct fastopen_keys k = {.n = FASTOPEN_KEYS_MAX};
+    uint64_t hour = e->now_us / FASTOPEN_ROTATE_US;
+    for (unsigned i = 0; i < FASTOPEN_KEYS_MAX; i++) {
+        uint64_t half[] = {hour - i, 0}; /* its length tells it from what isn.c hashes */
+        k.key[i].k0 = hash_siphash24(&e->secret, half, sizeof(half));
+        half[1] = 1;
+        k.key[i].k1 = hash_siphash24(&e->secret, half, sizeof(half));
+    }
+    return k;
 }
 
-static uint64_t hour_of(const struct tcp_env *e)
+struct hash_key fastopen_key_of(const void *bytes)
 {
-    return e->now_us / FASTOPEN_ROTATE_US;
+    uint64_t half[2];
+    memcpy(half, bytes, sizeof(half));
+    return (struct hash_key){le64toh(half[0]), le64toh(half[1])};
 }
 
-void fastopen_cookie(const struct tcp_env *e, const struct flow_tuple *t, uint8_t *to)
+void fastopen_key_bytes(const struct hash_key *k, void *to)
 {
-    uint64_t cookie = cookie_of(e, t, hour_of(e));
+    uint64_t half[2] = {htole64(k->k0), htole64(k->k1)};
+    memcpy(to, half, sizeof(half));
+}
+
+void fastopen_cookie(const struct hash_key *k, const struct flow_tuple *t, uint8_t *to)
+{
+    const struct ip_addr both[2] = {t->remote, t->local};
+    const be32_t both4[2] = {t->remote.w[3], t->local.w[3]};
+    uint64_t cookie = ip_addr_is_v4(&t->local) ? hash_siphash24(k, both4, sizeof(both4))
+                                               : hash_siphash24(k, both, sizeof(both));
+    cookie = htole64(cookie);
     memcpy(to, &cookie, FASTOPEN_COOKIE_LEN);
 }
 
-bool fastopen_is_ours(const struct tcp_env *e, const struct seg *syn)
+unsigned fastopen_key_used(const struct fastopen_keys *k, const struct seg *syn)
 {
-    uint64_t cookie;
+    uint8_t cookie[FASTOPEN_COOKIE_LEN];
     if (syn->opt.fastopen_len != FASTOPEN_COOKIE_LEN)
-        return false;
-    memcpy(&cookie, syn->opt.fastopen_cookie, sizeof(cookie));
-    if (cookie == cookie_of(e, &syn->tuple, hour_of(e)))
-        return true;
-    return hour_of(e) > 0 && cookie == cookie_of(e, &syn->tuple, hour_of(e) - 1);
+        return 0;
+    for (unsigned i = 0; i < k->n; i++) {
+        fastopen_cookie(&k->key[i], &syn->tuple, cookie);
+        if (memcmp(cookie, syn->opt.fastopen_cookie, sizeof(cookie)) == 0)
+            return i + 1;
+    }
+    return 0;
 }
 
 /* ---- server ---- */
+
+/* Of a connection whose c->mss is still its own. */
+static void own_mss_keep(struct tcp_env *e, struct tcp_conn *c)
+{
+    if (!c->ext) {
+        c->ext = mem_alloc(e->mem, sizeof(*c->ext));
+        if (!c->ext)
+            return; /* the SYN-ACK says less, then */
+        *c->ext = tcp_opt_ext_default();
+    }
+    c->ext->fastopen.mss = c->mss;
+}
 
 void tcp_fastopen_accept(struct tcp_env *e, struct tcp_conn *c, const struct seg *syn)
 {
@@ -54,6 +81,7 @@ void tcp_fastopen_accept(struct tcp_env *e, struct tcp_conn *c, const struct seg
     c->snd_una = 0;
     c->snd_wl1 = c->irs;
     c->snd_wl2 = c->iss;
+    own_mss_keep(e, c);
     tcp_handshake_done(e, c, false);
     if (syn->len > 0) {
         c->marks |= FASTOPEN_SYN_DATA;
@@ -75,17 +103,20 @@ static uint32_t syn_len(const struct tcp_conn *c)
     return written < most ? (uint32_t)written : most;
 }
 
-/* A SYN that is sent again has neither: one of them may be why the first was lost (RFC 7413 4.1.3).
- */
+/* What is sent again has neither: one of them may be why the first was lost (RFC 7413 4.1.3). */
 void fastopen_fill_syn(const struct tcp_conn *c, struct tcp_tx *tx)
 {
     struct tcp_opts *o = &tx->seg.opt;
-    if (c->backoff > 0 || c->snd_nxt >= 0 || !c->ext)
+    bool is_server = fastopen_is_pending(c);
+    if (c->backoff > 0 || !c->ext || (!is_server && (c->state != TCPS_SYN_SENT || c->snd_nxt >= 0)))
         return;
     bool is_blind = c->ext->fastopen.cookie_len == 0 && c->ext->fastopen.mss > 0;
-    o->has_fastopen = !is_blind;
+    o->has_fastopen = is_server ? c->ext->fastopen.cookie_len > 0 : !is_blind;
+    o->fastopen_is_exp = c->ext->fastopen.is_exp;
     o->fastopen_len = c->ext->fastopen.cookie_len;
     o->fastopen_cookie = c->ext->fastopen.cookie;
+    if (is_server)
+        return;
     tx->seg.len = syn_len(c);
     if (tx->seg.len > 0)
         (void)stream_span(&c->snd, 0, tx->seg.len, tx->iov);

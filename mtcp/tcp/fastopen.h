@@ -15,19 +15,36 @@
 
 #include "mtcp/tcp/tcp.h"
 
-#define FASTOPEN_COOKIE_LEN 8u /* of ours */
+#define FASTOPEN_COOKIE_LEN 8u  /* of ours */
+#define FASTOPEN_KEY_LEN    16u /* bytes, as applications see one */
+#define FASTOPEN_KEYS_MAX   2u
 
-/* How long a cookie of ours is good, at least and at most: the hour it was made in and the next. */
+/* Keys of cookies: the first makes those that are given out; what the others make is good, too. */
+struct fastopen_keys {
+    struct hash_key key[FASTOPEN_KEYS_MAX];
+    uint8_t n; /* 0: none are set */
+};
+
+/* The keys when nobody set any: drawn from the secret for every hour, this one's and the last's. So
+ * a cookie is good for an hour at least and two at most. */
 #define FASTOPEN_ROTATE_US (3600ull * 1000000)
+struct fastopen_keys fastopen_keys_drawn(const struct tcp_env *e);
 
-/* The cookie for a peer: a keyed hash of both addresses and the hour (RFC 7413 4.1.2). */
-void fastopen_cookie(const struct tcp_env *e, const struct flow_tuple *t, uint8_t *to);
+/* FASTOPEN_KEY_LEN bytes are a key as Linux reads them, so that servers behind one address can
+ * share it; *to gets as many for *k. */
+struct hash_key fastopen_key_of(const void *bytes);
+void fastopen_key_bytes(const struct hash_key *k, void *to);
 
-/* Is the SYN's cookie one of ours, of this hour or the last? */
-bool fastopen_is_ours(const struct tcp_env *e, const struct seg *syn);
+/* The cookie for a peer, FASTOPEN_COOKIE_LEN bytes: a keyed hash of both addresses (RFC
+ * 7413 4.1.2), Linux's. */
+void fastopen_cookie(const struct hash_key *k, const struct flow_tuple *t, uint8_t *to);
+
+/* Which of the keys, from 1, made the SYN's cookie; 0: none. */
+unsigned fastopen_key_used(const struct fastopen_keys *k, const struct seg *syn);
 
 /* *c, just promoted from the half-open record of `syn`, which had a good cookie: takes the SYN's
- * data and is a connection before the handshake is over. */
+ * data and is a connection before the handshake is over. A new cookie goes with the SYN-ACK when
+ * one is in c->ext->fastopen. */
 void tcp_fastopen_accept(struct tcp_env *e, struct tcp_conn *c, const struct seg *syn);
 
 /* Is it a server's connection whose handshake is not over? */
@@ -36,7 +53,14 @@ static inline bool fastopen_is_pending(const struct tcp_conn *c)
     return (c->marks & FASTOPEN_ON) && !(c->flags & TCF_ACTIVE);
 }
 
-/* A client's SYN, to be sent: the option and the data that go with the first one. */
+/* What this host takes per segment, for its SYN or SYN-ACK. */
+static inline uint16_t fastopen_own_mss(const struct tcp_conn *c)
+{
+    return fastopen_is_pending(c) && c->ext ? c->ext->fastopen.mss : c->mss;
+}
+
+/* A SYN or SYN-ACK with FASTOPEN_ON, to be sent: the option, and of a client the data, that go with
+ * the first one. */
 void fastopen_fill_syn(const struct tcp_conn *c, struct tcp_tx *tx);
 
 #endif

@@ -3,7 +3,6 @@
  * (RFC 9293 3.10.7.2 and SYN-RECEIVED in 3.10.7.4, RFC 5961, RFC 7323). Pure but for init.
  */
 #include "mtcp/tcp/ecn.h"
-#include "mtcp/tcp/fastopen.h"
 #include "mtcp/tcp/handshake.h"
 #include "mtcp/tcp/rtt.h"
 #include "mtcp/tcp/state.h"
@@ -64,12 +63,6 @@ void tcp_half_open_synack(const struct tcp_env *e, const struct tcp_half_open *h
     tx->seg.opt.sack_permitted = h->opts & TCF_SACK;
     tx->seg.opt.has_wscale = h->opts & TCF_WSCALE;
     tx->seg.opt.wscale = h->rcv_wscale;
-    if (h->offers_cookie) {
-        fastopen_cookie(e, &h->tuple, tx->cookie);
-        tx->seg.opt.has_fastopen = true;
-        tx->seg.opt.fastopen_len = FASTOPEN_COOKIE_LEN;
-        tx->seg.opt.fastopen_cookie = tx->cookie;
-    }
 }
 
 void tcp_half_open_ack(const struct tcp_env *e, const struct tcp_half_open *h, struct tcp_tx *tx)

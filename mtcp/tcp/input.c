@@ -197,7 +197,7 @@ static void in_refuse_seq(struct tcp_env *e, struct tcp_conn *c, const struct in
 static unsigned in_rst(struct tcp_env *e, struct tcp_conn *c)
 {
     int err = ECONNRESET;
-    if (c->state == TCPS_SYN_SENT || c->state == TCPS_SYN_RCVD)
+    if (c->state == TCPS_SYN_SENT || (c->state == TCPS_SYN_RCVD && !fastopen_is_pending(c)))
         err = ECONNREFUSED;
     else if (c->state == TCPS_CLOSE_WAIT)
         err = EPIPE;

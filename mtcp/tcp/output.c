@@ -176,8 +176,9 @@ static uint32_t syn_offers(const struct tcp_env *e, const struct tcp_conn *c)
 static void fill_syn_opts(const struct tcp_env *e, const struct tcp_conn *c, struct tcp_opts *o)
 {
     uint32_t offers = syn_offers(e, c);
+    uint16_t mss = unlikely(c->marks & FASTOPEN_ON) ? fastopen_own_mss(c) : c->mss;
     o->has_mss = true;
-    o->mss = c->user_mss && c->user_mss < c->mss ? c->user_mss : c->mss;
+    o->mss = c->user_mss && c->user_mss < mss ? c->user_mss : mss;
     o->sack_permitted = offers & TCF_SACK;
     o->has_wscale = offers & TCF_WSCALE;
     o->wscale = c->rcv_wscale;
@@ -214,7 +215,7 @@ static bool next_syn(const struct tcp_env *e, const struct tcp_conn *c, struct t
         tx->seg.flags |= syn_ecn_flags(c);
     tx->seg.wnd = syn_window(c);
     fill_syn_opts(e, c, &tx->seg.opt);
-    if (unlikely(c->marks & FASTOPEN_ON) && c->state == TCPS_SYN_SENT)
+    if (unlikely(c->marks & FASTOPEN_ON))
         fastopen_fill_syn(c, tx);
     return true;
 }

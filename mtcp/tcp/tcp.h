@@ -178,7 +178,6 @@ struct tcp_half_open {
     uint8_t n_timeouts;  /* ... and how often the time for what makes a connection of it was over */
     uint8_t n_defer;     /* until so many, the handshake's ACK needs data (TCP_DEFER_ACCEPT) */
     bool has_ecn : 1;
-    bool offers_cookie : 1; /* the SYN-ACK carries a Fast Open cookie */
     bool is_acked : 1;      /* the handshake's ACK came, and data is waited for */
     struct timer timer;  /* next retransmission */
     union {

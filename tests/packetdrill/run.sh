@@ -70,6 +70,14 @@ defaults() {
 }
 
 # ---- one script ----
+# The symbols that every script may use, for IPv4. The cookies are what Fast Open's hash makes of the
+# two addresses of run_one() with the key of common/defaults.sh, and with a key of zeros.
+symbols=(
+    --define TFO_COOKIE=3021b9d889017eeb --define TFO_COOKIE_ZERO=b7c12350a90dc8f5
+    --define CODE=host_unreachable
+    --define CMSG_LEVEL_IP=SOL_IP --define CMSG_TYPE_RECVERR=IP_RECVERR
+)
+
 option_of() { # the last --NAME= line of a script, or a default
     local v
     v=$(sed -nE "s/^--$2=([^ ]*).*/\1/p" "$1" | tail -n 1)
@@ -83,7 +91,7 @@ run_one() { # path; output to $PD_WORLD/log, status of packetdrill
     (
         cd "$(dirname "$script")" || exit 2
         LD_PRELOAD=$so exec timeout -k 1 "$seconds" "$packetdrill" --ip_version=ipv4 \
-            --local_ip="$local_ip" --code_command="$python" "${defines[@]}" --so_filename="$so" \
+            --local_ip="$local_ip" --code_command="$python" "${symbols[@]}" "${defines[@]}" --so_filename="$so" \
             --so_flags="local_ip=$local_ip,mtu=$mtu,sysctl=/proc/sys/net/ipv4" "$(basename "$script")"
     ) >"$PD_WORLD/log" 2>&1
 }

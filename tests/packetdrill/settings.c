@@ -17,7 +17,8 @@ enum form {
     THIRD,    /* the last one */
     BOOL,     /* 0 or not */
     LOW_BITS, /* of a number that may be hexadecimal: the twelve that have a meaning */
-    CC_NAME,  /* of a congestion control */
+    QUOTED,
+    CC_NAME, /* of a congestion control */
 };
 
 static const struct {
@@ -40,6 +41,7 @@ static const struct {
     {"route_initcwnd", "tcp_init_cwnd", AS_IS},
     {"tcp_ecn", "tcp_ecn", AS_IS},
     {"tcp_fastopen", "tcp_fastopen", LOW_BITS},
+    {"tcp_fastopen_key", "tcp_fastopen_key", QUOTED},
     {"tcp_syncookies", "tcp_syncookies", AS_IS},
     {"tcp_congestion_control", "tcp_congestion", CC_NAME},
 };
@@ -84,6 +86,10 @@ static const char *value_of(enum form form, const char *text, char *out, size_t 
     case LOW_BITS:
         snprintf(out, room, "%lu", strtoul(text, NULL, 0) & 0xfff);
         return out;
+    case QUOTED:
+        text += strspn(text, " \t\n");
+        snprintf(out, room, "\"%.*s\"", (int)strcspn(text, " \t\n"), text);
+        return out;
     case CC_NAME:
         word(text, 0, out, room);
         return strcmp(out, "reno") == 0 ? "\"newreno\"" : "\"cubic\"";
@@ -97,7 +103,7 @@ void settings_text(const char *folder, char *text, size_t room)
     size_t at = 0;
     text[0] = '\0';
     for (size_t i = 0; folder && i < sizeof(settings) / sizeof(settings[0]) && at < room; i++) {
-        char raw[256], value[64];
+        char raw[256], value[96];
         if (!file_read(folder, settings[i].file, raw, sizeof(raw)))
             continue;
         int n = snprintf(text + at, room - at, "%s = %s\n", settings[i].key,
@@ -113,6 +119,7 @@ static void params_set(struct net *n)
 {
     n->env.params = conf.tcp;
     n->conf.fastopen = conf.net.fastopen;
+    n->conf.fastopen_keys = conf.net.fastopen_keys;
     n->conf.syn_cookies = conf.net.syn_cookies;
 }
 

@@ -2,6 +2,8 @@
 #include "tests/net_world.h"
 #include "tests/test.h"
 
+#include "mtcp/net/time_wait.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -186,7 +188,7 @@ static void use_up_the_port(struct world *w)
     net_conn_release(&w->net, c);
     world_turn(w);
     answer(w, c, TCP_FIN | TCP_ACK, 1);
-    EXPECT_EQ(w->net.time_waits.n_used, 1);
+    EXPECT_EQ(time_waits_count(&w->net), 1);
 }
 
 /* RFC 9293 SHLD-4 */
@@ -201,7 +203,7 @@ static void a_time_wait_is_reused_when_that_is_safe(void)
     EXPECT_EQ(err, EADDRINUSE);
     world_advance(&w, 200000);
     CU_ASSERT_PTR_NOT_NULL(prepare(&w, "0.0.0.0", 5000, "10.0.0.2", &err));
-    EXPECT_EQ(w.net.time_waits.n_used, 0);
+    EXPECT_EQ(time_waits_count(&w.net), 0);
     world_down(&w);
 }
 

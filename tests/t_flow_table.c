@@ -16,7 +16,7 @@ struct rec {
         struct flow flow;
         struct tcp_half_open half_open;
         struct tcp_conn conn;
-        struct tcp_time_wait time_wait;
+        struct tcp_time_wait6 time_wait;
     };
     struct flow_tuple tuple;
     uint32_t hash;
@@ -47,10 +47,13 @@ static void rec_init(struct rec *r, enum flow_kind kind, const struct flow_tuple
     } else if (kind == FLOW_CONN) {
         r->conn.tuple = *t;
     } else {
-        r->time_wait.local = t->local.w[3];
-        r->time_wait.remote = t->remote.w[3];
-        r->time_wait.local_port = t->local_port;
-        r->time_wait.remote_port = t->remote_port;
+        r->time_wait.tw.is_v6 = !ip_addr_is_v4(&t->local);
+        r->time_wait.tw.local = t->local.w[3];
+        r->time_wait.tw.remote = t->remote.w[3];
+        r->time_wait.local = t->local;
+        r->time_wait.remote = t->remote;
+        r->time_wait.tw.local_port = t->local_port;
+        r->time_wait.tw.remote_port = t->remote_port;
     }
 }
 
@@ -62,7 +65,7 @@ static struct rec *recs_create(const struct flow_table *t, unsigned n)
     for (unsigned i = 0; i < n; i++) {
         enum flow_kind kind = (enum flow_kind)(i % 3);
         struct flow_tuple tuple;
-        tuple_of(&tuple, i, kind == FLOW_TIME_WAIT || i % 2 == 0);
+        tuple_of(&tuple, i, i % 2 == 0);
         rec_init(&recs[i], kind, &tuple);
         recs[i].hash = flow_table_hash(t, &tuple);
     }

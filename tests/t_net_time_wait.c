@@ -31,22 +31,42 @@ static uint32_t into_time_wait(struct world *w, struct net_listener *l, uint16_t
     return nxt;
 }
 
+static const struct world_opts of_both = {.conf = {.max_half_open = 100,
+                                                   .max_time_wait = 100,
+                                                   .rst_per_sec = 1000,
+                                                   .port_min = 32768,
+                                                   .port_max = 60999},
+                                          .is_v6 = true};
+
+/* With an address of IPv6 as well. Its talk with routers is over. */
+static void up_both(struct world *w, const struct world_opts *o)
+{
+    world_up(w, o);
+    world_advance(w, 10000000);
+    while (world_out(w))
+        ;
+}
+
 static void a_closed_connection_becomes_a_record(void)
 {
-    struct world w;
-    struct net_listener l = {0};
-    world_up(&w, NULL);
-    (void)into_time_wait(&w, &l, 4000);
-    EXPECT_EQ(world_flow(&w, 4000)->kind, FLOW_TIME_WAIT);
-    EXPECT_EQ(w.net.conns.n_used, 0);
-    EXPECT_EQ(net_n_conns(&w.net), 0);
-    world_advance(&w, 59900000);
-    CU_ASSERT_PTR_NOT_NULL(world_flow(&w, 4000));
-    world_advance(&w, 200000);
-    CU_ASSERT_PTR_NULL(world_flow(&w, 4000));
-    EXPECT_EQ(w.net.time_waits.n_used, 0);
-    EXPECT_EQ(net_next_us(&w.net), WHEEL_NEVER_US);
-    world_down(&w);
+    for (unsigned v6 = 0; v6 < 2; v6++) {
+        struct world w;
+        struct net_listener l = {0};
+        up_both(&w, &of_both);
+        w.is_v6 = v6;
+        (void)into_time_wait(&w, &l, 4000);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(world_flow(&w, 4000));
+        EXPECT_EQ(world_flow(&w, 4000)->kind, FLOW_TIME_WAIT);
+        EXPECT_EQ(w.net.conns.n_used, 0);
+        EXPECT_EQ(net_n_conns(&w.net), 0);
+        world_advance(&w, 59900000);
+        CU_ASSERT_PTR_NOT_NULL(world_flow(&w, 4000));
+        world_advance(&w, 200000);
+        CU_ASSERT_PTR_NULL(world_flow(&w, 4000));
+        EXPECT_EQ(time_waits_count(&w.net), 0);
+        EXPECT_EQ(net_next_us(&w.net), WHEEL_NEVER_US);
+        world_down(&w);
+    }
 }
 
 /* The records keep 32 bits of milliseconds, which wrap after 49 days; one turn ends 256 of them. */
@@ -61,11 +81,11 @@ static void records_end_after_any_gap(void)
         world_up(&w, &o);
         for (uint16_t port = 4000; port < 4300; port++)
             (void)into_time_wait(&w, &l, port);
-        EXPECT_EQ(w.net.time_waits.n_used, 300);
+        EXPECT_EQ(time_waits_count(&w.net), 300);
         net_clock(&w.net, w.net.env.now_us + days[i] * 86400000000ull);
         world_turn(&w);
         world_turn(&w);
-        EXPECT_EQ(w.net.time_waits.n_used, 0);
+        EXPECT_EQ(time_waits_count(&w.net), 0);
         EXPECT_EQ(net_next_us(&w.net), WHEEL_NEVER_US);
         world_down(&w);
     }
@@ -114,6 +134,7 @@ static void a_fin_is_acknowledged_and_the_wait_begins_anew(void)
     const struct seg *s = world_expect(&w, 4000, TCP_ACK);
     EXPECT_EQ(s->seq.v, nxt);
     EXPECT_EQ(s->ack.v, 1002);
+    EXPECT_EQ(s->wnd, UINT16_MAX); /* the peer does not scale */
     world_advance(&w, 31000000);
     CU_ASSERT_PTR_NOT_NULL(world_flow(&w, 4000));
     CU_ASSERT_PTR_NULL(world_flow(&w, 4001));
@@ -149,7 +170,7 @@ static void a_newer_syn_begins_a_connection(void)
     world_turn(&w);
     EXPECT_EQ(world_expect(&w, 4000, TCP_SYN | TCP_ACK)->ack.v, 500001);
     EXPECT_EQ(world_flow(&w, 4000)->kind, FLOW_HALF_OPEN);
-    EXPECT_EQ(w.net.time_waits.n_used, 0);
+    EXPECT_EQ(time_waits_count(&w.net), 0);
     world_down(&w);
 }
 
@@ -195,18 +216,24 @@ static void answers_are_rate_limited(void)
     world_down(&w);
 }
 
+/* The bound is that of both families together. */
 static void beyond_the_bound_the_oldest_ends(void)
 {
     struct world w;
     struct net_listener l = {0};
-    struct world_opts o = {.conf = world_conf};
+    struct world_opts o = of_both;
     o.conf.max_time_wait = 3;
-    world_up(&w, &o);
-    for (uint16_t i = 0; i < 5; i++)
+    up_both(&w, &o);
+    for (uint16_t i = 0; i < 6; i++) {
+        w.is_v6 = i % 3 == 0;
         (void)into_time_wait(&w, &l, (uint16_t)(4000 + i));
-    EXPECT_EQ(w.net.time_waits.n_used, 3);
-    for (uint16_t i = 0; i < 5; i++)
-        EXPECT_EQ(world_flow(&w, (uint16_t)(4000 + i)) != NULL, i >= 2);
+        w.net.env.now_us += 1000;
+    }
+    EXPECT_EQ(time_waits_count(&w.net), 3);
+    for (uint16_t i = 0; i < 6; i++) {
+        w.is_v6 = i % 3 == 0;
+        EXPECT_EQ(world_flow(&w, (uint16_t)(4000 + i)) != NULL, i >= 3);
+    }
     world_down(&w);
 }
 
@@ -247,8 +274,8 @@ static void record_make(struct world *w, unsigned i)
 {
     struct tcp_conn *c = pool_get(&w->net.conns);
     CU_ASSERT_PTR_NOT_NULL_FATAL(c);
-    struct tcp_open o = {.tuple = {.local = world_ip("10.0.0.1"),
-                                   .remote = world_ip("10.0.0.2"),
+    struct tcp_open o = {.tuple = {.local = world_ip(w->is_v6 ? "fd00::1" : "10.0.0.1"),
+                                   .remote = world_ip(w->is_v6 ? "fd00::2" : "10.0.0.2"),
                                    .local_port = 80,
                                    .remote_port = (uint16_t)(FIRST_PORT + i)},
                          .mtu = 1500};
@@ -261,9 +288,16 @@ static void record_make(struct world *w, unsigned i)
     begun_us[i] = w->net.env.now_us;
 }
 
+/* The odd ones are of IPv6. */
+static struct flow *record_of(struct world *w, unsigned i)
+{
+    w->is_v6 = i % 2;
+    return world_flow(w, (uint16_t)(FIRST_PORT + i));
+}
+
 static void record_act(struct world *w, struct rng *rng, unsigned i)
 {
-    struct flow *f = world_flow(w, (uint16_t)(FIRST_PORT + i));
+    struct flow *f = record_of(w, i);
     struct tcp_time_wait *t = (struct tcp_time_wait *)(void *)f;
     if (!f) {
         record_make(w, i);
@@ -282,7 +316,7 @@ static void check_all(struct world *w)
 {
     uint64_t tw_us = w->net.env.params.tw_us, now_us = w->net.env.now_us;
     for (unsigned i = 0; i < N_PORTS; i++) {
-        bool is_there = world_flow(w, (uint16_t)(FIRST_PORT + i)) != NULL;
+        bool is_there = record_of(w, i) != NULL;
         uint64_t age_us = now_us - begun_us[i];
         if (begun_us[i] == 0 || age_us > tw_us + 100000)
             EXPECT_EQ(is_there, false);
@@ -297,11 +331,11 @@ static void the_queue_against_a_model(void)
 {
     struct world w;
     struct rng rng;
-    struct world_opts o = {.conf = world_conf};
+    struct world_opts o = of_both;
     o.conf.rst_per_sec = 0;
     rng_init(&rng, test_seed());
     memset(begun_us, 0, sizeof(begun_us));
-    world_up(&w, &o);
+    up_both(&w, &o);
     for (unsigned i = 0; i < STEPS; i++) {
         record_act(&w, &rng, rng_below(&rng, N_PORTS));
         w.net.env.now_us += rng_below(&rng, 4000000);

@@ -60,9 +60,8 @@ uint32_t flow_table_hash(const struct flow_table *t, const struct flow_tuple *tu
 static bool time_wait_is(const struct flow *f, const struct flow_tuple *tuple)
 {
     const struct tcp_time_wait *w = (const void *)f;
-    return w->remote.raw == tuple->remote.w[3].raw && w->local.raw == tuple->local.w[3].raw &&
-           w->remote_port == tuple->remote_port && w->local_port == tuple->local_port &&
-           ip_addr_is_v4(&tuple->local) && ip_addr_is_v4(&tuple->remote);
+    struct flow_tuple mine = tcp_time_wait_tuple(w);
+    return flow_tuple_eq(&mine, tuple);
 }
 
 static inline bool flow_is(const struct flow *f, const struct flow_tuple *tuple)

@@ -24,7 +24,6 @@ static void pools_init(struct net *n, struct mem *mem)
 {
     pool_init(&n->conns, mem, sizeof(struct tcp_conn), 0);
     pool_init(&n->half_opens, mem, sizeof(struct tcp_half_open), 0);
-    pool_init(&n->time_waits, mem, sizeof(struct tcp_time_wait), 0);
     pool_init(&n->waitings, mem, sizeof(struct net_waiting), 0);
 }
 
@@ -103,7 +102,6 @@ void net_fini(struct net *n)
     n->flows = NULL;
     pool_fini(&n->conns);
     pool_fini(&n->half_opens);
-    pool_fini(&n->time_waits);
     pool_fini(&n->waitings);
 }
 
@@ -130,7 +128,7 @@ void net_timers(struct net *n)
             half_open_timer(n, container_of(t, struct tcp_half_open, timer));
             break;
         case NET_TIMER_TIME_WAIT:
-            time_waits_timer(n);
+            time_waits_timer(n, container_of(t, struct net_time_waits, timer));
             break;
         case NET_TIMER_REASS:
             reass_timer(n);

@@ -93,6 +93,13 @@ struct net_hop {
     uint8_t netif;
 };
 
+/* The compact TIME_WAIT records of one family, in order of expiry (time_wait.c). */
+struct net_time_waits {
+    struct tcp_time_wait *head, *last;
+    struct timer timer;
+    struct pool records;
+};
+
 /* What the path to one address takes (pmtu.c); nothing when the time is over. */
 struct net_pmtu {
     struct ip_addr remote;
@@ -135,7 +142,7 @@ struct net_listener {
     uint16_t user_mss;        /* TCP_MAXSEG: what SYN-ACKs offer at most; 0: the route's */
     struct tcp_opt_ext ext;   /* inherited when has_ext */
     bool has_ext;
-    bool shares;              /* its address and port with others that do (SO_REUSEPORT) */
+    bool shares;               /* its address and port with others that do (SO_REUSEPORT) */
     uint32_t fastopen_qlen;    /* Fast Opens whose handshake is not over; 0: none (TCP_FASTOPEN) */
     struct fastopen_keys fastopen_keys; /* n 0: those of all listeners (TCP_FASTOPEN_KEY) */
     uint64_t cookies_until_us; /* cookies that were sent may come back until then */
@@ -182,9 +189,8 @@ struct net {
     unsigned n_ifs;
     uint32_t hop_epoch;
     uint16_t ip_id;
-    struct pool conns, half_opens, time_waits;
-    struct tcp_time_wait *tw_head, *tw_last; /* in order of expiry (time_wait.c) */
-    struct timer tw_timer;
+    struct pool conns, half_opens;
+    struct net_time_waits time_waits[2];              /* of IPv4, of IPv6 */
     struct list_node listeners[NET_LISTENER_BUCKETS]; /* by port */
     struct list_node ready_listeners;
     struct pool waitings;
@@ -198,7 +204,7 @@ struct net {
     uint32_t next_ephemeral;
     struct rate_limit rst_limit, icmp_limit;
     struct neigh_table *neighs;
-    struct reass *reass; /* NULL: no fragment has come yet */
+    struct reass *reass;      /* NULL: no fragment has come yet */
     struct net_route *routes; /* by falling prefix length */
     unsigned n_routes, max_routes;
     const struct log *log;

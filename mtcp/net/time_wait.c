@@ -1,7 +1,7 @@
 /*
- * The queue of TIME_WAIT records, singly linked so that a record stays one cache line. Every record
- * lives equally long, so the queue is in order of expiry but for those that had to move; a record
- * that waits a little longer than it must does no harm.
+ * The queues of TIME_WAIT records, one for each size, singly linked so that a record of IPv4 stays
+ * one cache line. Every record lives equally long, so a queue is in order of expiry but for those
+ * that had to move; a record that waits a little longer than it must does no harm.
  *
  * A record is taken out of the middle by moving its successor into its place. The last one can't go
  * that way: it stays as an empty place, which the next record that comes is written into.
@@ -12,6 +12,8 @@
 #include "mtcp/net/packet_out.h"
 #include "mtcp/net/timer_kind.h"
 #include "mtcp/tcp/isn.h"
+
+#include <string.h>
 
 #define EXPIRE_PER_TURN 256u /* bounds the work of one turn */
 #define REUSE_AGE_MS    1000 /* timestamps have moved by then, also a peer's coarse ones */
@@ -26,67 +28,95 @@ static bool is_empty_place(const struct tcp_time_wait *w)
     return w->flow.marks & NET_MARK_FORGOTTEN;
 }
 
-void time_waits_init(struct net *n)
+static size_t record_bytes(const struct tcp_time_wait *w)
 {
-    n->tw_head = NULL;
-    n->tw_last = NULL;
-    timer_init(&n->tw_timer, NET_TIMER_TIME_WAIT);
+    return w->is_v6 ? sizeof(struct tcp_time_wait6) : sizeof(struct tcp_time_wait);
 }
 
-/* ---- the queue ------------------------------------------------------------------------------ */
+static struct net_time_waits *queue_of(struct net *n, const struct tcp_time_wait *w)
+{
+    return &n->time_waits[w->is_v6];
+}
+
+static void queue_init(struct net_time_waits *q, struct mem *mem, size_t bytes)
+{
+    q->head = q->last = NULL;
+    timer_init(&q->timer, NET_TIMER_TIME_WAIT);
+    pool_init(&q->records, mem, bytes, 0);
+}
+
+void time_waits_init(struct net *n)
+{
+    queue_init(&n->time_waits[0], n->env.mem, sizeof(struct tcp_time_wait));
+    queue_init(&n->time_waits[1], n->env.mem, sizeof(struct tcp_time_wait6));
+}
+
+size_t time_waits_count(const struct net *n)
+{
+    return n->time_waits[0].records.n_used + n->time_waits[1].records.n_used;
+}
+
+/* ---- a queue -------------------------------------------------------------------------------- */
 
 /* A place at the end of the queue, in no table yet. */
-static struct tcp_time_wait *queue_append(struct net *n)
+static struct tcp_time_wait *queue_append(struct net_time_waits *q)
 {
-    struct tcp_time_wait *w = n->tw_last;
+    struct tcp_time_wait *w = q->last;
     if (w && is_empty_place(w)) {
         w->flow.marks = 0;
         return w;
     }
-    w = pool_get(&n->time_waits);
+    w = pool_get(&q->records);
     if (!w)
         return NULL;
-    if (n->tw_last)
-        n->tw_last->fifo_next = w;
+    if (q->last)
+        q->last->fifo_next = w;
     else
-        n->tw_head = w;
-    n->tw_last = w;
+        q->head = w;
+    q->last = w;
     return w;
 }
 
-static void queue_pop(struct net *n)
+static void queue_pop(struct net *n, struct net_time_waits *q)
 {
-    struct tcp_time_wait *w = n->tw_head;
-    n->tw_head = w->fifo_next;
-    if (!n->tw_head)
-        n->tw_last = NULL;
+    struct tcp_time_wait *w = q->head;
+    q->head = w->fifo_next;
+    if (!q->head)
+        q->last = NULL;
     if (!is_empty_place(w))
         flow_table_remove(n->flows, &w->flow);
-    pool_put(&n->time_waits, w);
+    pool_put(&q->records, w);
+}
+
+/* The successor of a record moves into its place. */
+static void record_move_up(struct net *n, struct tcp_time_wait *w, struct tcp_time_wait *next)
+{
+    flow_table_replace(n->flows, &next->flow, &w->flow);
+    struct flow in_table = w->flow;
+    memcpy(w, next, record_bytes(next));
+    w->flow.chain = in_table.chain;
 }
 
 void time_wait_end(struct net *n, struct tcp_time_wait *w)
 {
+    struct net_time_waits *q = queue_of(n, w);
     struct tcp_time_wait *next = w->fifo_next;
-    if (w == n->tw_head) {
-        queue_pop(n);
+    if (w == q->head) {
+        queue_pop(n, q);
         return;
     }
     flow_table_remove(n->flows, &w->flow);
     if (!next || is_empty_place(next)) {
         w->flow.marks |= NET_MARK_FORGOTTEN;
         w->fifo_next = NULL;
-        n->tw_last = w;
+        q->last = w;
     } else {
-        flow_table_replace(n->flows, &next->flow, &w->flow);
-        struct flow in_table = w->flow;
-        *w = *next;
-        w->flow.chain = in_table.chain;
-        if (n->tw_last == next)
-            n->tw_last = w;
+        record_move_up(n, w, next);
+        if (q->last == next)
+            q->last = w;
     }
     if (next)
-        pool_put(&n->time_waits, next);
+        pool_put(&q->records, next);
 }
 
 /* ---- time ----------------------------------------------------------------------------------- */
@@ -104,32 +134,44 @@ static uint64_t expires_us(const struct tcp_time_wait *w, uint64_t near_us)
 }
 
 /* Armed as long as there are records: for the end of the first, or before. */
-static void timer_rearm(struct net *n, uint64_t near_us)
+static void timer_rearm(struct net *n, struct net_time_waits *q, uint64_t near_us)
 {
-    if (n->tw_head)
-        wheel_arm(&n->env.wheel, &n->tw_timer, expires_us(n->tw_head, near_us));
+    if (q->head)
+        wheel_arm(&n->env.wheel, &q->timer, expires_us(q->head, near_us));
 }
 
-void time_waits_timer(struct net *n)
+void time_waits_timer(struct net *n, struct net_time_waits *q)
 {
     /* Now may be months later: the records' ends are near the time that the timer was armed for. */
-    uint64_t armed_us = n->tw_timer.at_us;
+    uint64_t armed_us = q->timer.at_us;
     for (unsigned i = 0; i < EXPIRE_PER_TURN; i++) {
-        if (!n->tw_head || expires_us(n->tw_head, armed_us) > n->env.now_us)
+        if (!q->head || expires_us(q->head, armed_us) > n->env.now_us)
             break;
-        queue_pop(n);
+        queue_pop(n, q);
     }
-    timer_rearm(n, armed_us);
+    timer_rearm(n, q, armed_us);
 }
 
 /* ---- records -------------------------------------------------------------------------------- */
 
-/* A record at the end of the queue that says what `c` says, in the place of c in the table. */
+/* Room within the bound, at the price of the record that ends next. */
+static void make_room(struct net *n)
+{
+    struct net_time_waits *q = &n->time_waits[0], *other = &n->time_waits[1];
+    if (!n->conf.max_time_wait || time_waits_count(n) < n->conf.max_time_wait)
+        return;
+    if (!q->head || (other->head && ms_left(n, other->head) < ms_left(n, q->head)))
+        q = other;
+    if (q->head)
+        queue_pop(n, q);
+}
+
+/* A record at the end of its queue that says what `c` says, in the place of c in the table. */
 bool time_wait_take(struct net *n, struct tcp_conn *c)
 {
-    if (n->conf.max_time_wait && n->time_waits.n_used >= n->conf.max_time_wait && n->tw_head)
-        queue_pop(n);
-    struct tcp_time_wait *w = queue_append(n);
+    struct net_time_waits *q = &n->time_waits[!ip_addr_is_v4(&c->tuple.local)];
+    make_room(n);
+    struct tcp_time_wait *w = queue_append(q);
     if (!w)
         return false;
     w->flow = (struct flow){.kind = FLOW_TIME_WAIT, .netif = c->flow.netif};
@@ -137,8 +179,8 @@ bool time_wait_take(struct net *n, struct tcp_conn *c)
     w->fifo_next = NULL;
     flow_table_replace(n->flows, &c->flow, &w->flow);
     conn_discard(n, c);
-    if (!timer_is_armed(&n->tw_timer))
-        timer_rearm(n, n->env.now_us);
+    if (!timer_is_armed(&q->timer))
+        timer_rearm(n, q, n->env.now_us);
     return true;
 }
 
@@ -146,15 +188,17 @@ bool time_wait_take(struct net *n, struct tcp_conn *c)
  * record goes to the end of the queue, or it would hold up those behind it. */
 static void time_wait_restart(struct net *n, struct tcp_time_wait *w)
 {
-    struct tcp_time_wait copy = *w;
-    copy.expires_ms = (uint32_t)((n->env.now_us + n->env.params.tw_us) / 1000);
-    copy.fifo_next = NULL;
+    struct tcp_time_wait6 copy; /* room for either family */
+    struct net_time_waits *q = queue_of(n, w);
+    memcpy(&copy, w, record_bytes(w));
+    copy.tw.expires_ms = (uint32_t)((n->env.now_us + n->env.params.tw_us) / 1000);
+    copy.tw.fifo_next = NULL;
     time_wait_end(n, w);
-    w = queue_append(n);
+    w = queue_append(q);
     if (!w)
         return;
-    *w = copy;
-    flow_table_insert(n->flows, &w->flow, copy.flow.hash);
+    memcpy(w, &copy, record_bytes(&copy.tw));
+    flow_table_insert(n->flows, &w->flow, copy.tw.flow.hash);
 }
 
 static void time_wait_ack(struct net *n, const struct tcp_time_wait *w)
@@ -193,9 +237,16 @@ bool time_wait_may_reuse(const struct net *n, const struct tcp_time_wait *w)
     return w->has_ts && age_ms >= REUSE_AGE_MS && seq_lt(w->snd_nxt, tcp_isn(&n->env, &t));
 }
 
+static void queue_fini(struct net *n, struct net_time_waits *q)
+{
+    while (q->head)
+        queue_pop(n, q);
+    wheel_cancel(&n->env.wheel, &q->timer);
+    pool_fini(&q->records);
+}
+
 void time_waits_fini(struct net *n)
 {
-    while (n->tw_head)
-        queue_pop(n);
-    wheel_cancel(&n->env.wheel, &n->tw_timer);
+    queue_fini(n, &n->time_waits[0]);
+    queue_fini(n, &n->time_waits[1]);
 }

@@ -1,4 +1,4 @@
-/* Compact TIME_WAIT records: a queue in order of expiry, one timer, a bound. */
+/* Compact TIME_WAIT records: for each family a queue in order of expiry with a timer; one bound. */
 #ifndef MTCP_NET_TIME_WAIT_H
 #define MTCP_NET_TIME_WAIT_H
 
@@ -19,8 +19,11 @@ bool time_wait_may_reuse(const struct net *n, const struct tcp_time_wait *w);
 /* Ends the record: out of the table and the queue. */
 void time_wait_end(struct net *n, struct tcp_time_wait *w);
 
-/* The timer of the queue. */
-void time_waits_timer(struct net *n);
+/* The timer of a queue. */
+void time_waits_timer(struct net *n, struct net_time_waits *q);
+
+/* How many there are, with the empty places (time_wait.c), of which a queue has one at the most. */
+size_t time_waits_count(const struct net *n);
 
 /* Ends them all. */
 void time_waits_fini(struct net *n);

@@ -221,21 +221,30 @@ void tcp_half_open_promote(struct tcp_env *e, struct tcp_conn *c, const struct t
 
 struct tcp_time_wait {
     struct flow flow;
-    be32_t local, remote; /* IPv4 */
+    be32_t local, remote; /* IPv4; of IPv6: struct tcp_time_wait6 */
     uint16_t local_port, remote_port;
     tcp_seq_t snd_nxt, rcv_nxt;
     uint32_t ts_recent, ts_offset; /* ts_offset 0 and !has_ts: none were negotiated */
     uint32_t expires_ms;           /* low 32 bits of the context's clock in ms */
     uint16_t wnd;                  /* last window announced, unscaled */
-    uint8_t has_ts;
     uint8_t syn; /* enum tw_syn */
+    bool has_ts, is_v6;
     struct tcp_time_wait *fifo_next; /* net/: in order of expiry */
 };
 
-_Static_assert(sizeof(struct tcp_time_wait) <= 64, "a TIME_WAIT record is one cache line");
+/* What a record with is_v6 is the beginning of. */
+struct tcp_time_wait6 {
+    struct tcp_time_wait tw;
+    struct ip_addr local, remote;
+};
 
-/* May the connection become a compact record? (TIME_WAIT, IPv4, orphan, unmonitored, nothing owed) */
+_Static_assert(sizeof(struct tcp_time_wait) <= 64, "a TIME_WAIT record is one cache line");
+_Static_assert(sizeof(struct tcp_time_wait6) <= 96, "the addresses of IPv6 take half of another");
+
+/* May the connection become a compact record? (TIME_WAIT, orphan, unmonitored, nothing owed) */
 bool tcp_time_wait_fits(const struct tcp_conn *c);
+
+/* *w is large enough for the connection's family. */
 void tcp_time_wait_init(const struct tcp_env *e, struct tcp_time_wait *w, const struct tcp_conn *c);
 struct flow_tuple tcp_time_wait_tuple(const struct tcp_time_wait *w);
 

@@ -1,8 +1,10 @@
 /*
  * TIME_WAIT (RFC 9293 3.10.7.4, 3.6.1), as a full connection or as a compact record of one cache
- * line: acknowledge what is old, ignore resets (RFC 1337), let a newer SYN in (RFC 6191).
+ * line (IPv6: one and a half): acknowledge what is old, ignore resets (RFC 1337), let a newer SYN in
+ * (RFC 6191).
  */
 #include "mtcp/tcp/input.h"
+#include "mtcp/tcp/output.h"
 #include "mtcp/tcp/tcp.h"
 
 #include <string.h>
@@ -52,7 +54,20 @@ enum tw_syn tw_syn_after(const struct tw_facts *w, const struct seg *s)
 bool tcp_time_wait_fits(const struct tcp_conn *c)
 {
     return c->state == TCPS_TIME_WAIT && (c->flags & TCF_ORPHAN) && !c->mon &&
-           ip_addr_is_v4(&c->tuple.local) && !(c->flags & (TCF_ACK_NOW | TCF_ON_READY));
+           !(c->flags & (TCF_ACK_NOW | TCF_ON_READY));
+}
+
+static void set_addresses(struct tcp_time_wait *w, const struct flow_tuple *t)
+{
+    struct tcp_time_wait6 *w6 = (void *)w;
+    w->is_v6 = !ip_addr_is_v4(&t->local);
+    if (w->is_v6) {
+        w6->local = t->local;
+        w6->remote = t->remote;
+    } else {
+        w->local = t->local.w[3];
+        w->remote = t->remote.w[3];
+    }
 }
 
 void tcp_time_wait_init(const struct tcp_env *e, struct tcp_time_wait *w, const struct tcp_conn *c)
@@ -61,8 +76,6 @@ void tcp_time_wait_init(const struct tcp_env *e, struct tcp_time_wait *w, const 
     uint64_t left = c->aux_at > e->now_us ? c->aux_at : e->now_us;
     *w = (struct tcp_time_wait){
         .flow = flow,
-        .local = c->tuple.local.w[3],
-        .remote = c->tuple.remote.w[3],
         .local_port = c->tuple.local_port,
         .remote_port = c->tuple.remote_port,
         .snd_nxt = seq_of_off(c->iss, c->snd_max),
@@ -70,16 +83,18 @@ void tcp_time_wait_init(const struct tcp_env *e, struct tcp_time_wait *w, const 
         .ts_recent = c->ts_recent,
         .ts_offset = c->ts_offset,
         .expires_ms = (uint32_t)(left / 1000),
-        .wnd = (uint16_t)(c->rcv.limit >> c->rcv_wscale),
+        .wnd = output_window(c),
         .has_ts = (c->flags & TCF_TS) != 0,
         .syn = c->tw_syn,
     };
+    set_addresses(w, &c->tuple);
 }
 
 struct flow_tuple tcp_time_wait_tuple(const struct tcp_time_wait *w)
 {
-    return (struct flow_tuple){.local = ip_addr_v4(w->local),
-                               .remote = ip_addr_v4(w->remote),
+    const struct tcp_time_wait6 *w6 = (const void *)w;
+    return (struct flow_tuple){.local = w->is_v6 ? w6->local : ip_addr_v4(w->local),
+                               .remote = w->is_v6 ? w6->remote : ip_addr_v4(w->remote),
                                .local_port = w->local_port,
                                .remote_port = w->remote_port};
 }

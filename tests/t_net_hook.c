@@ -548,18 +548,24 @@ static void a_monitored_time_wait_stays_a_connection(void)
     struct world w;
     struct tape t;
     struct net_listener l;
-    tape_up(&t, &w, NULL);
+    struct world_opts o = {.conf = world_conf};
+    o.conf.max_conns = 1;
+    tape_up(&t, &w, &o);
     world_listen(&w, &l, 10);
     into_time_wait(&w, &l, 4000);
     EXPECT_EQ(world_flow(&w, 4000)->kind, FLOW_CONN);
     EXPECT_EQ(w.net.n_mon_time_wait, 1);
+    EXPECT_EQ(net_n_conns(&w.net), 0);
+    into_time_wait(&w, &l, 4001); /* takes no other's place */
+    EXPECT_EQ(w.net.n_mon_time_wait, 2);
     t.len = 0;
     t.text[0] = 0;
     world_advance(&w, 59900000);
     expect_tape(&t, "");
     world_advance(&w, 300000);
-    expect_tape(&t, "10>0; dying 1; ");
+    expect_tape(&t, "10>0; 10>0; dying 1; dying 1; ");
     EXPECT_EQ(w.net.n_mon_time_wait, 0);
+    EXPECT_EQ(net_n_conns(&w.net), 0);
     world_down(&w);
 }
 
@@ -707,7 +713,8 @@ static void a_cookie_is_told_when_it_comes_back(void)
     world_down(&w);
 }
 
-/* Whatever a monitor does in these calls, no record stays that the peer's segment did not complete. */
+/* Whatever a monitor does in these calls, no record stays that the peer's segment did not complete.
+ */
 static void a_cookies_monitor_may_do_anything(void)
 {
     static const struct {
@@ -748,8 +755,8 @@ static void a_cookies_monitor_may_do_anything(void)
 }
 
 TEST_SUITE(net_hook, TEST_CASE(data_in_a_syn), TEST_CASE(a_cookie_is_told_when_it_comes_back),
-           TEST_CASE(a_cookies_monitor_may_do_anything), TEST_CASE(a_passive_handshake), TEST_CASE(an_active_handshake),
-           TEST_CASE(a_retransmitted_syn_is_not_born_again),
+           TEST_CASE(a_cookies_monitor_may_do_anything), TEST_CASE(a_passive_handshake),
+           TEST_CASE(an_active_handshake), TEST_CASE(a_retransmitted_syn_is_not_born_again),
            TEST_CASE(what_nobody_wants_is_told_once), TEST_CASE(orphans_are_told),
            TEST_CASE(a_dropped_syn_never_was), TEST_CASE(a_dropped_syn_does_not_leave),
            TEST_CASE(a_dropped_segment_moves_nothing), TEST_CASE(a_refused_segment_is_marked),

@@ -255,7 +255,7 @@ bool net_is_stuck(const struct net *n)
 
 size_t net_n_conns(const struct net *n)
 {
-    return n->conns.n_used + n->half_opens.n_used - n->n_forgotten;
+    return n->conns.n_used + n->half_opens.n_used - n->n_forgotten - n->n_mon_time_wait;
 }
 
 /* ---- for monitors --------------------------------------------------------------------------- */

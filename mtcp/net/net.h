@@ -324,6 +324,8 @@ void net_flow_reset(struct net *n, struct flow *f); /* carried out when no monit
 void net_flow_detach(struct flow *f);
 
 /* ---- counting ---- */
-size_t net_n_conns(const struct net *n); /* endpoint connections: half-open, established, closing */
+/* Endpoint connections: half-open, established, closing. Those in TIME_WAIT have bounds of their
+ * own: compact records and monitored connections don't count. */
+size_t net_n_conns(const struct net *n);
 
 #endif

@@ -575,6 +575,39 @@ static void without_an_address_to_ask_from_the_connection_hears(void)
     world_down(&w);
 }
 
+/* The sources of a flood may look like hosts of our link: their answers wait for neighbours that
+ * are not there. */
+static void neighbours_that_are_not_there_push_nobody_out(void)
+{
+    struct world w;
+    struct ip_addr wide = world_ip("10.9.0.1");
+    world_up(&w, &no_arp);
+    EXPECT_EQ(net_if_add(&w.net, &w.dev.io, "wide", &wide, 16), 1);
+    for (uint8_t host = 5; host < 60; host++) {
+        world_arp(&w, host, false, "10.0.0.1");
+        world_turn(&w);
+        (void)world_out(&w);
+    }
+    struct neigh *used = entry(&w, "10.0.0.5");
+    for (unsigned i = 0; i < 2 * NEIGH_MAX; i++) {
+        struct ip_addr a = ip_addr_v4(be32_make(0x0a090100 + i));
+        struct neigh *e = neigh_get(&w.net, 1, &a);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+        struct mtcp_pkt *pkt = w.dev.io.alloc(&w.dev.io);
+        (void)neigh_resolve(&w.net, e, pkt);
+        net_flush(&w.net);
+        while (world_out(&w))
+            ;
+    }
+    CU_ASSERT_PTR_EQUAL(entry(&w, "10.0.0.5"), used);
+    EXPECT_EQ(used->state, NEIGH_REACHABLE);
+    for (uint8_t host = 6; host < 60; host++) { /* nobody used them */
+        struct ip_addr a = ip_addr_v4(be32_make(0x0a000000u + host));
+        CU_ASSERT_PTR_NULL(neigh_find(&w.net, 0, &a));
+    }
+    world_down(&w);
+}
+
 /* A table full of neighbours in use: the oldest goes, and nothing goes to it any more. */
 static void who_was_pushed_out_is_asked_anew(void)
 {
@@ -588,7 +621,10 @@ static void who_was_pushed_out_is_asked_anew(void)
     EXPECT_EQ(entry(&w, "10.0.0.5")->state, NEIGH_REACHABLE);
     for (unsigned i = 0; i < NEIGH_MAX; i++) {
         struct ip_addr a = ip_addr_v4(be32_make(0x0a090100 + i));
-        CU_ASSERT_PTR_NOT_NULL(neigh_get(&w.net, 1, &a));
+        struct mac_addr mac = world_mac(9);
+        struct neigh *e = neigh_get(&w.net, 1, &a);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+        neigh_confirm(&w.net, e, &mac);
     }
     EXPECT_EQ(entry(&w, "10.0.0.5")->state, NEIGH_NONE);
     EXPECT_EQ(be32_get(entry(&w, "10.0.0.5")->ip.w[3]), 0x0a000005);
@@ -608,5 +644,7 @@ TEST_SUITE(arp, TEST_CASE(the_address_is_announced), TEST_CASE(a_request_for_us_
            TEST_CASE(an_established_connection_goes_on_trying),
            TEST_CASE(an_entry_in_use_is_asked_again),
            TEST_CASE(an_entry_that_does_not_answer_is_forgotten), TEST_CASE(a_static_entry_stays),
-           TEST_CASE(a_flood_pushes_nobody_out), TEST_CASE(who_was_pushed_out_is_asked_anew),
+           TEST_CASE(a_flood_pushes_nobody_out),
+           TEST_CASE(neighbours_that_are_not_there_push_nobody_out),
+           TEST_CASE(who_was_pushed_out_is_asked_anew),
            TEST_CASE(silence_puts_a_neighbour_into_doubt));

@@ -112,7 +112,7 @@ static void no_address_is_no_address(void)
     world_down(&w);
 }
 
-static void all_of_it_is_rate_limited(void)
+static void answers_are_rate_limited(void)
 {
     struct world w;
     struct world_opts o = {.conf = world_conf};
@@ -367,6 +367,23 @@ static void the_path_mtu_is_taken(void)
     EXPECT_EQ(mss_after(0), 536);  /* a router that says nothing */
 }
 
+/* Who floods us with echo requests does not keep the path's word from us. */
+static void a_flood_drowns_no_error(void)
+{
+    struct world w;
+    struct net_listener l;
+    struct world_opts o = {.conf = world_conf};
+    o.conf.rst_per_sec = 100;
+    world_up(&w, &o);
+    struct tcp_conn *c = established(&w, &l);
+    for (unsigned i = 0; i < 50; i++)
+        icmp_in_from(&w, "10.0.0.2", ECHO, 0, "\x12\x34\x00\x01", 4);
+    struct seg q = quote(c, seq_add(c->iss, 1));
+    error_in(&w, UNREACHABLE, 4, &q, 1400);
+    EXPECT_EQ(c->mss, 1360);
+    world_down(&w);
+}
+
 /* ---- IPv6 ----------------------------------------------------------------------------------- */
 
 static const struct world_opts with_v6 = {.conf = {.max_half_open = 100,
@@ -511,11 +528,11 @@ static void what_can_not_be_taken_is_told(void)
 
 TEST_SUITE(icmp, TEST_CASE(a_half_open_record_ends), TEST_CASE(a_fast_open_ends_unless_accepted),
            TEST_CASE(echo_is_answered_with_its_data), TEST_CASE(echo_that_does_not_fit_is_dropped),
-           TEST_CASE(no_address_is_no_address), TEST_CASE(all_of_it_is_rate_limited),
+           TEST_CASE(no_address_is_no_address), TEST_CASE(answers_are_rate_limited),
            TEST_CASE(a_hard_error_ends_a_connection_attempt), TEST_CASE(a_soft_error_is_remembered),
            TEST_CASE(nothing_ends_an_established_connection),
            TEST_CASE(an_error_about_nothing_in_flight_is_not_believed),
            TEST_CASE(garbage_is_harmless), TEST_CASE(the_path_mtu_is_taken),
            TEST_CASE(echo6_is_answered_with_its_data), TEST_CASE(errors6_reach_their_connection),
-           TEST_CASE(a_packet_too_big_lowers_the_mss), TEST_CASE(what_can_not_be_taken_is_told),
-           TEST_CASE(source_quench_is_ignored));
+           TEST_CASE(a_packet_too_big_lowers_the_mss), TEST_CASE(a_flood_drowns_no_error),
+           TEST_CASE(what_can_not_be_taken_is_told), TEST_CASE(source_quench_is_ignored));

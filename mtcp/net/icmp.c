@@ -1,7 +1,7 @@
 /*
  * ICMP of both families. An error is believed only when it quotes a segment that its connection may
  * have in flight (RFC 5927 4.1), and never ends an established connection (RFC 1122 4.2.3.9, RFC
- * 5927 5.2). All of it is rate limited, answers and errors alike.
+ * 5927 5.2). What is sent is rate limited.
  */
 #include "mtcp/net/icmp.h"
 
@@ -68,6 +68,13 @@ static void echo_reply(struct net *n, const struct rx *x)
                                .data = x->p.icmp.data,
                                .len = x->p.icmp.len};
     icmp_send(n, &reply);
+}
+
+static void echo_in(struct net *n, const struct rx *x)
+{
+    bool is_request = x->p.icmp.type == (ip_addr_is_v4(&x->p.src) ? ICMP_ECHO : ICMP6_ECHO);
+    if (is_request && rate_limit_take(&n->icmp_limit, n->env.now_us))
+        echo_reply(n, x);
 }
 
 /* ---- errors --------------------------------------------------------------------------------- */
@@ -201,17 +208,12 @@ static void icmp_error_in(struct net *n, const struct rx *x)
 
 void icmp_in(struct net *n, const struct rx *x)
 {
+    bool is_echo = x->p.kind == PACKET_ICMP_ECHO;
     n->stats.icmp_in++;
-    bool to_group = x->p.kind == PACKET_ICMP_ECHO && ndp_is_in_group(x->nif, &x->p.dst);
-    if (!to_group && !netif_owns(n, &x->p.dst))
+    if (!netif_owns(n, &x->p.dst) && !(is_echo && ndp_is_in_group(x->nif, &x->p.dst)))
         return;
-    if (x->p.kind == PACKET_ICMP_ECHO &&
-        x->p.icmp.type != (ip_addr_is_v4(&x->p.src) ? ICMP_ECHO : ICMP6_ECHO))
-        return;
-    if (!rate_limit_take(&n->icmp_limit, n->env.now_us))
-        return;
-    if (x->p.kind == PACKET_ICMP_ECHO)
-        echo_reply(n, x);
+    if (is_echo)
+        echo_in(n, x);
     else
         icmp_error_in(n, x);
 }

@@ -1,5 +1,6 @@
 /* The neighbours' table: entries, who waits for them, their states. What other hosts say can fill
- * the table with neighbours that nobody uses, but can't push out those that are. */
+ * the table with neighbours that nobody uses or that are not there, but can't push out those that
+ * are used and answer (RFC 6583 6.2). */
 #include "mtcp/net/neigh.h"
 
 #include "mtcp/net/arp.h"
@@ -20,7 +21,7 @@ enum {
 struct neigh_table {
     struct pool entries;
     struct neigh *bucket[N_BUCKETS];
-    struct list_node aged; /* all but the static ones, by neigh.age */
+    struct list_node known, unknown; /* with and without an address, by neigh.age; no static ones */
     uint32_t n_waiting;
 };
 
@@ -32,7 +33,8 @@ int neigh_init(struct net *n)
     if (!t)
         return -ENOMEM;
     pool_init(&t->entries, n->env.mem, sizeof(struct neigh), NEIGH_MAX);
-    list_init(&t->aged);
+    list_init(&t->known);
+    list_init(&t->unknown);
     n->neighs = t;
     return 0;
 }
@@ -63,7 +65,7 @@ static struct neigh *entry_new(struct net *n, uint8_t netif, const struct ip_add
     *e = (struct neigh){.ip = *ip, .netif = netif, .chain = *head};
     *head = e;
     e->parked_tail = &e->parked;
-    list_push_tail(&n->neighs->aged, &e->age);
+    list_push_tail(&n->neighs->unknown, &e->age);
     timer_init(&e->timer, NET_TIMER_NEIGH);
     return e;
 }
@@ -95,22 +97,56 @@ static void entry_free(struct net *n, struct neigh *e)
     route_hops_forget(n);
 }
 
-/* Makes room in a full table: an old entry that nobody used, else the oldest that holds no packets.
- */
-static bool evict_one(struct net *n)
+static struct neigh *neigh_of_age(struct list_node *at)
 {
-    struct neigh *victim = NULL;
+    return container_of(at, struct neigh, age);
+}
+
+/* An old entry with an address that nobody used. */
+static struct neigh *victim_unused(struct neigh_table *t)
+{
     unsigned n_seen = 0;
-    LIST_FOREACH (at, &n->neighs->aged) {
-        struct neigh *e = container_of(at, struct neigh, age);
-        if (e->n_waiting == 0 && !e->parked && (!victim || !e->is_used))
-            victim = e;
-        if ((victim && !victim->is_used) || ++n_seen == EVICT_SCAN)
+    LIST_FOREACH (at, &t->known) {
+        if (!neigh_of_age(at)->is_used)
+            return neigh_of_age(at);
+        if (++n_seen == EVICT_SCAN)
             break;
     }
+    return NULL;
+}
+
+/* An old entry without an address that no connection waits for. */
+static struct neigh *victim_unknown(struct neigh_table *t)
+{
+    unsigned n_seen = 0;
+    LIST_FOREACH (at, &t->unknown) {
+        if (!neigh_of_age(at)->parked)
+            return neigh_of_age(at);
+        if (++n_seen == EVICT_SCAN)
+            break;
+    }
+    return NULL;
+}
+
+/* Makes room in a full table. */
+static bool evict_one(struct net *n)
+{
+    struct neigh_table *t = n->neighs;
+    struct neigh *victim = victim_unused(t);
+    if (!victim)
+        victim = victim_unknown(t);
+    if (!victim && !list_is_empty(&t->known))
+        victim = neigh_of_age(t->known.next);
     if (victim)
         entry_free(n, victim);
     return victim != NULL;
+}
+
+/* The youngest of those that have, or have not, an address. */
+static void entry_rejuvenate(struct neigh *e, struct list_node *list)
+{
+    list_del(&e->age);
+    list_push_tail(list, &e->age);
 }
 
 struct neigh *neigh_get(struct net *n, uint8_t netif, const struct ip_addr *ip)
@@ -267,8 +303,8 @@ static void unpark(struct net *n, struct neigh *e)
 
 void neigh_unpark_all(struct net *n)
 {
-    LIST_FOREACH (at, &n->neighs->aged)
-        unpark(n, container_of(at, struct neigh, age));
+    LIST_FOREACH (at, &n->neighs->unknown)
+        unpark(n, neigh_of_age(at));
 }
 
 /* Their wait was in vain: an error, and what they have to send counts as lost, so that their own
@@ -294,6 +330,7 @@ static void give_up(struct net *n, struct neigh *e)
     struct net_if *nif = &n->ifs[e->netif];
     e->state = NEIGH_NONE;
     e->fresh_until_us = 0;
+    entry_rejuvenate(e, &n->neighs->unknown);
     n->stats.neigh_failed++;
     for (struct mtcp_pkt *pkt = take_waiting(n, e), *next; pkt; pkt = next) {
         next = pkt->next;
@@ -321,6 +358,8 @@ static void settle(struct net *n, struct neigh *e, const struct mac_addr *mac,
                    enum neigh_state state)
 {
     struct net_if *nif = &n->ifs[e->netif];
+    if (!neigh_is_known(e) && !e->is_static)
+        entry_rejuvenate(e, &n->neighs->known);
     e->mac = *mac;
     e->state = (uint8_t)state;
     wheel_cancel(&n->env.wheel, &e->timer);
@@ -346,8 +385,7 @@ void neigh_confirm(struct net *n, struct neigh *e, const struct mac_addr *mac)
     if (e->is_static)
         return;
     e->fresh_until_us = n->env.now_us + fresh_us(n, e);
-    list_del(&e->age);
-    list_push_tail(&n->neighs->aged, &e->age);
+    entry_rejuvenate(e, &n->neighs->known);
     settle(n, e, mac, NEIGH_REACHABLE);
 }
 

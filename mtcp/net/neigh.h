@@ -42,7 +42,7 @@ struct neigh {
     struct mtcp_pkt *wait_head, *wait_tail;
     struct tcp_conn *parked, **parked_tail; /* linked by out_next, TCF_ON_OUT */
     struct neigh *chain;
-    struct list_node age; /* in order of the last answer */
+    struct list_node age; /* in order of the last answer, or of when it did not come */
     struct timer timer;
 };
 

@@ -68,6 +68,8 @@ static void a_frame_is_complete(void)
     EXPECT_EQ(w.got.eth_src.b[5], 1);
     EXPECT_EQ(w.got.src.b[15], 1);
     EXPECT_EQ(w.got.dst.b[15], 2);
+    EXPECT_EQ(w.got.ip_id, 0);                 /* no counter of what we send */
+    EXPECT_EQ(w.frame[ETH_HDR_LEN + 6], 0x40); /* don't fragment */
     EXPECT_EQ(w.frame_flags, 0);
     world_down(&w);
 }

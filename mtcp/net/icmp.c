@@ -64,7 +64,6 @@ static void echo_reply(struct net *n, const struct rx *x)
                                .dst = x->p.src,
                                .type = is_v4 ? ICMP_ECHO_REPLY : ICMP6_ECHO_REPLY,
                                .ttl = TTL,
-                               .ip_id = n->ip_id++,
                                .data = x->p.icmp.data,
                                .len = x->p.icmp.len};
     icmp_send(n, &reply);

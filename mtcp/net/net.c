@@ -34,7 +34,6 @@ int net_init(struct net *n, struct mem *mem, const struct net_conf *conf, uint64
     tcp_env_init(&n->env, mem, seed, now_us);
     n->conf = *conf;
     n->hop_epoch = 1;
-    n->ip_id = (uint16_t)rng_u32(&n->env.rng);
     n->next_ephemeral = rng_u32(&n->env.rng);
     rate_limit_init(&n->rst_limit, conf->rst_per_sec);
     rate_limit_init(&n->icmp_limit, conf->rst_per_sec);

@@ -188,7 +188,6 @@ struct net {
     struct flow_table *flows;
     unsigned n_ifs;
     uint32_t hop_epoch;
-    uint16_t ip_id;
     struct pool conns, half_opens;
     struct net_time_waits time_waits[2];              /* of IPv4, of IPv6 */
     struct list_node listeners[NET_LISTENER_BUCKETS]; /* by port */

@@ -23,6 +23,10 @@
 /* How long a device may take nothing before what it was to take counts as lost. */
 #define STUCK_US 1000000u
 
+/* Every packet says don't-fragment, so its identification means nothing (RFC 6864 4.1); a counter
+ * would tell others how much we send. */
+#define ATOMIC_ID 0
+
 /* A frame being made. */
 struct out {
     const struct net_hop *hop;
@@ -79,7 +83,7 @@ static enum out_result frame_build(struct net *n, struct tcp_tx *tx, struct out 
         return OUT_NO_BUFFER;
     struct build_l2 l2 = {.src = o->nif->mac};
     if (likely(o->pkt->room >= BUILD_HDR_MAX))
-        o->lens = build_tcp(o->pkt->data, &l2, &tx->seg, n->ip_id++);
+        o->lens = build_tcp(o->pkt->data, &l2, &tx->seg, ATOMIC_ID);
     uint32_t hdr_len = (uint32_t)o->lens.l2 + o->lens.l3 + o->lens.l4;
     if (unlikely(o->pkt->room < BUILD_HDR_MAX || o->pkt->room - hdr_len < tx->seg.len)) {
         o->nif->tx_no_buffer++; /* a device whose packets are smaller than it said */

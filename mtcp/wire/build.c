@@ -310,7 +310,6 @@ static uint64_t put_icmp_ip(uint8_t *ip, const struct build_icmp *i, uint32_t ic
     put_ipv4(ip,
              (struct ipv4_fields){.ttl = i->ttl,
                                   .proto = IP_PROTO_ICMP,
-                                  .id = i->ip_id,
                                   .src = i->src.w[3],
                                   .dst = i->dst.w[3]},
              IPV4_HDR_LEN + icmp_len);

@@ -57,13 +57,13 @@ uint32_t build_arp(uint8_t *at, const struct build_arp *a);
 
 /* A whole ICMP frame of the addresses' family: `data` is everything behind the ICMP type, code and
  * checksum (for echo: id, sequence, data; for errors: 4 bytes unused/MTU, then the quoted packet).
+ * IPv4: DF set, identification 0.
  * Returns its length; the caller has room for ETH + IP header + 4 + len bytes. `data` may lie in
  * the frame at `at` (an echo answered in place). */
 struct build_icmp {
     struct build_l2 l2;
     struct ip_addr src, dst;
     uint8_t type, code, ttl;
-    uint16_t ip_id; /* IPv4 */
     const uint8_t *data;
     uint32_t len;
 };

@@ -377,6 +377,22 @@ ssize_t mtcp_recv(mctx_t mctx, int sockid, char *buf, size_t len, int flags);
 ssize_t mtcp_readv(mctx_t mctx, int sockid, const struct iovec *iov, int iovcnt);
 
 /*
+ * mtcp_recv into several buffers, with control messages. Sockets: stream.
+ *
+ *   msg      msg_iov: the buffers; msg_control: receives a TCP_CM_INQ message (an int: how much is
+ *            left, a FIN counting as one) while TCP_INQ is set; msg_flags: MSG_CTRUNC it had no room
+ *   flags    as mtcp_recv; MSG_ERRQUEUE: not bytes but an IP_RECVERR (IPV6_RECVERR) message that says
+ *            which calls with MSG_ZEROCOPY are done with their buffers, as Linux; never blocks
+ *   returns  as mtcp_recv; 0 with MSG_ERRQUEUE
+ *   errors   as mtcp_read: EACCES; EPERM; EBADF; ENOTSOCK; EFAULT; EAGAIN; ENOTCONN; ECONNRESET;
+ *            ETIMEDOUT; ECONNREFUSED; EHOSTUNREACH; ENETUNREACH; EINTR; EDEADLK; and
+ *            EOPNOTSUPP other flags; EMSGSIZE more than IOV_MAX buffers; EINVAL their lengths
+ *            overflow ssize_t
+ *   source   POSIX, Linux
+ */
+ssize_t mtcp_recvmsg(mctx_t mctx, int sockid, struct msghdr *msg, int flags);
+
+/*
  * Queue bytes for sending. Blocks until all are queued; nonblocking: queues what there is room for.
  * They leave at the end of the turn. No SIGPIPE is raised. Sockets: stream, pipe.
  *
@@ -395,7 +411,9 @@ ssize_t mtcp_write(mctx_t mctx, int sockid, const char *buf, size_t len);
  *
  *   flags    MSG_MORE: more follows, hold back a partial segment; MSG_DONTWAIT: don't block;
  *            MSG_OOB: what is written up to the last byte is urgent; MSG_NOSIGNAL: means nothing;
- *            MSG_FASTOPEN: likewise (TCP_FASTOPEN_CONNECT decides when the socket connects)
+ *            MSG_FASTOPEN: likewise (TCP_FASTOPEN_CONNECT decides when the socket connects);
+ *            MSG_ZEROCOPY: after SO_ZEROCOPY, the error queue tells when buf may be used again: at
+ *            once, for it is copied
  *   returns  as mtcp_write
  *   errors   as mtcp_write: EACCES; EPERM; EBADF; ENOTSOCK; EFAULT; EAGAIN; ENOTCONN; EPIPE;
  *            ECONNRESET; ETIMEDOUT; ECONNREFUSED; EHOSTUNREACH; ENETUNREACH; EINTR; EDEADLK;
@@ -416,6 +434,21 @@ ssize_t mtcp_send(mctx_t mctx, int sockid, const char *buf, size_t len, int flag
  *   source   POSIX
  */
 ssize_t mtcp_writev(mctx_t mctx, int sockid, const struct iovec *iov, int iovcnt);
+
+/*
+ * mtcp_send from several buffers. Sockets: stream.
+ *
+ *   msg      msg_iov: the buffers; an address is not looked at; control messages of SOL_SOCKET are
+ *            not there, others mean nothing
+ *   flags    as mtcp_send
+ *   returns  as mtcp_write
+ *   errors   as mtcp_write: EACCES; EPERM; EBADF; ENOTSOCK; EFAULT; EAGAIN; ENOTCONN; EPIPE;
+ *            ECONNRESET; ETIMEDOUT; ECONNREFUSED; EHOSTUNREACH; ENETUNREACH; EINTR; EDEADLK;
+ *            ENOMEM; and EOPNOTSUPP other flags; EMSGSIZE more than IOV_MAX buffers; EINVAL their
+ *            lengths overflow ssize_t, or a control message
+ *   source   POSIX, Linux
+ */
+ssize_t mtcp_sendmsg(mctx_t mctx, int sockid, const struct msghdr *msg, int flags);
 
 /*
  * Read the local address of a stream or listening socket. Does not block.

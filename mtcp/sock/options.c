@@ -256,6 +256,25 @@ static int set_defer_accept(const struct ref *r, uint32_t arg, int v)
     return 0;
 }
 
+static int get_ext_bool(const struct ref *r, uint32_t off, int *v)
+{
+    struct tcp_opt_ext x = ext_of(r);
+    bool is_on;
+    memcpy(&is_on, (const char *)&x + off, sizeof(is_on));
+    *v = is_on;
+    return 0;
+}
+
+static int set_ext_bool(const struct ref *r, uint32_t off, int v)
+{
+    struct tcp_opt_ext *x = ext_edit(r);
+    if (!x)
+        return -ENOMEM;
+    bool is_on = v != 0;
+    memcpy((char *)x + off, &is_on, sizeof(is_on));
+    return 0;
+}
+
 static int get_mtu_discover(const struct ref *r, uint32_t arg, int *v)
 {
     (void)arg;
@@ -515,6 +534,8 @@ static const struct opt opts[] = {
     SFLAG(SOL_SOCKET, SO_REUSEADDR, SOCKF_REUSEADDR),
     SFLAG(SOL_SOCKET, SO_REUSEPORT, SOCKF_REUSEPORT),
     FLAG(SOL_SOCKET, SO_KEEPALIVE, TCF_KEEPALIVE),
+    INT(SOL_SOCKET, SO_ZEROCOPY, EXT(is_zerocopy), 0, 1, get_ext_bool, set_ext_bool),
+    INT(SOL_SOCKET, SO_MARK, EXT(mark), 0, 0, get_ext, set_ext),
     RAW(SOL_SOCKET, SO_LINGER, get_linger, set_linger),
     INT(SOL_SOCKET, SO_SNDBUF, 0, 0, INT_MAX, get_buf, set_buf),
     INT(SOL_SOCKET, SO_RCVBUF, 1, 0, INT_MAX, get_buf, set_buf),
@@ -527,6 +548,7 @@ static const struct opt opts[] = {
     INT(IPPROTO_TCP, TCP_KEEPCNT, EXT(keep_cnt), 1, 127, get_ext, set_ext),
     INT(IPPROTO_TCP, TCP_USER_TIMEOUT, EXT(user_timeout_ms), 0, INT_MAX, get_ext, set_ext),
     INT(IPPROTO_TCP, TCP_NOTSENT_LOWAT, EXT(notsent_lowat), 0, INT_MAX, get_ext, set_ext),
+    INT(IPPROTO_TCP, TCP_INQ, EXT(has_inq), 0, 1, get_ext_bool, set_ext_bool),
     INT(IPPROTO_TCP, TCP_SYNCNT, 0, 1, 127, get_syncnt, set_syncnt),
     INT(IPPROTO_TCP, TCP_DEFER_ACCEPT, 0, 0, 0, get_defer_accept, set_defer_accept),
     INT(IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 0, 0, 1, get_fastopen_connect, set_fastopen_connect),

@@ -1,7 +1,10 @@
-/* Bytes to the application: read, recv, readv. */
+/* Bytes to the application: read, recv, readv, recvmsg. */
 #include "mtcp/sock/sock.h"
 
+#include "mtcp/sock/errqueue.h"
+
 #include <limits.h>
+#include <netinet/tcp.h>
 
 #define LEN_MAX 0x7ffff000u /* bytes in one call, as Linux */
 
@@ -206,4 +209,47 @@ ssize_t mtcp_recv(mctx_t mctx, int sockid, char *buf, size_t len, int flags)
     struct dest d;
     int err = dest_init(&d, &iov, 1);
     return sock_result(err < 0 ? err : sock_read(ctx, s, &d, flags));
+}
+
+/* What is left behind the bytes that were read; the end counts as one (as Linux). */
+static void tell_inq(const struct tcp_conn *c, struct cmsg_out *out)
+{
+    int n = (int)tcp_readable(c) + ((c->flags & TCF_RCV_FIN) ? 1 : 0);
+    if (c->ext != NULL && c->ext->has_inq)
+        cmsg_add(out, IPPROTO_TCP, TCP_CM_INQ, &n, sizeof(n));
+}
+
+static int64_t stream_recvmsg(struct mtcp_ctx *ctx, struct sock *s, struct msghdr *msg, int flags)
+{
+    struct dest d;
+    struct cmsg_out out = {.msg = msg};
+    if (flags & MSG_ERRQUEUE)
+        return errqueue_read(s, msg);
+    int err = dest_init(&d, msg->msg_iov, (unsigned)msg->msg_iovlen);
+    int64_t n = err < 0 ? err : sock_read(ctx, s, &d, flags);
+    if (n < 0)
+        return n;
+    msg->msg_flags = 0;
+    msg->msg_namelen = 0;
+    if (sock_has_conn(s)) /* a monitor's code may have closed it meanwhile */
+        tell_inq(s->conn, &out);
+    msg->msg_controllen = out.used;
+    return n;
+}
+
+ssize_t mtcp_recvmsg(mctx_t mctx, int sockid, struct msghdr *msg, int flags)
+{
+    struct mtcp_ctx *ctx;
+    struct sock *s = sock_of_call(mctx, sockid, &ctx);
+    if (!s)
+        return -1;
+    if (s->type != MOS_SOCK_STREAM && s->type != MOS_SOCK_STREAM_LISTEN)
+        return sock_result(-ENOTSOCK);
+    if (!msg || (!msg->msg_iov && msg->msg_iovlen))
+        return sock_result(-EFAULT);
+    if (msg->msg_iovlen > IOV_MAX)
+        return sock_result(-EMSGSIZE);
+    if (flags & ~(MSG_PEEK | MSG_DONTWAIT | MSG_WAITALL | MSG_ERRQUEUE))
+        return sock_result(-EOPNOTSUPP);
+    return sock_result(stream_recvmsg(ctx, s, msg, flags));
 }

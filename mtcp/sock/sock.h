@@ -8,6 +8,7 @@
  *   life.c join.c contexts                          devices.c    mtcp_init: the one file that needs
  *   signals.c     signals, affinity                              DPDK at link time
  *   rss.c         source addresses                  process.c    the configuration in force
+ *   errqueue.c    MSG_ERRQUEUE, control messages
  *
  * Inside, functions return 0 (or a count) or -errno; sock_result() makes the public form of it.
  */

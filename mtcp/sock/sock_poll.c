@@ -1,6 +1,7 @@
 /* What a socket is ready for, from the state it is in (as Linux's tcp_poll answers). */
 #include "mtcp/sock/sock.h"
 
+#include "mtcp/sock/errqueue.h"
 #include "mtcp/sock/prep.h"
 #include "mtcp/tcp/fastopen.h"
 
@@ -38,7 +39,7 @@ static uint32_t conn_poll(const struct tcp_conn *c)
     bool over = conn_is_over(c);
     bool no_more_in = over || (c->flags & (TCF_RCV_FIN | TCF_SHUT_RD));
     bool no_more_out = over || (c->flags & TCF_SND_FIN);
-    uint32_t ev = c->err ? MOS_EPOLLERR : 0;
+    uint32_t ev = c->err || errqueue_has(c) ? MOS_EPOLLERR : 0;
     if (no_more_in)
         ev |= MOS_EPOLLIN | MOS_EPOLLRDHUP;
     if (no_more_in && no_more_out)

@@ -1,6 +1,7 @@
 /* Bytes from the application: write, send, writev. */
 #include "mtcp/sock/sock.h"
 
+#include "mtcp/sock/errqueue.h"
 #include "mtcp/tcp/fastopen.h"
 
 #include <limits.h>
@@ -135,6 +136,22 @@ static int64_t sock_write(struct mtcp_ctx *ctx, struct sock *s, struct source *s
     return sock_has_conn(s) ? stream_send(ctx, s, src) : -ENOTCONN;
 }
 
+/* With flags; of a stream socket. */
+static int64_t stream_write(struct mtcp_ctx *ctx, struct sock *s, struct source *src)
+{
+    int flags = src->flags;
+    if (flags & ~(MSG_MORE | MSG_NOSIGNAL | MSG_DONTWAIT | MSG_OOB | MSG_FASTOPEN | MSG_ZEROCOPY))
+        return -EOPNOTSUPP;
+    int64_t n = sock_write(ctx, s, src);
+    if (n <= 0 || !sock_has_conn(s)) /* a monitor's code may have closed it meanwhile */
+        return n;
+    if ((flags & MSG_OOB) && !conn_is_over(s->conn))
+        tcp_mark_urgent(&ctx->net.env, s->conn);
+    if (flags & MSG_ZEROCOPY)
+        errqueue_sent(s);
+    return n;
+}
+
 static bool can_write(const struct sock *s)
 {
     return s->type == MOS_SOCK_STREAM || s->type == MOS_SOCK_STREAM_LISTEN ||
@@ -155,14 +172,37 @@ ssize_t mtcp_send(mctx_t mctx, int sockid, const char *buf, size_t len, int flag
         return -1;
     if (s->type != MOS_SOCK_STREAM && s->type != MOS_SOCK_STREAM_LISTEN)
         return sock_result(-ENOTSOCK);
-    if (flags & ~(MSG_MORE | MSG_NOSIGNAL | MSG_DONTWAIT | MSG_OOB | MSG_FASTOPEN))
-        return sock_result(-EOPNOTSUPP);
     struct iovec iov = {(void *)(uintptr_t)buf, len < LEN_MAX ? len : LEN_MAX};
     struct source src = {.iov = &iov, .n_iov = 1, .flags = flags};
-    int64_t n = sock_write(ctx, s, &src);
-    if (n > 0 && (flags & MSG_OOB) && !conn_is_over(s->conn))
-        tcp_mark_urgent(&ctx->net.env, s->conn);
-    return sock_result(n);
+    return sock_result(stream_write(ctx, s, &src));
+}
+
+/* Control messages of other levels are nothing to TCP; of SOL_SOCKET's none is there. */
+static bool has_unknown_control(const struct msghdr *msg)
+{
+    struct msghdr m = *msg;
+    for (struct cmsghdr *h = CMSG_FIRSTHDR(&m); h; h = CMSG_NXTHDR(&m, h))
+        if (h->cmsg_level == SOL_SOCKET)
+            return true;
+    return false;
+}
+
+ssize_t mtcp_sendmsg(mctx_t mctx, int sockid, const struct msghdr *msg, int flags)
+{
+    struct mtcp_ctx *ctx;
+    struct sock *s = sock_of_call(mctx, sockid, &ctx);
+    if (!s)
+        return -1;
+    if (s->type != MOS_SOCK_STREAM && s->type != MOS_SOCK_STREAM_LISTEN)
+        return sock_result(-ENOTSOCK);
+    if (!msg || (!msg->msg_iov && msg->msg_iovlen))
+        return sock_result(-EFAULT);
+    if (msg->msg_iovlen > IOV_MAX)
+        return sock_result(-EMSGSIZE);
+    if (msg->msg_control && has_unknown_control(msg))
+        return sock_result(-EINVAL);
+    struct source src = {.iov = msg->msg_iov, .n_iov = (unsigned)msg->msg_iovlen, .flags = flags};
+    return sock_result(stream_write(ctx, s, &src));
 }
 
 ssize_t mtcp_writev(mctx_t mctx, int sockid, const struct iovec *iov, int iovcnt)

@@ -207,6 +207,9 @@ struct tcp_opt_ext {
     uint8_t syn_retries;                          /* 0: default */
     uint8_t defer_accept; /* timeouts of the SYN-ACK for which a listener waits for data; 0: none */
     uint8_t mtu_discover;                         /* enum tcp_mtu_discover */
+    bool is_zerocopy, has_inq;                    /* SO_ZEROCOPY, TCP_INQ */
+    uint32_t mark;                                /* SO_MARK: kept for who asks */
+    uint32_t zc_done, zc_told; /* calls with MSG_ZEROCOPY; those whose end was told (errqueue.c) */
 };
 
 struct tcp_conn {

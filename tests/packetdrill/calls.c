@@ -150,6 +150,17 @@ static int call_close(void *u, int fd)
 
 /* ---- bytes in -------------------------------------------------------------------------------- */
 
+static ssize_t receive_msg(int fd, struct msghdr *msg, int flags)
+{
+    ssize_t got;
+    world_enter();
+    do
+        got = mtcp_recvmsg(world_ctx, id_of(fd), msg, flags);
+    while (got < 0 && !(flags & MSG_ERRQUEUE) && tries_again(fd, flags));
+    world_leave();
+    return got;
+}
+
 static ssize_t receive(int fd, void *buf, size_t n, int flags)
 {
     ssize_t got, done = 0;
@@ -203,42 +214,19 @@ static ssize_t call_read(void *u, int fd, void *buf, size_t n)
     return call_readv(u, fd, &iov, 1);
 }
 
-/* Bytes of all pieces; the whole in one piece, NULL without memory. */
+static ssize_t call_recvmsg(void *u, int fd, struct msghdr *msg, int flags)
+{
+    (void)u;
+    return receive_msg(fd, msg, flags);
+}
+
+/* Bytes of all pieces. */
 static size_t pieces_len(const struct msghdr *msg)
 {
     size_t n = 0;
     for (size_t i = 0; i < msg->msg_iovlen; i++)
         n += msg->msg_iov[i].iov_len;
     return n;
-}
-
-static void pieces_fill(const struct msghdr *msg, const char *from, size_t n)
-{
-    for (size_t i = 0; i < msg->msg_iovlen && n; i++) {
-        size_t part = msg->msg_iov[i].iov_len < n ? msg->msg_iov[i].iov_len : n;
-        memcpy(msg->msg_iov[i].iov_base, from, part);
-        from += part;
-        n -= part;
-    }
-}
-
-static ssize_t call_recvmsg(void *u, int fd, struct msghdr *msg, int flags)
-{
-    (void)u;
-    size_t room = pieces_len(msg);
-    char *buf = malloc(room ? room : 1);
-    if (!buf) {
-        errno = ENOMEM;
-        return -1;
-    }
-    ssize_t got = receive(fd, buf, room, flags);
-    if (got > 0)
-        pieces_fill(msg, buf, (size_t)got);
-    free(buf);
-    msg->msg_namelen = 0;
-    msg->msg_controllen = 0;
-    msg->msg_flags = 0;
-    return got;
 }
 
 /* ---- bytes out ------------------------------------------------------------------------------- */

@@ -56,9 +56,12 @@ namespaces() {
     fi
 }
 
+# The inside has said who it is, or will look for "stopped" once it has.
 stop() { # what to exit with
     trap '' INT TERM HUP
     stopped=$1
+    [ -n "$tmp" ] || return
+    : >"$tmp/stopped"
     [ -s "$tmp/pid" ] && kill -TERM "$(cat "$tmp/pid")" 2>/dev/null
 }
 
@@ -66,11 +69,12 @@ outside() {
     local ns rc
     needed
     ns=$(namespaces) || exit 1
-    tmp=$(mktemp -d "${TMPDIR:-/tmp}/mtcp-run.XXXXXX") || exit 1
-    trap 'rm -rf "$tmp"' EXIT
-    stopped=
+    tmp= stopped=
     trap 'stop 130' INT
     trap 'stop 143' TERM HUP
+    trap 'rm -rf "$tmp"' EXIT
+    tmp=$(mktemp -d "${TMPDIR:-/tmp}/mtcp-run.XXXXXX") || exit 1
+    [ -z "$stopped" ] || exit "$stopped"
     mkfifo "$tmp/alive"
     exec 8<>"$tmp/alive" # open as long as this script lives: the inside reads its end
     case "$ns" in *--user*) MTCP_RUN_ENTER="-U -n --preserve-credentials" ;; *) MTCP_RUN_ENTER=-n ;; esac
@@ -190,6 +194,7 @@ inside() {
     trap '[ -z "$server" ] || { kill -TERM $server 2>/dev/null; wait $server; }' EXIT
     read -r pid _ </proc/self/stat # as the processes outside see it
     echo "$pid" >"$tmp/pid"
+    [ ! -e "$tmp/stopped" ] || exit 143
     exec 9<"$tmp/alive"
     mount -t tmpfs tmpfs /run || die "no tmpfs can be mounted" # for DPDK's runtime files
     iface=$(free_iface)

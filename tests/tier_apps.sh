@@ -784,6 +784,21 @@ test_run() {
     if pgrep -f "$tmp/mtcp-run" >/dev/null 2>&1; then fail "run.sh leaves processes"; else ok; fi
     env TMPDIR="$tmp" apps/run.sh --twice >"$tmp/out" 2>&1
     expect "an unknown option" $? 1
+    # A signal that comes before the namespaces are there.
+    mkdir -p "$tmp/slow"
+    printf '#!/bin/sh\nsleep 1\nexec %s "$@"\n' "$(command -v unshare)" >"$tmp/slow/unshare"
+    chmod +x "$tmp/slow/unshare"
+    env TMPDIR="$tmp" B="$B" PATH="$tmp/slow:$PATH" apps/run.sh >"$tmp/run.out" 2>&1 &
+    pid=$!
+    wait_for_long eval 'ls "$tmp"/mtcp-run.*/alive'
+    kill -TERM $pid
+    if wait_for has_ended $pid; then ok; else
+        fail "run.sh goes on after an early signal"
+        kill -KILL $pid
+    fi
+    wait $pid
+    expect "run.sh, ended early" $? 143
+    expect "run.sh leaves nothing" "$(find "$tmp" -name 'mtcp-run.*' | wc -l)" 0
 }
 wait_for_long() { wait_for "$@" || wait_for "$@" || wait_for "$@" || wait_for "$@"; }
 

@@ -121,6 +121,34 @@ static void an_owner_keeps_the_connection(void)
     world_down(&w);
 }
 
+static void and_gives_way_to_a_newer_syn(void)
+{
+    struct world w;
+    struct net_listener l = {0};
+    world_up(&w, NULL);
+    world_listen(&w, &l, 10);
+    world_handshake(&w, 4000);
+    struct tcp_conn *c = net_accept(&w.net, &l);
+    c->sock = 1;
+    EXPECT_EQ(tcp_shutdown(&w.net.env, c, 1), 0);
+    world_turn(&w);
+    (void)world_expect(&w, 4000, FINACK);
+    world_seg(&w, 4000, FINACK, 1001, c->iss.v + 2);
+    world_turn(&w);
+    (void)world_expect(&w, 4000, TCP_ACK);
+    EXPECT_EQ(c->state, TCPS_TIME_WAIT);
+    EXPECT_EQ(world_flow(&w, 4000)->kind, FLOW_CONN);
+    uint32_t nxt = seq_of_off(c->iss, c->snd_max).v;
+    world_syn(&w, 4000, 500000);
+    world_turn(&w);
+    const struct seg *s = world_expect(&w, 4000, TCP_SYN | TCP_ACK);
+    EXPECT_EQ(s->ack.v, 500001);
+    CU_ASSERT(seq_lt(seq_make(nxt - 1), s->seq));
+    CU_ASSERT(c->flags & TCF_DEAD);
+    net_conn_release(&w.net, c);
+    world_down(&w);
+}
+
 static void a_fin_is_acknowledged_and_the_wait_begins_anew(void)
 {
     struct world w;
@@ -162,13 +190,15 @@ static void a_newer_syn_begins_a_connection(void)
     struct world w;
     struct net_listener l = {0};
     world_up(&w, NULL);
-    (void)into_time_wait(&w, &l, 4000);
+    uint32_t nxt = into_time_wait(&w, &l, 4000);
     world_syn(&w, 4000, 900); /* an old duplicate: acknowledged, no more */
     world_turn(&w);
     (void)world_expect(&w, 4000, TCP_ACK);
     world_syn(&w, 4000, 500000);
     world_turn(&w);
-    EXPECT_EQ(world_expect(&w, 4000, TCP_SYN | TCP_ACK)->ack.v, 500001);
+    const struct seg *s = world_expect(&w, 4000, TCP_SYN | TCP_ACK);
+    EXPECT_EQ(s->ack.v, 500001);
+    CU_ASSERT(seq_lt(seq_make(nxt - 1), s->seq)); /* beyond what the old one used */
     EXPECT_EQ(world_flow(&w, 4000)->kind, FLOW_HALF_OPEN);
     EXPECT_EQ(time_waits_count(&w.net), 0);
     world_down(&w);
@@ -349,6 +379,7 @@ static void the_queue_against_a_model(void)
 
 TEST_SUITE(net_time_wait, TEST_CASE(a_closed_connection_becomes_a_record),
            TEST_CASE(records_end_after_any_gap), TEST_CASE(an_owner_keeps_the_connection),
+           TEST_CASE(and_gives_way_to_a_newer_syn),
            TEST_CASE(a_fin_is_acknowledged_and_the_wait_begins_anew),
            TEST_CASE(a_reset_does_not_end_it), TEST_CASE(a_newer_syn_begins_a_connection),
            TEST_CASE(who_begins_anew_gets_in_with_the_second_syn),

@@ -225,13 +225,16 @@ static void half_open_insert(struct net *n, struct tcp_half_open *h, uint32_t ha
 static bool fastopen_begin(struct net *n, struct tcp_half_open *h, const struct rx *x,
                            const struct hook_seg *hs, bool is_renewed);
 
-static void record_begin(struct net *n, struct net_listener *l, const struct rx *x)
+static void record_begin(struct net *n, struct net_listener *l, const struct rx *x,
+                         const tcp_seq_t *used)
 {
     struct tcp_half_open *h = half_open_new(n, l, &x->p.seg);
     if (unlikely(!h)) {
         rx_orphan(n, x);
         return;
     }
+    if (unlikely(used != NULL))
+        tcp_half_open_begin_after(h, *used);
     half_open_insert(n, h, x->hash);
     struct hook_seg hs = half_open_hook_seg(n, h, x);
     hs.accepted = true;
@@ -267,14 +270,15 @@ static void cookie_begin(struct net *n, struct net_listener *l, const struct rx 
     (void)segment_send(n, NULL, &tx);
 }
 
-void half_open_begin(struct net *n, struct net_listener *l, const struct rx *x)
+void half_open_begin(struct net *n, struct net_listener *l, const struct rx *x,
+                     const tcp_seq_t *used)
 {
     bool has_room = n->conf.syn_cookies < 2 && listener_takes_syn(n, l);
     if (unlikely(!listener_takes_conn(n, l) || (!has_room && !n->conf.syn_cookies))) {
         n->stats.syn_dropped_backlog++;
         rx_orphan(n, x);
     } else if (likely(has_room)) {
-        record_begin(n, l, x);
+        record_begin(n, l, x, used);
     } else {
         cookie_begin(n, l, x);
     }

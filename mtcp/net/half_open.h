@@ -4,8 +4,10 @@
 
 #include "mtcp/net/packet_in.h"
 
-/* A SYN of no known flow for a listener. */
-void half_open_begin(struct net *n, struct net_listener *l, const struct rx *x);
+/* A SYN of no known flow for a listener. `used`: up to where the sequence numbers of a TIME_WAIT go
+ * that it has ended, or NULL. */
+void half_open_begin(struct net *n, struct net_listener *l, const struct rx *x,
+                     const tcp_seq_t *used);
 
 /* A segment of no known flow for a listener, with ACK and without SYN or RST: does it answer a SYN
  * cookie? Then it is taken, and the connection made. */

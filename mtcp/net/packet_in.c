@@ -79,7 +79,8 @@ static bool answers_cookie(struct net *n, const struct rx *x)
     return l && half_open_from_cookie(n, l, x);
 }
 
-static void tcp_to_nobody(struct net *n, const struct rx *x)
+/* `used`: as of half_open_begin(). */
+static void tcp_to_nobody(struct net *n, const struct rx *x, const tcp_seq_t *used)
 {
     const struct seg *s = &x->p.seg;
     if (unlikely(!netif_addr_is_host(&s->tuple.remote) || !netif_addr_is_host(&s->tuple.local) ||
@@ -90,7 +91,7 @@ static void tcp_to_nobody(struct net *n, const struct rx *x)
     if ((s->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN) {
         struct net_listener *l = listener_find(n, &s->tuple.local, s->tuple.local_port, x->hash);
         if (l) {
-            half_open_begin(n, l, x);
+            half_open_begin(n, l, x, used);
             return;
         }
     } else if (answers_cookie(n, x)) {
@@ -106,9 +107,10 @@ static void tcp_to_nobody(struct net *n, const struct rx *x)
 /* The tuple begins anew: the old connection ends first, with its monitor told. */
 static void conn_superseded(struct net *n, struct tcp_conn *c, const struct rx *x)
 {
+    tcp_seq_t used = seq_of_off(c->iss, c->snd_max);
     conn_die(&n->env, c, HOOK_END_FIN, 0);
     conn_forget(n, c);
-    tcp_to_nobody(n, x);
+    tcp_to_nobody(n, x, &used);
 }
 
 static void conn_after_input(struct net *n, struct tcp_conn *c, const struct rx *x, unsigned what)
@@ -160,7 +162,7 @@ static void tcp_to_conn(struct net *n, struct tcp_conn *c, const struct rx *x)
 {
     if (unlikely(c->flags & TCF_DEAD)) { /* since this burst began */
         conn_forget(n, c);
-        tcp_to_nobody(n, x);
+        tcp_to_nobody(n, x, NULL);
     } else if (unlikely(c->mon != NULL)) {
         tcp_to_monitored(n, c, x);
     } else {
@@ -170,15 +172,16 @@ static void tcp_to_conn(struct net *n, struct tcp_conn *c, const struct rx *x)
 
 static void tcp_in(struct net *n, const struct rx *x)
 {
+    tcp_seq_t used;
     struct flow *f = flow_table_find(n->flows, &x->p.seg.tuple, x->hash);
     if (likely(f && f->kind == FLOW_CONN))
         tcp_to_conn(n, conn_of_flow(f), x);
     else if (!f)
-        tcp_to_nobody(n, x);
+        tcp_to_nobody(n, x, NULL);
     else if (f->kind == FLOW_HALF_OPEN)
         half_open_in(n, (struct tcp_half_open *)(void *)f, x);
-    else if (time_wait_in(n, (struct tcp_time_wait *)(void *)f, x))
-        tcp_to_nobody(n, x);
+    else if (time_wait_in(n, (struct tcp_time_wait *)(void *)f, x, &used))
+        tcp_to_nobody(n, x, &used);
 }
 
 /* ---- packets -------------------------------------------------------------------------------- */

@@ -210,11 +210,12 @@ static void time_wait_ack(struct net *n, const struct tcp_time_wait *w)
     (void)segment_send(n, NULL, &tx);
 }
 
-bool time_wait_in(struct net *n, struct tcp_time_wait *w, const struct rx *x)
+bool time_wait_in(struct net *n, struct tcp_time_wait *w, const struct rx *x, tcp_seq_t *used)
 {
     const struct seg *s = &x->p.seg;
     unsigned what = tcp_time_wait_input(w, s);
     if (what & TCP_IN_NEW_SYN) {
+        *used = w->snd_nxt;
         time_wait_end(n, w);
         return true;
     }

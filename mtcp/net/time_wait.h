@@ -10,8 +10,9 @@ void time_waits_init(struct net *n);
  * connection stays. The connection is on the dead list then. */
 bool time_wait_take(struct net *n, struct tcp_conn *c);
 
-/* A segment for the record. True: the record has ended, the segment is a new connection's SYN. */
-bool time_wait_in(struct net *n, struct tcp_time_wait *w, const struct rx *x);
+/* A segment for the record. True: the record has ended, the segment is a new connection's SYN, and
+ * *used the first number of ours that the old one did not use. */
+bool time_wait_in(struct net *n, struct tcp_time_wait *w, const struct rx *x, tcp_seq_t *used);
 
 /* May an active open have the tuple of this record? (RFC 6191, as Linux's tcp_tw_reuse) */
 bool time_wait_may_reuse(const struct net *n, const struct tcp_time_wait *w);

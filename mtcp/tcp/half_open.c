@@ -34,6 +34,13 @@ void tcp_half_open_init(struct tcp_env *e, struct tcp_half_open *h, const struct
     timer_init(&h->timer, TIMER_HALF_OPEN);
 }
 
+void tcp_half_open_begin_after(struct tcp_half_open *h, tcp_seq_t used)
+{
+    enum { ISN_STEP = 65537 }; /* as Linux */
+    if (seq_lt(h->iss, used))
+        h->iss = seq_add(used, ISN_STEP);
+}
+
 static void half_open_tx(const struct tcp_env *e, const struct tcp_half_open *h, struct tcp_tx *tx)
 {
     memset(tx, 0, sizeof(*tx));

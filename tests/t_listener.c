@@ -313,6 +313,34 @@ static void data_is_not_waited_for_for_ever(void)
 }
 
 /* RFC 9293 MUST-11 */
+/* Which of two SYN-ACKs was answered nobody knows (Karn; RFC 6298 3). */
+static void an_answer_to_one_of_two_syn_acks_times_nothing(void)
+{
+    for (unsigned again = 0; again < 2; again++) {
+        struct world w;
+        struct net_listener l;
+        world_up(&w, NULL);
+        world_listen(&w, &l, 10);
+        world_syn(&w, 4000, 1000);
+        world_turn(&w);
+        tcp_seq_t iss = world_expect(&w, 4000, SYNACK)->seq;
+        world_advance(&w, 500000);
+        if (again) { /* the SYN, before our timer */
+            world_syn(&w, 4000, 1000);
+            world_turn(&w);
+            (void)world_expect(&w, 4000, SYNACK);
+        }
+        world_advance(&w, 10000);
+        world_seg(&w, 4000, TCP_ACK, 1001, iss.v + 1);
+        world_turn(&w);
+        struct tcp_conn *c = net_accept(&w.net, &l);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+        EXPECT_EQ(c->srtt_us, again ? 0 : 510000);
+        net_conn_release(&w.net, c);
+        world_down(&w);
+    }
+}
+
 static void half_open_records_answer_for_themselves(void)
 {
     struct world w;
@@ -503,16 +531,20 @@ static void unlisten_resets_what_was_not_accepted(void)
     world_down(&w);
 }
 
-TEST_SUITE(
-    listener, TEST_CASE(each_address_has_its_listener),
-    TEST_CASE(addresses_and_ports_are_taken_once),
-    TEST_CASE(connections_are_spread_among_those_that_share),
-    TEST_CASE(a_handshake_makes_a_connection), TEST_CASE(the_syn_ack_is_sent_again_with_back_off),
-    TEST_CASE(a_listener_may_try_less_often), TEST_CASE(a_connection_comes_with_its_data),
-    TEST_CASE(data_is_not_waited_for_for_ever), TEST_CASE(half_open_records_answer_for_themselves),
-    TEST_CASE(the_backlog_bounds_half_open_records), TEST_CASE(all_listeners_together_are_bounded),
-    TEST_CASE(connections_are_bounded), TEST_CASE(the_backlog_bounds_the_accept_queue),
-    TEST_CASE(without_memory_the_handshake_goes_on_later),
-    TEST_CASE(a_reset_connection_is_still_accepted),
-    TEST_CASE(unlisten_resets_what_was_not_accepted), TEST_CASE(listening_changes_no_connection),
-    TEST_CASE(answers_come_from_where_the_syn_went));
+TEST_SUITE(listener, TEST_CASE(each_address_has_its_listener),
+           TEST_CASE(addresses_and_ports_are_taken_once),
+           TEST_CASE(connections_are_spread_among_those_that_share),
+           TEST_CASE(a_handshake_makes_a_connection),
+           TEST_CASE(the_syn_ack_is_sent_again_with_back_off),
+           TEST_CASE(a_listener_may_try_less_often), TEST_CASE(a_connection_comes_with_its_data),
+           TEST_CASE(data_is_not_waited_for_for_ever),
+           TEST_CASE(an_answer_to_one_of_two_syn_acks_times_nothing),
+           TEST_CASE(half_open_records_answer_for_themselves),
+           TEST_CASE(the_backlog_bounds_half_open_records),
+           TEST_CASE(all_listeners_together_are_bounded), TEST_CASE(connections_are_bounded),
+           TEST_CASE(the_backlog_bounds_the_accept_queue),
+           TEST_CASE(without_memory_the_handshake_goes_on_later),
+           TEST_CASE(a_reset_connection_is_still_accepted),
+           TEST_CASE(unlisten_resets_what_was_not_accepted),
+           TEST_CASE(listening_changes_no_connection),
+           TEST_CASE(answers_come_from_where_the_syn_went));

@@ -385,6 +385,7 @@ static void half_open_answer(struct net *n, struct tcp_half_open *h, const struc
     struct tcp_tx tx;
     switch (v) {
     case TCP_HO_SYNACK:
+        h->is_repeated = true;
         send_synack(n, h, NULL);
         return;
     case TCP_HO_ACK:

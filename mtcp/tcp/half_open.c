@@ -128,13 +128,13 @@ void tcp_half_open_acked(const struct tcp_env *e, struct tcp_half_open *h, const
         int32_t ms = (int32_t)((uint32_t)(e->now_us / 1000) + h->ts_offset - s->opt.ts_ecr);
         h->rtt_us = ms > 0 ? (uint32_t)ms * 1000u : 500u;
     } else { /* Karn */
-        h->rtt_us = h->n_sent == 1 ? e->now_us - h->born_us : 0;
+        h->rtt_us = h->n_sent == 1 && !h->is_repeated ? e->now_us - h->born_us : 0;
     }
 }
 
 void tcp_half_open_promote(struct tcp_env *e, struct tcp_conn *c, const struct tcp_half_open *h)
 {
-    uint64_t born_us = h->is_acked ? e->now_us : h->born_us;
+    uint64_t born_us = h->is_acked || h->is_repeated ? e->now_us : h->born_us;
     c->iss = h->iss;
     c->irs = h->irs;
     c->flags |= TCF_IRS | h->opts | (h->has_ecn ? (uint32_t)TCF_ECN : 0);
@@ -152,7 +152,7 @@ void tcp_half_open_promote(struct tcp_env *e, struct tcp_conn *c, const struct t
     if (h->is_acked && h->rtt_us != 0)
         rtt_sample(e, c, h->rtt_us < UINT32_MAX ? (uint32_t)h->rtt_us : UINT32_MAX);
     c->backoff = h->n_sent > 1 ? (uint8_t)(h->n_sent - 1) : 0;
-    c->last_active_us = born_us; /* the SYN-ACK's time: the handshake's RTT counts from it */
+    c->last_active_us = born_us; /* the handshake's RTT counts from it; now: no RTT */
     c->listener = h->listener;
     e->stats.conns_accepted++;
     conn_set_state(e, c, TCPS_SYN_RCVD);

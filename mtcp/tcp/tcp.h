@@ -179,6 +179,7 @@ struct tcp_half_open {
     uint8_t n_defer;     /* until so many, the handshake's ACK needs data (TCP_DEFER_ACCEPT) */
     bool has_ecn : 1;
     bool is_acked : 1;      /* the handshake's ACK came, and data is waited for */
+    bool is_repeated : 1;   /* the SYN came again and was answered: no RTT can be told (Karn) */
     struct timer timer;  /* next retransmission */
     union {
         uint64_t born_us; /* when the SYN came and the first SYN-ACK went */

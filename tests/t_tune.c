@@ -151,6 +151,53 @@ static void the_send_buffer_follows_cwnd(void)
     segt_free(t);
 }
 
+/* Without memory for a larger ring what is queued is all that fits, until some of it has gone. */
+static void a_buffer_without_memory_is_full(bool is_auto)
+{
+    struct segt *t = segt_established_with("ws=4");
+    struct tcp_conn *c = &t->conn;
+    c->snd.is_auto = is_auto;
+    CU_ASSERT_FATAL(segt_write(t, 3000) == 3000);
+    mem_set_limit(t->mem, mem_in_use(t->mem) + 1);
+    while (segt_write(t, 1000) > 0)
+        continue;
+    EXPECT_EQ(segt_write(t, 1000), -EAGAIN);
+    EXPECT_EQ(tcp_writable(c), 0);
+    EXPECT_EQ(tune_sndbuf(c), BEGIN);
+    c->ready = 0;
+    seg_in(t, "A 1 ack=1001");
+    CU_ASSERT(c->ready & TCP_READY_OUT);
+    CU_ASSERT(tcp_writable(c) >= 1000);
+    EXPECT_EQ(segt_write(t, 2000), 1000); /* into the room of what was acknowledged */
+    EXPECT_EQ(segt_write(t, 1000), -EAGAIN);
+    mem_set_limit(t->mem, 0);
+    seg_in(t, "A 1 ack=2001");
+    EXPECT_EQ(c->snd.limit, BEGIN);
+    EXPECT_EQ(segt_write(t, 60000), 60000);
+    segt_free(t);
+}
+
+static void without_memory_the_send_buffer_is_full(void)
+{
+    a_buffer_without_memory_is_full(true);
+    a_buffer_without_memory_is_full(false);
+}
+
+static void a_size_given_without_memory_holds(void)
+{
+    struct segt *t = segt_established_with("ws=4");
+    CU_ASSERT_FATAL(segt_write(t, 3000) == 3000);
+    mem_set_limit(t->mem, 1);
+    while (segt_write(t, 1000) > 0)
+        continue;
+    tune_fix(&t->conn, false, 50000);
+    EXPECT_EQ(tune_sndbuf(&t->conn), 50000);
+    EXPECT_EQ(segt_write(t, 1000), -EAGAIN);
+    seg_in(t, "A 1 ack=1001");
+    EXPECT_EQ(t->conn.snd.limit, 50000);
+    segt_free(t);
+}
+
 /* Over a round trip of 200 ms 256 KB would carry 20 MB in 15 s. */
 static void a_long_path_is_filled(void)
 {
@@ -167,4 +214,6 @@ TEST_SUITE(tune, TEST_CASE(the_window_follows_what_is_read),
            TEST_CASE(who_does_not_read_gets_no_larger_window), TEST_CASE(it_ends_somewhere),
            TEST_CASE(it_does_not_grow_while_memory_is_tight), TEST_CASE(a_fixed_size_stays),
            TEST_CASE(what_it_begins_with_says_whether_it_grows),
-           TEST_CASE(the_send_buffer_follows_cwnd), TEST_CASE(a_long_path_is_filled));
+           TEST_CASE(the_send_buffer_follows_cwnd),
+           TEST_CASE(without_memory_the_send_buffer_is_full),
+           TEST_CASE(a_size_given_without_memory_holds), TEST_CASE(a_long_path_is_filled));

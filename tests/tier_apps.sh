@@ -400,6 +400,20 @@ one_percent_more() { # before, after: at most
 }
 
 # After a load everything is given back: once warm, a load leaves what the one before it left.
+# Slow is what a server becomes without memory; its connections live.
+test_little_memory() {
+    local line i
+    for line in "mem_limit = 1M" "max_num_buffers = 1 max_concurrency = 16" "packet_buffers = 1" \
+        "mem_limit = 1M wmem_size = 512K"; do
+        mos=$line serve -p "$tmp/www" || continue
+        for i in 1 2 3; do
+            expect "1 MB with $line" "$(status /1m)" 200
+            expect "1 MB with $line" "$(sha256sum <"$tmp/body")" "$(sha256sum <"$tmp/www/1m")"
+        done
+        serve_end
+    done
+}
+
 test_leaks() {
     local round before after start
     mos="stat_print = 1 tcp_tw_interval = 1" serve -p "$tmp/www" || return

@@ -49,7 +49,7 @@ struct stream {
     uint8_t alloc_log2; /* of the ring; while that is NULL, of the one to begin with */
     uint8_t policy : 1; /* enum stream_policy */
     /* The owner's, not touched here: may it change limit by itself? Where and when did it begin to
-     * measure how much is read? */
+     * measure how much is read (tcp/tune.h)? */
     uint8_t is_auto : 1;
     uint16_t mark_at;
     uint32_t mark;

@@ -109,7 +109,7 @@ static uint32_t n_pkts(const struct io_port *p, const struct io_dpdk_dev *conf)
 
     if (n == 0)
         n = rx_is_big(p) ? PKTS_BIG : PKTS_DEFAULT;
-    return RTE_MAX(n, descs + 2 * IO_BURST + POOL_CACHE);
+    return RTE_MAX(n, descs + 2 * IO_BURST + POOL_CACHE * 3 / 2); /* a cache takes as many */
 }
 
 static uint64_t pool_bytes(uint64_t n, uint32_t room)

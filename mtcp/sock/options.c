@@ -9,6 +9,7 @@
 #include "mtcp/sock/prep.h"
 #include "mtcp/tcp/hook.h"
 #include "mtcp/tcp/timers.h"
+#include "mtcp/tcp/tune.h"
 
 #include <limits.h>
 #include <netinet/in.h>
@@ -137,7 +138,7 @@ static uint32_t clamp_buf(int v)
 static int get_buf(const struct ref *r, uint32_t is_rcv, int *v)
 {
     if (r->conn)
-        *v = (int)(is_rcv ? r->conn->rcv.limit : r->conn->snd.limit);
+        *v = (int)(is_rcv ? r->conn->rcv.limit : tune_sndbuf(r->conn));
     else
         *v = (int)(is_rcv ? r->prep->l.params.rcvbuf : r->prep->l.params.sndbuf);
     return 0;
@@ -148,9 +149,7 @@ static int set_buf(const struct ref *r, uint32_t is_rcv, int v)
     uint32_t n = clamp_buf(v);
     struct tcp_params *p = r->conn ? NULL : &r->prep->l.params;
     if (r->conn) {
-        struct stream *s = is_rcv ? &r->conn->rcv : &r->conn->snd;
-        stream_set_limit(s, n);
-        s->is_auto = false; /* the application knows better */
+        tune_fix(r->conn, is_rcv, n); /* the application knows better */
         conn_mark_ready(&r->ctx->net.env, r->conn, TCP_READY_OUT);
     } else if (is_rcv) {
         p->rcvbuf = p->rcvbuf_max = n;

@@ -145,7 +145,7 @@ void prep_from_conn(struct prep *p, const struct tcp_conn *c)
     if (!c->rcv.is_auto)
         l->params.rcvbuf = l->params.rcvbuf_max = c->rcv.limit;
     if (!c->snd.is_auto)
-        l->params.sndbuf = l->params.sndbuf_max = c->snd.limit;
+        l->params.sndbuf = l->params.sndbuf_max = tune_sndbuf(c);
     l->params.cc = c->cc_ops;
     l->has_ext = c->ext != NULL;
     if (c->ext)

@@ -49,8 +49,9 @@ void tcp_conn_fini(struct tcp_env *e, struct tcp_conn *c);
 /* Active open: chooses the ISN, SYN_SENT, marks output. (RFC 9293 3.10.1) */
 void tcp_connect(struct tcp_env *e, struct tcp_conn *c);
 
-/* Queues bytes to send. The number taken (may be short), -EAGAIN when the buffer is full, -EPIPE
- * after shutdown or reset, -ENOMEM, -ENOTCONN before the connection is established. */
+/* Queues bytes to send. The number taken (may be short), -EAGAIN when the buffer is full, or
+ * there is no memory for more of it; -ENOMEM when there is none for its first byte; -EPIPE after
+ * shutdown or reset; -ENOTCONN before the connection is established. */
 MUST_CHECK int64_t tcp_send(struct tcp_env *e, struct tcp_conn *c, const void *data, uint32_t len);
 
 /* Bytes the application can read now. */

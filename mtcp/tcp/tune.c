@@ -38,8 +38,33 @@ void tune_rcv(const struct tcp_env *e, struct tcp_conn *c)
         grow(e, &c->rcv, 4 * n_read + slack, most);
 }
 
+void tune_snd_cut(struct tcp_conn *c)
+{
+    if (c->snd.mark == 0)
+        c->snd.mark = c->snd.limit;
+    stream_set_limit(&c->snd, c->snd.unread);
+}
+
+static void uncut(struct tcp_conn *c)
+{
+    if (likely(c->snd.mark == 0))
+        return;
+    stream_set_limit(&c->snd, c->snd.mark);
+    c->snd.mark = 0;
+}
+
+void tune_fix(struct tcp_conn *c, bool is_rcv, uint32_t size)
+{
+    struct stream *s = is_rcv ? &c->rcv : &c->snd;
+    if (!is_rcv)
+        uncut(c);
+    stream_set_limit(s, size);
+    s->is_auto = false;
+}
+
 void tune_snd(const struct tcp_env *e, struct tcp_conn *c)
 {
+    uncut(c);
     if (c->snd.is_auto)
         grow(e, &c->snd, 2 * (uint64_t)c->cwnd, e->params.sndbuf_max);
 }

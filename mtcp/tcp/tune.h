@@ -43,4 +43,15 @@ void tune_rcv(const struct tcp_env *e, struct tcp_conn *c);
 /* The send buffer was full, and bytes were acknowledged. */
 void tune_snd(const struct tcp_env *e, struct tcp_conn *c);
 
+/* There is no memory for more than what is queued, which is something: the send buffer is full
+ * until some of it is acknowledged. (snd.mark: its size meanwhile; 0: it is not cut) */
+void tune_snd_cut(struct tcp_conn *c);
+static inline uint32_t tune_sndbuf(const struct tcp_conn *c)
+{
+    return c->snd.mark ? c->snd.mark : c->snd.limit;
+}
+
+/* The application gives a buffer a size, which it keeps. */
+void tune_fix(struct tcp_conn *c, bool is_rcv, uint32_t size);
+
 #endif

@@ -9,6 +9,7 @@
 #include "mtcp/tcp/state.h"
 #include "mtcp/tcp/tcp.h"
 #include "mtcp/tcp/timers.h"
+#include "mtcp/tcp/tune.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -37,8 +38,8 @@ static void warn_overrun(struct tcp_env *e, struct tcp_conn *c, uint32_t len)
 
 static bool may_send(const struct tcp_conn *c)
 {
-    return (c->state == TCPS_ESTABLISHED || c->state == TCPS_CLOSE_WAIT ||
-            fastopen_is_pending(c) || (c->marks & FASTOPEN_DEFERRED)) &&
+    return (c->state == TCPS_ESTABLISHED || c->state == TCPS_CLOSE_WAIT || fastopen_is_pending(c) ||
+            (c->marks & FASTOPEN_DEFERRED)) &&
            !(c->flags & (TCF_SND_FIN | TCF_SEND_RST | TCF_RST_QUEUED | TCF_CLOSE_QUEUED));
 }
 
@@ -60,7 +61,10 @@ int64_t tcp_send(struct tcp_env *e, struct tcp_conn *c, const void *data, uint32
     int64_t taken = stream_append(&c->snd, e->mem, data, n);
     if (taken > 0)
         conn_mark_output(e, c);
-    return taken;
+    if (likely(taken != -ENOMEM) || c->snd.unread == 0)
+        return taken;
+    tune_snd_cut(c);
+    return -EAGAIN;
 }
 
 void tcp_push(struct tcp_env *e, struct tcp_conn *c)

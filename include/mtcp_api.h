@@ -412,6 +412,7 @@ ssize_t mtcp_write(mctx_t mctx, int sockid, const char *buf, size_t len);
  *   flags    MSG_MORE: more follows, hold back a partial segment; MSG_DONTWAIT: don't block;
  *            MSG_OOB: what is written up to the last byte is urgent; MSG_NOSIGNAL: means nothing;
  *            MSG_FASTOPEN: likewise (TCP_FASTOPEN_CONNECT decides when the socket connects);
+ *            MSG_EOR: a record ends with the last byte, no segment crosses that place;
  *            MSG_ZEROCOPY: after SO_ZEROCOPY, the error queue tells when buf may be used again: at
  *            once, for it is copied
  *   returns  as mtcp_write

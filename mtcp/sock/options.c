@@ -175,12 +175,7 @@ static struct tcp_opt_ext *ext_edit(const struct ref *r)
         r->prep->l.has_ext = true;
         return &r->prep->l.ext;
     }
-    if (!r->conn->ext) {
-        r->conn->ext = mem_alloc(r->ctx->mem, sizeof(struct tcp_opt_ext));
-        if (r->conn->ext)
-            *r->conn->ext = tcp_opt_ext_default();
-    }
-    return r->conn->ext;
+    return conn_ext(&r->ctx->net.env, r->conn);
 }
 
 static int get_ext(const struct ref *r, uint32_t off, int *v)

@@ -150,6 +150,8 @@ void prep_from_conn(struct prep *p, const struct tcp_conn *c)
     l->has_ext = c->ext != NULL;
     if (c->ext)
         l->ext = *c->ext;
+    l->ext.eor = (struct tcp_eor){.at = NULL};
+    l->ext.zc_done = l->ext.zc_told = 0;
     p->l.user_mss = c->user_mss;
     p->tos = c->tos;
     p->ttl = c->ttl;

@@ -140,13 +140,16 @@ static int64_t sock_write(struct mtcp_ctx *ctx, struct sock *s, struct source *s
 static int64_t stream_write(struct mtcp_ctx *ctx, struct sock *s, struct source *src)
 {
     int flags = src->flags;
-    if (flags & ~(MSG_MORE | MSG_NOSIGNAL | MSG_DONTWAIT | MSG_OOB | MSG_FASTOPEN | MSG_ZEROCOPY))
+    if (flags &
+        ~(MSG_MORE | MSG_NOSIGNAL | MSG_DONTWAIT | MSG_OOB | MSG_FASTOPEN | MSG_ZEROCOPY | MSG_EOR))
         return -EOPNOTSUPP;
     int64_t n = sock_write(ctx, s, src);
     if (n <= 0 || !sock_has_conn(s)) /* a monitor's code may have closed it meanwhile */
         return n;
     if ((flags & MSG_OOB) && !conn_is_over(s->conn))
         tcp_mark_urgent(&ctx->net.env, s->conn);
+    if ((flags & MSG_EOR) && src->at == src->n_iov && !conn_is_over(s->conn))
+        tcp_mark_eor(&ctx->net.env, s->conn);
     if (flags & MSG_ZEROCOPY)
         errqueue_sent(s);
     return n;

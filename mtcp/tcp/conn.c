@@ -1,6 +1,8 @@
 /* The life of a control block, and what all connections of a context share. */
 #include "mtcp/tcp/conn.h"
 
+#include "mtcp/tcp/eor.h"
+
 #include "mtcp/tcp/recovery.h"
 #include "mtcp/tcp/rtt.h"
 #include "mtcp/tcp/tcp.h"
@@ -54,6 +56,16 @@ struct tcp_opt_ext tcp_opt_ext_default(void)
     };
 }
 
+struct tcp_opt_ext *conn_ext(struct tcp_env *e, struct tcp_conn *c)
+{
+    if (c->ext == NULL) {
+        c->ext = mem_alloc(e->mem, sizeof(*c->ext));
+        if (c->ext != NULL)
+            *c->ext = tcp_opt_ext_default();
+    }
+    return c->ext;
+}
+
 void tcp_env_init(struct tcp_env *e, struct mem *mem, uint64_t seed, uint64_t now_us)
 {
     memset(e, 0, sizeof(*e));
@@ -100,6 +112,7 @@ void tcp_conn_fini(struct tcp_env *e, struct tcp_conn *c)
     recovery_fini(e, c);
     stream_fini(&c->rcv, e->mem);
     stream_fini(&c->snd, e->mem);
+    eor_fini(e, c);
     mem_free(e->mem, c->ext, sizeof(*c->ext));
     c->ext = NULL;
 }

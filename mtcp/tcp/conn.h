@@ -188,9 +188,16 @@ enum tcp_mtu_discover {
     TCP_MTU_OMIT
 };
 
+/* Ends of records that are not sent yet (eor.c): low halves of offsets, a ring. */
+struct tcp_eor {
+    uint32_t *at; /* NULL: none */
+    uint32_t n, cap, first;
+};
+
 /* Per-socket options that are off their defaults, and what else few connections have; allocated on
  * first use, freed with the connection. Only sock/ writes it, but for what is urgent.c's. */
 struct tcp_opt_ext {
+    struct tcp_eor eor;
     tcp_off_t rcv_up, snd_up; /* where urgent data ends: offset of the byte behind it (urgent.c) */
     uint32_t keep_idle_s, keep_intvl_s, keep_cnt; /* RFC 9293 3.8.4 */
     uint32_t user_timeout_ms;                     /* RFC 5482; 0: none */
@@ -347,6 +354,9 @@ static inline bool conn_follows_path_mtu(const struct tcp_conn *c)
 
 /* The options that nobody set. */
 struct tcp_opt_ext tcp_opt_ext_default(void);
+
+/* The connection's, made on first use; NULL: no memory. */
+struct tcp_opt_ext *conn_ext(struct tcp_env *e, struct tcp_conn *c);
 
 void tcp_env_init(struct tcp_env *e, struct mem *mem, uint64_t seed, uint64_t now_us);
 void tcp_params_default(struct tcp_params *p);

@@ -9,6 +9,7 @@
 #include "mtcp/tcp/output.h"
 
 #include "mtcp/tcp/ecn.h"
+#include "mtcp/tcp/eor.h"
 #include "mtcp/tcp/fastopen.h"
 #include "mtcp/tcp/handshake.h"
 #include "mtcp/tcp/recovery.h"
@@ -292,6 +293,12 @@ static uint32_t tso_len(const struct tcp_env *e, const struct tcp_conn *c, uint3
     return bytes < max_len ? bytes : max_len;
 }
 
+/* Does what is written end here? */
+static inline bool is_last_written(const struct tcp_conn *c, tcp_off_t end)
+{
+    return end == (tcp_off_t)stream_next(&c->snd);
+}
+
 /* May a segment that is not full go, being all there is? Nagle (RFC 9293 3.7.4), corking. */
 static inline bool tail_may_go(const struct tcp_conn *c)
 {
@@ -301,14 +308,14 @@ static inline bool tail_may_go(const struct tcp_conn *c)
 }
 
 /* How much of `avail` new bytes goes when the windows let `usable` go. Silly window avoidance (RFC
- * 9293 3.8.6.2.1): full segments, or all there is, or half of the peer's largest window; the rest
- * waits for ACKs or for the persist timer. */
+ * 9293 3.8.6.2.1): full segments, or all there is (or all of a record that others follow), or half
+ * of the peer's largest window; the rest waits for ACKs or for the persist timer. */
 static inline uint32_t new_len(const struct tcp_conn *c, tcp_off_t avail, uint32_t usable,
                                struct room r)
 {
     if (avail <= usable) {
         uint32_t len = (uint32_t)avail;
-        if (len <= r.most && tail_may_go(c))
+        if (len <= r.most && (tail_may_go(c) || !is_last_written(c, c->snd_nxt + avail)))
             return len;
         return len >= r.mss ? whole_segments(len, r) : 0;
     }
@@ -339,7 +346,7 @@ static inline bool has_new(const struct tcp_conn *c)
 static inline bool next_new(const struct tcp_env *e, const struct tcp_conn *c, uint32_t max_len,
                             struct tcp_tx *tx)
 {
-    tcp_off_t avail = (tcp_off_t)stream_next(&c->snd) - c->snd_nxt;
+    tcp_off_t avail = eor_left(c, (tcp_off_t)stream_next(&c->snd) - c->snd_nxt);
     tcp_off_t wnd = c->snd_una + c->snd_wnd - c->snd_nxt;
     if (unlikely(wnd <= 0))
         return false;
@@ -356,11 +363,11 @@ static inline bool next_new(const struct tcp_env *e, const struct tcp_conn *c, u
         if (len == 0)
             return false;
     }
-    bool fin = (c->flags & TCF_SND_FIN) && len == avail && wnd > (tcp_off_t)len &&
-               c->state != TCPS_SYN_RCVD;
+    bool fin = (c->flags & TCF_SND_FIN) && is_last_written(c, c->snd_nxt + len) &&
+               wnd > (tcp_off_t)len && c->state != TCPS_SYN_RCVD;
     fill_data(e, c, c->snd_nxt, len + fin, tx);
     tx->mss = (uint16_t)r.mss;
-    if (len > r.mss || unlikely(is_pushed(c) && c->n_probes > 0))
+    if (len > r.mss || eor_is_at(c, c->snd_nxt + len) || unlikely(is_pushed(c) && c->n_probes > 0))
         tx->seg.flags |= TCP_PSH; /* as Linux: a receiver that merges segments goes no further */
     if (unlikely(has_sack_news(c)))
         fill_sack(c, tx);
@@ -524,7 +531,8 @@ static void sent_syn(struct tcp_env *e, struct tcp_conn *c, const struct seg *s,
 /* PSH for the application's sake (fill_data()), not because the device cuts (next_new()). */
 static inline bool is_last(const struct tcp_conn *c, const struct tcp_tx *tx)
 {
-    return tx->off + tx->seg.len == (tcp_off_t)stream_next(&c->snd);
+    tcp_off_t end = tx->off + tx->seg.len;
+    return is_last_written(c, end) || eor_is_at(c, end);
 }
 
 /* New data that did not pass was never sent: what passed stays one prefix of the stream, and the
@@ -547,6 +555,8 @@ static void sent_data(struct tcp_env *e, struct tcp_conn *c, const struct tcp_tx
     if (unlikely(tx->seg.flags & TCP_CWR))
         c->marks &= (uint8_t)~ECN_CWR;
     c->snd_nxt = end;
+    if (unlikely(c->ext != NULL))
+        eor_passed(e, c);
 }
 
 void tcp_output_sent(struct tcp_env *e, struct tcp_conn *c, const struct tcp_tx *tx, bool passed)

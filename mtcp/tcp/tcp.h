@@ -78,6 +78,10 @@ static inline uint32_t tcp_writable(const struct tcp_conn *c)
  * peer does not hear that they are; counted. */
 void tcp_mark_urgent(struct tcp_env *e, struct tcp_conn *c);
 
+/* A record ends with the bytes written so far: no segment holds bytes from both sides of it (MSG_EOR).
+ * Without memory the end is forgotten; counted. */
+void tcp_mark_eor(struct tcp_env *e, struct tcp_conn *c);
+
 /* How many of the next bytes to be read, arrived or not, the peer calls urgent. */
 static inline uint64_t tcp_urgent_left(const struct tcp_conn *c)
 {

@@ -4,17 +4,12 @@
  */
 #include "mtcp/tcp/urgent.h"
 
-/* The connection's pointers, made on first use; NULL: no memory. */
+/* The connection's pointers; NULL: no memory. */
 static struct tcp_opt_ext *pointers_of(struct tcp_env *e, struct tcp_conn *c)
 {
-    if (c->ext == NULL) {
-        c->ext = mem_alloc(e->mem, sizeof(*c->ext));
-        if (c->ext != NULL)
-            *c->ext = tcp_opt_ext_default();
-        else
-            e->stats.nomem_drops++;
-    }
-    return c->ext;
+    struct tcp_opt_ext *x = conn_ext(e, c);
+    e->stats.nomem_drops += x == NULL;
+    return x;
 }
 
 /* RFC 9293 3.10.7.4, sixth step: after a FIN it says nothing. */

@@ -200,6 +200,19 @@ static void full_segments_that_vanish_are_made_smaller(void)
     EXPECT_EQ(after_silence(100, true, 1460), 512);
 }
 
+static void every_connection_gets_out_of_the_hole(void)
+{
+    up(true);
+    struct tcp_conn *c[2] = {accepted(4000), accepted(4001)};
+    write_bytes(c[0], 1460);
+    write_bytes(c[1], 1460);
+    world_advance(&w, 8ull * SEC);
+    EXPECT_EQ(c[0]->mss, 1024);
+    EXPECT_EQ(c[1]->mss, 1024);
+    EXPECT_EQ(w.net.stats.pmtu_lowered, 1);
+    world_down(&w);
+}
+
 static void small_ones_are_not(void)
 {
     EXPECT_EQ(after_silence(30, true, 1000), 1460);
@@ -260,7 +273,8 @@ static void the_cache_is_bounded_and_does_not_mix_up(void)
 TEST_SUITE(pmtu, TEST_CASE(what_was_too_large_goes_again_at_once),
            TEST_CASE(the_destinations_connections_share_it), TEST_CASE(active_opens_know_it_too),
            TEST_CASE(it_is_forgotten_after_ten_minutes),
-           TEST_CASE(full_segments_that_vanish_are_made_smaller), TEST_CASE(small_ones_are_not),
+           TEST_CASE(full_segments_that_vanish_are_made_smaller),
+           TEST_CASE(every_connection_gets_out_of_the_hole), TEST_CASE(small_ones_are_not),
            TEST_CASE(nor_is_anything_when_told_so),
            TEST_CASE(who_does_not_want_to_know_keeps_its_size),
            TEST_CASE(the_cache_is_bounded_and_does_not_mix_up));

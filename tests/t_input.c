@@ -469,6 +469,23 @@ static void paws_refuses_an_old_timestamp(void)
     segt_free(t);
 }
 
+/* A retransmission that was needless, and overtook what it repeats: its sender has to learn of it
+ * (RFC 2883). */
+static void paws_reports_an_old_duplicate(void)
+{
+    struct segt *t = segt_established_with("ts=1000,0 sackok");
+    seg_in(t, "A 1+100 ack=1 ts=1010,0");
+    segt_advance(t, 500000);
+    seg_expect(t, "A 1 ack=101 ts=0,1010");
+    seg_in(t, "A 1+100 ack=1 ts=1005,0");
+    seg_expect(t, "A 1 ack=101 ts=0,1010 sack=1-101");
+    EXPECT_EQ(t->env.stats.paws_drops, 1);
+    seg_in(t, "A 201+100 ack=1 ts=1005,0"); /* nothing that had come */
+    EXPECT_EQ(t->n_tx - t->at_tx, 1);
+    EXPECT_EQ(t->tx[t->at_tx].seg.opt.n_sack, 0);
+    segt_free(t);
+}
+
 /* RFC 7323 5.5-1 */
 static void paws_believes_anything_after_24_days(void)
 {
@@ -970,6 +987,7 @@ TEST_SUITE(
     TEST_CASE(an_overlap_delivers_only_the_new_part), TEST_CASE(beyond_the_window_is_refused),
     TEST_CASE(the_part_beyond_the_window_is_cut_off), TEST_CASE(a_window_probe_is_answered),
     TEST_CASE(answers_to_bare_segments_are_limited), TEST_CASE(paws_refuses_an_old_timestamp),
+    TEST_CASE(paws_reports_an_old_duplicate),
     TEST_CASE(paws_believes_anything_after_24_days),
     TEST_CASE(the_timestamp_of_an_out_of_order_segment_is_not_echoed),
     TEST_CASE(a_reset_at_the_edge_resets), TEST_CASE(a_reset_in_the_window_is_challenged),

@@ -127,6 +127,24 @@ static void a_segment_sent_twice_is_not(void)
     segt_free(t);
 }
 
+/* A peer that delays its ACKs for longer than the timeout: a timeout for every segment, if the
+ * back-off were forgotten with each ACK. RFC 6298 3-1 */
+static void the_back_off_is_kept_until_there_is_a_sample(void)
+{
+    struct segt *t = ready("");
+    segt_write(t, 100);
+    segt_advance(t, 215 * MS);
+    EXPECT_EQ(t->n_tx, 2); /* sent twice */
+    seg_in(t, "A 1 ack=101");
+    segt_write(t, 100);
+    segt_advance(t, 300 * MS);
+    EXPECT_EQ(t->n_tx, 3); /* once; it waits twice as long as the first */
+    seg_in(t, "A 1 ack=201");
+    segt_advance(t, 1 * MS);
+    EXPECT_EQ(rtt_rto(&t->env, &t->conn), rtt_rto_base(&t->env, &t->conn));
+    segt_free(t);
+}
+
 /* ... unless timestamps tell. */
 static void timestamps_tell_which_one_it_was(void)
 {
@@ -900,7 +918,7 @@ static void data_and_fin_go_again_together(void)
     seg_in(t, "A 1 ack=501"); /* the data, not the FIN */
     EXPECT_EQ(t->conn.snd_una, 500);
     expect_state(t, TCPS_FIN_WAIT_1);
-    segt_advance(t, 250 * MS);
+    segt_advance(t, 450 * MS); /* the back-off is kept */
     seg_expect(t, "FA 501");
     seg_in(t, "A 1 ack=502");
     expect_state(t, TCPS_FIN_WAIT_2);
@@ -1113,6 +1131,7 @@ TEST_SUITE(recovery, TEST_CASE(a_ping_pong_needs_no_scoreboard),
            TEST_CASE(a_few_segments_take_one_small_block),
            TEST_CASE(without_memory_for_the_scoreboard_data_still_arrives),
            TEST_CASE(a_segment_sent_once_is_timed), TEST_CASE(a_segment_sent_twice_is_not),
+           TEST_CASE(the_back_off_is_kept_until_there_is_a_sample),
            TEST_CASE(timestamps_tell_which_one_it_was),
            TEST_CASE(an_echo_that_is_repeated_is_no_round_trip),
            TEST_CASE(the_third_duplicate_ack_resends),

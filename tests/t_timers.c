@@ -365,10 +365,10 @@ static void a_window_shut_over_data_in_flight(void)
     seg_in(t, "A 1 ack=1001 win=0");
     seg_silence(t);
     segt_advance(t, 250 * MS);
-    seg_expect(t, "A 1000"); /* a probe */
+    seg_expect(t, "A 1001+1000"); /* a probe */
     seg_in(t, "A 1 ack=1001 win=0");
     segt_advance(t, 500 * MS);
-    seg_expect(t, "A 1000");
+    seg_expect(t, "A 1001+1000");
     seg_silence(t);
     seg_in(t, "A 1 ack=1001 win=500"); /* opens a little */
     seg_expect(t, "A 1001+500");
@@ -381,6 +381,25 @@ static void a_window_shut_over_data_in_flight(void)
     seg_in(t, "A 1 ack=3001 win=5000");
     segt_advance(t, 10 * SEC);
     seg_silence(t);
+    segt_free(t);
+}
+
+/* Both sides have lost data in flight, and both believe the other's window shut: no ACK is news of a
+ * window, for it lies before the segment that the last one came with. */
+static void a_peer_that_waits_for_us_too_is_freed(void)
+{
+    struct segt *t = segt_established();
+    segt_write(t, 3000);
+    t->at_tx = t->n_tx = 0;
+    seg_in(t, "A 2001+1000 ack=1 win=0"); /* the peer's first 2000 were lost */
+    seg_expect(t, "A 1 ack=1");
+    segt_advance(t, 250 * MS);
+    seg_expect(t, "A 1+1000 ack=1"); /* it is acceptable, and so is its ACK */
+    seg_in(t, "A 1 ack=1 win=5000");
+    EXPECT_EQ(t->conn.snd_wnd, 0);
+    seg_in(t, "A 1 ack=1001 win=5000");
+    EXPECT_EQ(t->conn.snd_wnd, 5000);
+    seg_expect(t, "A 1001+1000 ack=1");
     segt_free(t);
 }
 
@@ -534,7 +553,8 @@ TEST_SUITE(timers, TEST_CASE(one_entry_serves_the_earliest_deadline),
            TEST_CASE(a_window_may_stay_shut_for_ever),
            TEST_CASE(but_a_peer_that_does_not_answer_is_given_up),
            TEST_CASE(an_orphan_does_not_wait_for_ever),
-           TEST_CASE(a_window_shut_over_data_in_flight), TEST_CASE(keepalive_asks_a_silent_peer),
+           TEST_CASE(a_window_shut_over_data_in_flight),
+           TEST_CASE(a_peer_that_waits_for_us_too_is_freed), TEST_CASE(keepalive_asks_a_silent_peer),
            TEST_CASE(and_gives_up_one_that_is_gone), TEST_CASE(activity_puts_keepalive_off),
            TEST_CASE(an_idle_connection_lives_unless_told_otherwise),
            TEST_CASE(time_wait_lasts_its_time), TEST_CASE(an_orphan_waits_a_minute_for_the_fin),

@@ -229,7 +229,8 @@ struct tcp_conn {
     uint8_t backoff;    /* consecutive timeouts of the current cause (timers.c) */
     uint32_t flags;     /* enum tcp_conn_flag */
     uint8_t ready;      /* enum tcp_ready */
-    uint8_t n_quick;    /* quick-ACK segments left */
+    uint8_t n_quick : 5;   /* quick-ACK segments left */
+    uint8_t rto_shift : 3; /* the back-off that is kept until a round trip is measured (rtt.c) */
     uint16_t rcv_mss;   /* largest segment seen: what "full sized" means for delayed ACKs */
     struct stream rcv;  /* input.c, sock reads */
     /* -- receive -- */

@@ -186,9 +186,8 @@ static void in_answer(struct tcp_env *e, struct tcp_conn *c, const struct in *in
 static void in_refuse_seq(struct tcp_env *e, struct tcp_conn *c, const struct in *in)
 {
     e->stats.out_of_window_in++;
-    if (in->end > in->off && in->off < (tcp_off_t)stream_next(&c->rcv))
-        text_note_duplicate(e, c, in);
-    else if (in->end > in->off && unlikely(c->mon != NULL) && in->off > c->rcv_adv)
+    text_note_duplicate(e, c, in);
+    if (in->end > in->off && unlikely(c->mon != NULL) && in->off > c->rcv_adv)
         e->hooks->error(e->mon, c->mon, HOOK_BEYOND_WINDOW, true, (uint64_t)in->off,
                         (uint64_t)in->end);
     in_answer(e, c, in);
@@ -225,6 +224,7 @@ static unsigned in_refuse(struct tcp_env *e, struct tcp_conn *c, const struct in
         return TCP_IN_DROPPED | TCP_IN_RESET;
     case CHECK_PAWS:
         e->stats.paws_drops++;
+        text_note_duplicate(e, c, in); /* the original that its retransmission has overtaken */
         in_answer(e, c, in);
         break;
     case CHECK_SEQ:
@@ -258,13 +258,15 @@ static void step_timestamp(const struct tcp_env *e, struct tcp_conn *c, const st
     c->ts_recent_ms = (uint32_t)(e->now_us / 1000);
 }
 
-/* SND.WND, from the newest segment only (RFC 9293: SND.WL1, SND.WL2). Did it change? */
+/* SND.WND, from the newest segment only (RFC 9293: SND.WL1, SND.WL2). One that acknowledges more
+ * than all before is newer, whatever its sequence number, as Linux. Did it change? */
 static bool step_window(struct tcp_conn *c, const struct in *in)
 {
     const struct seg *s = in->seg;
     if (in->ack < c->snd_una)
         return false;
-    if (!seq_lt(c->snd_wl1, s->seq) && !(seq_eq(c->snd_wl1, s->seq) && seq_leq(c->snd_wl2, s->ack)))
+    if (in->ack == c->snd_una && !seq_lt(c->snd_wl1, s->seq) &&
+        !(seq_eq(c->snd_wl1, s->seq) && seq_leq(c->snd_wl2, s->ack)))
         return false;
     uint32_t wnd = (uint32_t)s->wnd << c->snd_wscale;
     bool changed = wnd != c->snd_wnd;

@@ -400,10 +400,17 @@ static bool next_rexmit(const struct tcp_env *e, const struct tcp_conn *c, uint3
 /* ---- segments without data ---- */
 
 /* A window or keepalive probe: an old sequence number, which every peer answers with an ACK (RFC
- * 9293 3.8.4). */
+ * 9293 3.8.4). Over what a window has shrunk away from, the oldest segment, as Linux: a peer that
+ * has room after all acknowledges it. An ACK without news might not do: when both sides have data in
+ * flight that was lost, it lies before the segment that the window was last taken from. */
 static bool next_probe(const struct tcp_env *e, const struct tcp_conn *c, struct tcp_tx *tx)
 {
-    fill_ack(e, c, c->snd_una - 1, tx);
+    if ((c->flags & TCF_PERSIST) && c->snd_una < c->snd_max) {
+        fill_data(e, c, c->snd_una, recovery_probe_len(c), tx);
+        tx->rexmit = true;
+    } else {
+        fill_ack(e, c, c->snd_una - 1, tx);
+    }
     tx->probe = true;
     return true;
 }
@@ -546,6 +553,7 @@ static void sent_data(struct tcp_env *e, struct tcp_conn *c, const struct tcp_tx
                   &(struct tcp_sent){.from = tx->off,
                                      .to = end,
                                      .rexmit = tx->rexmit,
+                                     .probe = tx->probe,
                                      .psh = (tx->seg.flags & TCP_PSH) && is_last(c, tx)});
     if (unlikely(tx->rexmit)) {
         e->stats.rexmit_segs++;

@@ -253,7 +253,7 @@ static bool flight_open(struct tcp_env *e, struct tcp_conn *c)
     return true;
 }
 
-static void recovery_resent(struct tcp_env *e, struct tcp_conn *c, uint32_t from, uint32_t to)
+static void mark_resent(struct tcp_env *e, struct tcp_conn *c, uint32_t from, uint32_t to)
 {
     if (c->flight == NULL)
         return;
@@ -264,6 +264,15 @@ static void recovery_resent(struct tcp_env *e, struct tcp_conn *c, uint32_t from
     uint32_t i = flight_find(f, from);
     if (i < f->n && !(flight_at(f, i)->flags & REC_SACKED))
         flight_mark_resent(f, e->mem, flight_at(f, i), now32(e));
+    note_rexmit(c);
+}
+
+static void recovery_resent(struct tcp_env *e, struct tcp_conn *c, uint32_t from, uint32_t to)
+{
+    mark_resent(e, c, from, to);
+    struct tcp_flight *f = c->flight;
+    if (f == NULL)
+        return;
     f->prr_out += to - from;
     if (f->tlp_is_due)
         f->tlp_is_due = false;
@@ -313,8 +322,17 @@ bool recovery_was_pushed(const struct tcp_conn *c, tcp_off_t to)
     return r->psh && r->end == (uint32_t)to;
 }
 
+uint32_t recovery_probe_len(const struct tcp_conn *c)
+{
+    return min32(recovery_oldest_len(c), c->mss);
+}
+
 void recovery_sent(struct tcp_env *e, struct tcp_conn *c, const struct tcp_sent *s)
 {
+    if (unlikely(s->probe)) {
+        mark_resent(e, c, (uint32_t)s->from, (uint32_t)s->to);
+        return;
+    }
     if (unlikely(s->rexmit))
         recovery_resent(e, c, (uint32_t)s->from, (uint32_t)s->to);
     else
@@ -409,7 +427,8 @@ static inline void una_advance(struct tcp_env *e, struct tcp_conn *c, tcp_off_t 
         stream_consume(s, (uint64_t)ack - stream_read(s));
     }
     c->snd_una = ack;
-    c->backoff = 0;  /* RFC 6298 5.7 */
+    if (unlikely(c->backoff > 0))
+        rtt_keep_backoff(c);
     c->soft_err = 0; /* the path is there, whatever ICMP said */
     if (unlikely(was_full))
         tune_snd(e, c);

@@ -38,11 +38,15 @@ bool recovery_next(const struct tcp_env *e, const struct tcp_conn *c, tcp_off_t 
 /* Bytes of new data that the congestion window lets go now. */
 uint32_t recovery_cwnd_room(const struct tcp_env *e, const struct tcp_conn *c);
 
+/* How much of what is in flight probes a window that was shut over it: at most one segment. */
+uint32_t recovery_probe_len(const struct tcp_conn *c);
+
 /* [from, to) was sent (again): remembers it and arms the timer. FIN counts as one byte of sequence
  * space at its offset. Called before snd_max moves. */
 struct tcp_sent {
     tcp_off_t from, to;
     bool rexmit, psh;
+    bool probe; /* of a shut window: the persist timer goes on */
 };
 void recovery_sent(struct tcp_env *e, struct tcp_conn *c, const struct tcp_sent *s);
 

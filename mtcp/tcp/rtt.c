@@ -44,6 +44,7 @@ void rtt_sample(const struct tcp_env *e, struct tcp_conn *c, uint32_t rtt_us)
         rtt_us = RTT_MAX_US;
     if (unlikely(rtt_us == 0))
         rtt_us = 1; /* srtt_us 0 means: no sample yet */
+    c->rto_shift = 0;
     if (rtt_us < c->min_rtt_us)
         c->min_rtt_us = rtt_us;
     if (likely(c->srtt_us != 0))
@@ -64,12 +65,22 @@ uint32_t rtt_rto_base(const struct tcp_env *e, const struct tcp_conn *c)
     return rto < p->max_rto_us ? rto : p->max_rto_us;
 }
 
+void rtt_keep_backoff(struct tcp_conn *c)
+{
+    enum { SHIFT_MAX = 7 };
+    unsigned shift = c->rto_shift + c->backoff;
+    c->rto_shift = shift < SHIFT_MAX ? shift & SHIFT_MAX : SHIFT_MAX;
+    c->backoff = 0;
+}
+
 uint32_t rtt_rto(const struct tcp_env *e, const struct tcp_conn *c)
 {
     uint32_t rto = rtt_rto_base(e, c);
-    if (likely(c->backoff == 0))
+    uint32_t shift = (uint32_t)c->backoff + c->rto_shift;
+    if (likely(shift == 0))
         return rto;
-    uint32_t shift = c->backoff < 31 ? c->backoff : 31;
+    if (shift > 31)
+        shift = 31;
     uint64_t backed_off = (uint64_t)rto << shift; /* RFC 6298 5.5 */
     return backed_off < e->params.max_rto_us ? (uint32_t)backed_off : e->params.max_rto_us;
 }

@@ -1,14 +1,10 @@
 /* The impaired link: two mtcp_io ends, frames scheduled for delivery in virtual time. */
 #include "tests/sim/sim.h"
 
-#include "mtcp/wire/build.h"
-#include "mtcp/wire/csum.h"
-#include "mtcp/wire/parse.h"
+#include "mtcp/wire/hdr.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#define LINK_ROOM 2048u
 
 struct frame {
     struct mtcp_pkt pkt; /* first */
@@ -33,6 +29,9 @@ struct link {
     struct link_conf conf;
     struct end end[2];
     struct link_stats stats;
+    uint64_t mtu_until_us;
+    uint32_t frag_id;
+    uint16_t mtu; /* what it takes now */
     size_t n_out;
 };
 
@@ -72,9 +71,28 @@ static void frame_schedule(struct end *to, struct frame *f, uint64_t due_us)
         to->last = f;
 }
 
+static struct end *end_other(struct link *l, const struct end *e)
+{
+    return &l->end[e == &l->end[0] ? 1 : 0];
+}
+
+static struct frame *frame_new(struct link *l)
+{
+    return (struct frame *)(void *)link_alloc(&l->end[0].io);
+}
+
+/* A frame of no bytes was made of something that it can't be made of. */
+static void frame_schedule_or_free(struct end *to, struct frame *f, uint64_t due_us)
+{
+    if (f->pkt.len > 0)
+        frame_schedule(to, f, due_us);
+    else
+        link_free(NULL, &f->pkt);
+}
+
 static struct frame *frame_copy(struct link *l, const struct frame *f)
 {
-    struct frame *c = (struct frame *)(void *)link_alloc(&l->end[0].io);
+    struct frame *c = frame_new(l);
     if (!c)
         return NULL;
     c->pkt.len = f->pkt.len;
@@ -90,8 +108,10 @@ static uint64_t transmit_end(struct link *l, struct end *to, uint32_t len)
         return now;
     uint64_t start = to->free_at_us > now ? to->free_at_us : now;
     uint64_t waiting = (start - now) * l->conf.bytes_per_sec / 1000000;
-    if (waiting > l->conf.queue_bytes)
+    if (waiting > l->conf.queue_bytes) {
+        l->stats.queue_drops++;
         return 0;
+    }
     to->free_at_us = start + (uint64_t)len * 1000000 / l->conf.bytes_per_sec;
     return to->free_at_us;
 }
@@ -108,38 +128,6 @@ static bool frame_is_lost(struct link *l, struct end *to)
     return sim_chance(r, l->conf.loss_ppm);
 }
 
-/* A copy of a data segment with other bytes, perhaps shifted into its neighbour: valid in every
- * other respect, as an evader would send it. */
-static struct frame *frame_evasion(struct link *l, const struct frame *f)
-{
-    struct rng *r = &l->sim->rng;
-    struct packet p;
-    if (packet_parse(&p, f->pkt.data, f->pkt.len, PACKET_CSUM_GOOD) < 0 || p.kind != PACKET_TCP ||
-        p.seg.len < 2 || (p.seg.flags & TCP_SYN))
-        return NULL;
-    struct frame *c = frame_copy(l, f);
-    if (!c)
-        return NULL;
-    struct seg s = p.seg;
-    s.tuple = (struct flow_tuple){p.src, p.dst, p.seg.tuple.remote_port, p.seg.tuple.local_port};
-    s.flags &= (uint8_t)~TCP_FIN;
-    uint32_t cut = rng_below(r, s.len);
-    s.seq = seq_add(s.seq, rng_below(r, 2) ? cut : 0);
-    s.len -= cut;
-    struct build_l2 l2 = {.src = p.eth_src, .dst = p.eth_dst};
-    struct build_lens lens = build_tcp(c->buf, &l2, &s, p.ip_id);
-    uint32_t hdrs = (uint32_t)lens.l2 + lens.l3 + lens.l4;
-    if (hdrs + s.len > LINK_ROOM) {
-        link_free(NULL, &c->pkt);
-        return NULL;
-    }
-    for (uint32_t i = 0; i < s.len; i++)
-        c->buf[hdrs + i] = (uint8_t)rng_u32(r);
-    build_tcp_csum(c->buf, lens, s.len, (struct build_offload){0});
-    c->pkt.len = hdrs + s.len;
-    return c;
-}
-
 static void frame_corrupt(struct link *l, struct frame *f)
 {
     struct rng *r = &l->sim->rng;
@@ -147,55 +135,82 @@ static void frame_corrupt(struct link *l, struct frame *f)
     l->stats.corrupted++;
 }
 
-/* A router's mark instead of a loss, on what says that it may be marked (RFC 3168 5). */
-static void frame_mark(struct link *l, struct frame *f)
-{
-    uint8_t *ip = f->pkt.data + ETH_HDR_LEN;
-    if (f->pkt.len >= ETH_HDR_LEN + IPV6_HDR_LEN && ip[0] >> 4 == 6 && (ip[1] & 0x30)) {
-        ip[1] |= 0x30;
-        l->stats.marked++;
-        return;
-    }
-    if (f->pkt.len < ETH_HDR_LEN + IPV4_HDR_LEN || ip[0] != 0x45 || !(ip[1] & 3))
-        return;
-    ip[1] |= 3;
-    ip[10] = ip[11] = 0;
-    uint16_t sum = csum_fold(csum_add(0, ip, IPV4_HDR_LEN));
-    memcpy(ip + 10, &sum, sizeof(sum));
-    l->stats.marked++;
-}
-
-/* Sends one frame through every impairment towards `to`. Takes the frame. */
-static void link_send(struct link *l, struct end *to, struct frame *f)
+static bool frame_is_too_big(struct link *l, struct end *to, struct frame *f)
 {
     struct rng *r = &l->sim->rng;
     const struct link_conf *c = &l->conf;
-    l->stats.sent++;
-    uint64_t out = transmit_end(l, to, f->pkt.len);
-    if (!out) {
-        l->stats.queue_drops++;
-        link_free(NULL, &f->pkt);
-        return;
+    if (c->mtu_change_us && l->sim->now_us >= l->mtu_until_us) {
+        l->mtu = (uint16_t)(c->mtu_min + rng_below(r, c->mtu - c->mtu_min + 1u));
+        l->mtu_until_us = l->sim->now_us + 1 + rng_below(r, (uint32_t)c->mtu_change_us);
     }
-    if (frame_is_lost(l, to)) {
-        l->stats.lost++;
-        link_free(NULL, &f->pkt);
-        return;
+    if (f->pkt.len <= l->mtu + ETH_HDR_LEN)
+        return false;
+    l->stats.too_big++;
+    struct frame *e = c->is_black_hole ? NULL : frame_new(l);
+    if (e) {
+        e->pkt.len = alter_too_big(e->buf, f->pkt.data, f->pkt.len, l->mtu);
+        frame_schedule_or_free(end_other(l, to), e, l->sim->now_us + c->delay_us);
     }
-    uint64_t due = out + c->delay_us;
-    if (c->jitter_us && sim_chance(r, c->reorder_ppm)) {
-        due += rng_below(r, (uint32_t)c->jitter_us);
+    return true;
+}
+
+/* A copy before or behind the frame, with other bytes. */
+static void frame_evade(struct link *l, struct end *to, const struct frame *f, uint64_t due)
+{
+    struct rng *r = &l->sim->rng;
+    struct frame *e = frame_new(l);
+    if (!e)
+        return;
+    e->pkt.len = alter_evade(r, e->buf, f->pkt.data, f->pkt.len);
+    l->stats.evasions += e->pkt.len > 0;
+    frame_schedule_or_free(to, e, rng_below(r, 2) || due == 0 ? due : due - 1);
+}
+
+/* The frame in pieces, which overtake each other and are lost as other frames are; false: it is
+ * nothing that can be cut. */
+static bool frame_cut(struct link *l, struct end *to, const struct frame *f, uint64_t due)
+{
+    struct rng *r = &l->sim->rng;
+    struct alter_cut cut = {
+        .size = 8 * (rng_below(r, 8) ? 25 + rng_below(r, 75) : 1 + rng_below(r, 25)),
+        .id = ++l->frag_id};
+    unsigned n = 0;
+    for (struct frame *piece; (piece = frame_new(l)) != NULL; cut.off += cut.size, n++) {
+        piece->pkt.len = alter_fragment(piece->buf, f->pkt.data, f->pkt.len, cut);
+        if (piece->pkt.len == 0) {
+            link_free(NULL, &piece->pkt);
+            break;
+        }
+        if (cut.off > 0 && frame_is_lost(l, to))
+            link_free(NULL, &piece->pkt);
+        else
+            frame_schedule(to, piece, due + rng_below(r, 3));
+    }
+    l->stats.fragments += n;
+    return n > 0;
+}
+
+static uint64_t frame_due(struct link *l, uint64_t out)
+{
+    uint64_t due = out + l->conf.delay_us;
+    if (l->conf.jitter_us && sim_chance(&l->sim->rng, l->conf.reorder_ppm)) {
+        due += rng_below(&l->sim->rng, (uint32_t)l->conf.jitter_us);
         l->stats.reordered++;
     }
+    return due;
+}
+
+/* What goes on from where it was not lost. Takes the frame. */
+static void link_carry(struct link *l, struct end *to, struct frame *f, uint64_t due)
+{
+    struct rng *r = &l->sim->rng;
+    const struct link_conf *c = &l->conf;
     if (sim_chance(r, c->ce_ppm))
-        frame_mark(l, f);
-    if (sim_chance(r, c->evade_ppm)) {
-        struct frame *e = frame_evasion(l, f);
-        if (e) {
-            frame_schedule(to, e, rng_below(r, 2) || due == 0 ? due : due - 1);
-            l->stats.evasions++;
-        }
-    }
+        l->stats.marked += alter_mark(f->pkt.data, f->pkt.len);
+    if (sim_chance(r, c->shrink_ppm))
+        l->stats.shrunk += alter_window(r, f->pkt.data, f->pkt.len);
+    if (sim_chance(r, c->evade_ppm))
+        frame_evade(l, to, f, due);
     if (sim_chance(r, c->dup_ppm)) {
         struct frame *d = frame_copy(l, f);
         if (d) {
@@ -203,16 +218,35 @@ static void link_send(struct link *l, struct end *to, struct frame *f)
             l->stats.duplicated++;
         }
     }
+    if (sim_chance(r, c->frag_ppm) && frame_cut(l, to, f, due)) {
+        link_free(NULL, &f->pkt);
+        return;
+    }
     if (sim_chance(r, c->corrupt_ppm))
         frame_corrupt(l, f);
     frame_schedule(to, f, due);
+}
+
+/* Sends one frame through every impairment towards `to`. Takes the frame. */
+static void link_send(struct link *l, struct end *to, struct frame *f)
+{
+    l->stats.sent++;
+    uint64_t out = frame_is_too_big(l, to, f) ? 0 : transmit_end(l, to, f->pkt.len);
+    if (out && frame_is_lost(l, to)) {
+        l->stats.lost++;
+        out = 0;
+    }
+    if (out)
+        link_carry(l, to, f, frame_due(l, out));
+    else
+        link_free(NULL, &f->pkt);
 }
 
 static unsigned link_tx(struct mtcp_io *io, struct mtcp_pkt **pkts, unsigned n)
 {
     struct end *from = (struct end *)(void *)io;
     struct link *l = from->link;
-    struct end *to = &l->end[from == &l->end[0] ? 1 : 0];
+    struct end *to = end_other(l, from);
     for (unsigned i = 0; i < n; i++)
         link_send(l, to, (struct frame *)(void *)pkts[i]);
     return n;
@@ -239,6 +273,7 @@ struct link *link_create(struct sim *s, const struct link_conf *conf)
         return NULL;
     l->sim = s;
     l->conf = *conf;
+    l->mtu = conf->mtu;
     for (unsigned i = 0; i < 2; i++) {
         struct end *e = &l->end[i];
         e->link = l;

@@ -2,7 +2,7 @@
  * Runs the simulation over many seeds.
  *
  *   sim [-v] FIRST [COUNT]     each seed is a run; -v prints a line per run
- *   sim bulk MB                MB megabytes each way over one bad link
+ *   sim bulk MB                MB megabytes each way over one bad link, of IPv4, then of IPv6
  *   sim goodput [FILE]         the table of goodput; with a FILE: compared with the one in it
  *
  * Exit status 0 when every check of every run held and, over at least 200 runs, everything that the
@@ -20,12 +20,22 @@ static unsigned check_seen(const struct sim_seen *s)
         const char *what;
         uint64_t n;
     } must[] = {
-        {"drops", s->drops},         {"out-of-order arrivals", s->ooo},
-        {"overlaps", s->overlaps},   {"ring resizes", s->resizes},
-        {"timeouts", s->rtos},       {"zero-window probes", s->zero_windows},
-        {"resets", s->resets},       {"fast retransmits", s->fast_rexmits},
-        {"events", s->events},       {"inconsistent overlaps", s->inconsistent},
+        {"drops", s->drops},
+        {"out-of-order arrivals", s->ooo},
+        {"overlaps", s->overlaps},
+        {"ring resizes", s->resizes},
+        {"timeouts", s->rtos},
+        {"zero-window probes", s->zero_windows},
+        {"resets", s->resets},
+        {"fast retransmits", s->fast_rexmits},
+        {"events", s->events},
+        {"inconsistent overlaps", s->inconsistent},
         {"ECN reductions", s->ecn_reductions},
+        {"windows taken back", s->shrunk},
+        {"packets of fragments", s->reassembled},
+        {"paths found smaller", s->mtu_lowered},
+        {"SYN cookies", s->cookies},
+        {"Fast Opens", s->fastopens},
     };
     unsigned missing = 0;
     for (size_t i = 0; i < sizeof(must) / sizeof(must[0]); i++) {
@@ -40,9 +50,10 @@ int main(int argc, char **argv)
 {
     struct sim_seen seen = {0};
     if (argc == 3 && strcmp(argv[1], "bulk") == 0) {
-        bool ok = sim_run_bulk(strtoull(argv[2], NULL, 0) * 1000000, &seen);
-        printf("sim: %d passed, %d failed\n", ok, !ok);
-        return !ok;
+        uint64_t bytes = strtoull(argv[2], NULL, 0) * 1000000;
+        int n_ok = sim_run_bulk(bytes, false, &seen) + sim_run_bulk(bytes, true, &seen);
+        printf("sim: %d passed, %d failed\n", n_ok, 2 - n_ok);
+        return n_ok != 2;
     }
     if (argc > 1 && strcmp(argv[1], "goodput") == 0)
         return !goodput_table(argc > 2 ? argv[2] : NULL);

@@ -44,76 +44,28 @@ static uint64_t sim_now(void *arg)
     return ((struct sim *)arg)->now_us;
 }
 
+/* Only the simulation moves the clock, but that a context which ends waits for connections that a
+ * failed run has left. */
 static void sim_wait(void *arg, uint64_t until_us)
 {
-    (void)arg;
-    (void)until_us; /* only the simulation moves the clock */
+    struct sim *s = arg;
+    if (s->n_failures > 0 && until_us > s->now_us && until_us != SIM_NEVER)
+        s->now_us = until_us;
 }
 
 /* ---- set-up ---- */
-
-static void link_plan(struct sim *s, struct link_conf *c)
-{
-    struct rng *r = &s->rng;
-    if (s->bulk) {
-        *c = (struct link_conf){.mtu = 1500,
-                                .delay_us = 20000,
-                                .loss_ppm = 20000,
-                                .reorder_ppm = 20000,
-                                .jitter_us = 5000};
-        return;
-    }
-    *c = (struct link_conf){.mtu = 1500, .queue_bytes = 30000 + rng_below(r, 300000)};
-    c->delay_us = rng_below(r, 3) ? rng_below(r, 30000) : 0;
-    c->bytes_per_sec = rng_below(r, 4) ? 200000ull << rng_below(r, 10) : 0;
-    if (rng_below(r, 10) < 4)
-        c->loss_ppm = 10000 + rng_below(r, rng_below(r, 4) ? 20000 : 90000);
-    if (rng_below(r, 8) == 0) {
-        c->burst_ppm = 1000;
-        c->burst_len = 20;
-    }
-    if (rng_below(r, 3) == 0) {
-        c->reorder_ppm = 10000 + rng_below(r, 400000);
-        c->jitter_us = 1 + rng_below(r, 20000);
-    }
-    if (rng_below(r, 4) == 0)
-        c->dup_ppm = 1000 + rng_below(r, 50000);
-    if (rng_below(r, 4) == 0)
-        c->corrupt_ppm = 1000 + rng_below(r, 20000);
-    if (rng_below(r, 8) == 0)
-        c->mtu = (uint16_t)(576 + rng_below(r, 900));
-    if (s->is_v6 && c->mtu < 1280)
-        c->mtu = 1280;
-    if (rng_below(r, 4) == 0)
-        c->ce_ppm = 1000 + rng_below(r, 50000);
-    if (s->evasive)
-        c->evade_ppm = 100000;
-}
-
-static void host_config(struct sim *s, unsigned i, char *text, size_t len)
-{
-    struct rng *r = &s->rng;
-    char v6[64] = "";
-    if (s->is_v6)
-        snprintf(v6, sizeof(v6), ", \"fd00::%u/64\"", 1 + i);
-    snprintf(text, len,
-             "mos {\n netdev \"sim0\" { address = {\"10.0.0.%u/24\"%s} }\n max_concurrency = 100\n"
-             " ipv6_dad_probes = %u\n"
-             " rmem_size = %u\n wmem_size = %u\n%s tcp_tw_interval = 1\n tcp_timestamps = %s\n"
-             " tcp_sack = %s\n tcp_window_scaling = %s\n tcp_congestion = \"%s\"\n tcp_ecn = %u\n}\n",
-             1 + i, v6, (unsigned)(s->seed % 2), 16384u << rng_below(r, 5), 16384u << rng_below(r, 5),
-             rng_below(r, 2) ? " rmem_max = 4M\n wmem_max = 4M\n" : "",
-             rng_below(r, 4) ? "true" : "false", rng_below(r, 4) ? "true" : "false",
-             rng_below(r, 4) ? "true" : "false", rng_below(r, 2) ? "cubic" : "newreno", rng_below(r, 3));
-}
 
 static bool host_start(struct sim *s, unsigned i)
 {
     char text[1024];
     struct host *h = &s->host[i];
     struct mtcp_io *io = link_end(s->link, i);
-    struct mtcp_env env = {.now_us = sim_now, .wait = sim_wait, .arg = s, .seed = rng_u64(&s->rng) | 1};
-    host_config(s, i, text, sizeof(text));
+    struct mtcp_env env = {
+        .now_us = sim_now, .wait = sim_wait, .arg = s, .seed = rng_u64(&s->rng) | 1};
+    if (s->bulk)
+        plan_bulk_host(s, i, text, sizeof(text));
+    else
+        plan_host(s, i, text, sizeof(text));
     h->mctx = mtcp_create_context_io((int)i, text, &io, 1, &env);
     if (!h->mctx) {
         sim_fail(s, "no context: %s", strerror(errno));
@@ -134,6 +86,7 @@ static void server_listen(struct sim *s)
     if (h->listener < 0 || mtcp_bind(h->mctx, h->listener, a, len) < 0 ||
         mtcp_listen(h->mctx, h->listener, 64) < 0)
         sim_fail(s, "listen: %s", strerror(errno));
+    options_listen(s, h->listener);
     mtcp_setsock_nonblock(h->mctx, h->listener);
 }
 
@@ -179,14 +132,14 @@ static bool print_flow(void *arg, struct flow *f)
     const struct tcp_conn *c = conn_of_flow(f);
     if (f->kind != FLOW_CONN)
         return false;
-    fprintf(stderr,
-            "  host %u port %u>%u state %d flags %#x una %lld nxt %lld written %llu wnd %u cwnd %u | "
-            "next %llu unread %u adv %lld limit %u | rtx %u aux %lld backoff %u\n",
-            *(unsigned *)arg, c->tuple.local_port, c->tuple.remote_port, c->state, c->flags,
-            (long long)c->snd_una, (long long)c->snd_nxt, (unsigned long long)stream_next(&c->snd),
-            c->snd_wnd, c->cwnd, (unsigned long long)stream_next(&c->rcv), tcp_readable(c),
-            (long long)c->rcv_adv, c->rcv.limit, c->rtx_tick, (long long)c->aux_at,
-            c->backoff);
+    fprintf(
+        stderr,
+        "  host %u port %u>%u state %d flags %#x una %lld nxt %lld written %llu wnd %u cwnd %u | "
+        "next %llu unread %u adv %lld limit %u | rtx %u aux %lld backoff %u\n",
+        *(unsigned *)arg, c->tuple.local_port, c->tuple.remote_port, c->state, c->flags,
+        (long long)c->snd_una, (long long)c->snd_nxt, (unsigned long long)stream_next(&c->snd),
+        c->snd_wnd, c->cwnd, (unsigned long long)stream_next(&c->rcv), tcp_readable(c),
+        (long long)c->rcv_adv, c->rcv.limit, c->rtx_tick, (long long)c->aux_at, c->backoff);
     return false;
 }
 
@@ -197,8 +150,8 @@ static void print_hang(struct sim *s)
     for (unsigned i = 0; i < s->n_conns; i++)
         for (unsigned k = 0; k < 2; k++) {
             const struct flow_side *f = &s->conn[i].side[k];
-            fprintf(stderr, "  conn %u side %u port %u sock %d sent %llu of %llu got %llu%s%s%s\n", i,
-                    k, s->conn[i].port, f->sock, (unsigned long long)f->sent,
+            fprintf(stderr, "  conn %u side %u port %u sock %d sent %llu of %llu got %llu%s%s%s\n",
+                    i, k, s->conn[i].port, f->sock, (unsigned long long)f->sent,
                     (unsigned long long)f->plan.total, (unsigned long long)f->got,
                     f->sent_all ? " sent-all" : "", f->got_end ? " got-end" : "",
                     f->closed ? " closed" : "");
@@ -207,7 +160,7 @@ static void print_hang(struct sim *s)
 
 static void sim_loop(struct sim *s)
 {
-    uint64_t end = s->now_us + RUN_MAX_US;
+    uint64_t end = s->now_us + (s->bulk ? 5 : 1) * RUN_MAX_US;
     for (uint64_t turn = 0; turn < TURNS_MAX; turn++) {
         bool acted = sim_turn(s);
         if (traffic_done(s) && hosts_are_empty(s) && !acted)
@@ -237,6 +190,11 @@ static void host_collect(struct sim *s, unsigned i)
     s->seen.fast_rexmits += t->rexmit_fast;
     s->seen.resizes += t->ring_resizes;
     s->seen.ecn_reductions += t->ecn_reductions;
+    const struct net_stats *n = &ctx(s, i)->net.stats;
+    s->seen.reassembled += n->reassembled;
+    s->seen.mtu_lowered += n->pmtu_lowered;
+    s->seen.cookies += n->cookies_taken;
+    s->seen.fastopens += n->fastopen_accepted;
 }
 
 /* TIME_WAIT records end too; then the memory of a context is what it was. */
@@ -253,10 +211,11 @@ static void host_end(struct sim *s, unsigned i)
         sim_fail(s, "destroy_context: %s", strerror(errno));
 }
 
-static void drain_time_wait(struct sim *s)
+/* Until TIME_WAIT records and packets of which fragments are missing are given up. */
+static void drain(struct sim *s)
 {
     for (unsigned i = 0; i < 20; i++) {
-        s->now_us += 200000;
+        s->now_us += link_stats(s->link)->fragments ? 4000000 : 200000;
         sim_turn(s);
     }
 }
@@ -273,13 +232,16 @@ static void sim_report(const struct sim *s)
 {
     const struct link_stats *l = link_stats(s->link);
     printf("seed %llu: %u connections, %llu bytes, %.3f s virtual; link sent %llu lost %llu queue "
-           "%llu dup %llu corrupt %llu reordered %llu evasions %llu; ooo %llu rto %llu fast %llu\n",
+           "%llu dup %llu corrupt %llu reordered %llu evasions %llu too big %llu shrunk %llu "
+           "fragments %llu; ooo %llu rto %llu fast %llu\n",
            (unsigned long long)s->seed, s->n_conns, (unsigned long long)s->seen.bytes,
            (double)s->now_us / 1e6, (unsigned long long)l->sent, (unsigned long long)l->lost,
            (unsigned long long)l->queue_drops, (unsigned long long)l->duplicated,
            (unsigned long long)l->corrupted, (unsigned long long)l->reordered,
-           (unsigned long long)l->evasions, (unsigned long long)s->seen.ooo,
-           (unsigned long long)s->seen.rtos, (unsigned long long)s->seen.fast_rexmits);
+           (unsigned long long)l->evasions, (unsigned long long)l->too_big,
+           (unsigned long long)l->shrunk, (unsigned long long)l->fragments,
+           (unsigned long long)s->seen.ooo, (unsigned long long)s->seen.rtos,
+           (unsigned long long)s->seen.fast_rexmits);
 }
 
 static void sim_finish(struct sim *s)
@@ -289,6 +251,7 @@ static void sim_finish(struct sim *s)
         sim_fail(s, "%zu packet buffers were not given back", link_pkts_out(s->link));
     const struct link_stats *l = link_stats(s->link);
     s->seen.drops += l->lost + l->queue_drops;
+    s->seen.shrunk += l->shrunk;
 }
 
 static void sim_init(struct sim *s, uint64_t seed)
@@ -297,16 +260,16 @@ static void sim_init(struct sim *s, uint64_t seed)
     s->seed = seed;
     s->now_us = 1000000;
     rng_init(&s->rng, seed);
-    s->evasive = rng_below(&s->rng, 5) == 0;
-    s->isn_wrap = rng_below(&s->rng, 4) == 0;
-    s->is_v6 = seed % 3 == 0;
 }
 
 static bool sim_go(struct sim *s, struct sim_seen *seen)
 {
     struct link_conf lc;
     isn_near_wrap = s->isn_wrap;
-    link_plan(s, &lc);
+    if (s->bulk)
+        plan_bulk_link(&lc);
+    else
+        plan_link(s, &lc);
     s->link = link_create(s, &lc);
     if (!s->link || !host_start(s, 0) || !host_start(s, 1))
         return false;
@@ -317,7 +280,7 @@ static bool sim_go(struct sim *s, struct sim_seen *seen)
         s->host[i].mem_start = mem_in_use(ctx(s, i)->mem);
     traffic_plan(s);
     sim_loop(s);
-    drain_time_wait(s);
+    drain(s);
     host_end(s, 0);
     host_end(s, 1);
     watch_check_end(s);
@@ -333,16 +296,17 @@ bool sim_run(uint64_t seed, bool verbose, struct sim_seen *seen)
 {
     static struct sim s;
     sim_init(&s, seed);
+    plan_run(&s);
     s.verbose = verbose;
     return sim_go(&s, seen);
 }
 
-bool sim_run_bulk(uint64_t bytes, struct sim_seen *seen)
+bool sim_run_bulk(uint64_t bytes, bool is_v6, struct sim_seen *seen)
 {
     static struct sim s;
     sim_init(&s, 1);
-    s.evasive = false;
     s.isn_wrap = true;
+    s.is_v6 = is_v6;
     s.verbose = true;
     s.bulk = bytes;
     return sim_go(&s, seen);

@@ -3,7 +3,11 @@
  * applications on both, monitors on both, one clock that only the simulation moves. One seed
  * reproduces a run.
  *
- *   link.c    the link: delay, rate, queue, loss, bursts, reordering, duplication, corruption
+ *   plan.c    what a seed means: the link, the hosts' settings
+ *   link.c    the link: delay, rate, queue, MTU, loss, bursts, reordering, duplication,
+ *             corruption
+ *   alter.c   what it does to their bytes: marks, evasion, fragments, smaller windows
+ *   options.c random socket options
  *   traffic.c the applications: who sends how much, when, how it reads, how it ends; checks bytes
  *   watch.c   the monitors: what each sees must be what the application reads, to the byte
  *   sim.c     one run; main.c: many
@@ -26,6 +30,17 @@
 
 struct sim;
 
+/* ---- plan.c ---- */
+
+struct link_conf;
+void plan_run(struct sim *s); /* what is to be known first */
+void plan_link(struct sim *s, struct link_conf *c);
+void plan_host(struct sim *s, unsigned i, char *text, size_t room); /* a configuration file */
+
+/* The bulk run's: 2 % loss, 2 % reordering, 20 ms; and what a host is like by default. */
+void plan_bulk_link(struct link_conf *c);
+void plan_bulk_host(struct sim *s, unsigned i, char *text, size_t room);
+
 /* ---- link.c ---- */
 
 struct link_conf {
@@ -35,13 +50,19 @@ struct link_conf {
     uint32_t loss_ppm, burst_ppm; /* random loss; start of a burst of losses */
     uint32_t burst_len;
     uint32_t dup_ppm, corrupt_ppm, reorder_ppm;
-    uint32_t ce_ppm;    /* packets that may be marked are */
-    uint32_t evade_ppm; /* a copy of a data segment with other bytes, shifted or cut, before it */
-    uint16_t mtu;
+    uint32_t ce_ppm;     /* packets that may be marked are */
+    uint32_t evade_ppm;  /* a copy of a data segment with other bytes, shifted or cut, before it */
+    uint32_t shrink_ppm; /* the window that a segment offers is taken back, or some of it */
+    uint32_t frag_ppm;   /* segments that arrive in IP fragments */
+    uint16_t mtu;        /* of the devices */
+    uint16_t mtu_min;    /* of the path, which changes: at least so much */
+    uint64_t mtu_change_us; /* at least once in so long; 0: never */
+    bool is_black_hole;     /* nobody tells the sender */
 };
 
 struct link_stats {
-    uint64_t sent, delivered, lost, duplicated, corrupted, reordered, evasions, queue_drops, marked;
+    uint64_t sent, delivered, lost, duplicated, corrupted, reordered, evasions, queue_drops, marked,
+        too_big, shrunk, fragments;
 };
 
 struct link;
@@ -52,7 +73,39 @@ uint64_t link_next_us(const struct link *l);
 const struct link_stats *link_stats(const struct link *l);
 size_t link_pkts_out(const struct link *l); /* packet buffers not given back */
 
+/* ---- alter.c ---- */
+
+#define LINK_ROOM 2048u /* of a frame */
+
+/* A copy of a data segment with other bytes, perhaps shifted into its neighbour: valid in every
+ * other respect, as an evader would send it. Its length; 0: it is no data segment. */
+uint32_t alter_evade(struct rng *r, uint8_t *to, const uint8_t *frame, uint32_t len);
+
+/* A router's mark instead of a loss, on what says that it may be marked (RFC 3168 5). */
+bool alter_mark(uint8_t *frame, uint32_t len);
+
+/* The window's right edge moves to the left, perhaps to the acknowledgement itself. */
+bool alter_window(struct rng *r, uint8_t *frame, uint32_t len);
+
+/* The message of a router that can't pass on the frame: fragmentation needed (RFC 1191), packet too
+ * big (RFC 8201). Its length; 0: the frame is no TCP segment. */
+uint32_t alter_too_big(uint8_t *to, const uint8_t *frame, uint32_t len, uint16_t mtu);
+
+/* The fragment of a segment's packet with `size` bytes (a multiple of 8) from `off` on. Its length;
+ * 0: there is none, or it is no TCP segment. */
+struct alter_cut {
+    uint32_t off, size, id;
+};
+uint32_t alter_fragment(uint8_t *to, const uint8_t *frame, uint32_t len, struct alter_cut c);
+
 /* ---- traffic.c ---- */
+
+enum abort_by {
+    ABORT_BY_CALL,   /* mtcp_abort() */
+    ABORT_BY_LINGER, /* SO_LINGER with no time, and close */
+    ABORT_BY_CLOSE,  /* close: what was written still goes out */
+    N_ABORT_BY,
+};
 
 /* What one side of one connection does; both sides are decided when the run begins. */
 struct plan {
@@ -64,6 +117,10 @@ struct plan {
     bool half_close;      /* SHUT_WR after the last byte, then read to the end; else close at once
                              when the peer's end was read */
     uint64_t abort_after; /* bytes sent after which it aborts; UINT64_MAX: never */
+    uint64_t abort_us;    /* time after which it does, whatever happens; SIM_NEVER */
+    enum abort_by abort_by;
+    uint32_t option_ppm;     /* per action: another socket option */
+    uint32_t flags_ppm;      /* per write and read: MSG_MORE, MSG_OOB, MSG_PEEK */
     uint32_t rcvbuf, sndbuf; /* 0: default */
 };
 
@@ -100,6 +157,14 @@ bool traffic_done(const struct sim *s);
 uint64_t traffic_next_us(const struct sim *s);
 void traffic_check_end(struct sim *s);
 
+/* ---- options.c ---- */
+
+/* What a program may ask of its sockets, at random: before listen(), before connect() or after
+ * accept(), and while data flows. */
+void options_listen(struct sim *s, int sock);
+void options_begin(struct sim *s, unsigned host, int sock, const struct plan *p);
+void options_change(struct sim *s, unsigned host, int sock);
+
 /* ---- goodput.c ---- */
 
 /* The table of goodput by congestion control, buffer, round trip, loss and reordering; one line per
@@ -122,7 +187,7 @@ struct host {
 /* What a set of runs must have seen at least once (TESTING.md). */
 struct sim_seen {
     uint64_t drops, ooo, overlaps, resizes, rtos, zero_windows, resets, fast_rexmits, events, conns,
-        bytes, inconsistent, ecn_reductions;
+        bytes, inconsistent, ecn_reductions, shrunk, reassembled, mtu_lowered, cookies, fastopens;
 };
 
 struct sim {
@@ -130,6 +195,7 @@ struct sim {
     struct rng rng;
     bool evasive, isn_wrap, verbose;
     bool is_v6;    /* hosts with both families; most connections are of IPv6 */
+    bool fastopen; /* both ways; so data of a SYN may come twice (RFC 7413 2.1) */
     uint64_t bulk; /* bytes each way over one connection and a fixed bad link; 0: a random run */
     unsigned n_conns;
     struct sim_conn conn[SIM_CONNS_MAX];
@@ -145,8 +211,8 @@ void sim_fail(struct sim *s, const char *fmt, ...) __attribute__((format(printf,
 /* One run; false when a check failed. Adds to *seen. */
 bool sim_run(uint64_t seed, bool verbose, struct sim_seen *seen);
 
-/* The bulk run: `bytes` each way over a link with 2 % loss, reordering and 20 ms delay. */
-bool sim_run_bulk(uint64_t bytes, struct sim_seen *seen);
+/* The bulk run: `bytes` each way over one connection, hosts with defaults and one bad link. */
+bool sim_run_bulk(uint64_t bytes, bool is_v6, struct sim_seen *seen);
 
 static inline bool sim_chance(struct rng *r, uint32_t ppm)
 {

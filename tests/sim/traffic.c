@@ -71,6 +71,10 @@ static void plan_side(struct rng *r, struct plan *p)
     p->n_pauses = 60;
     p->half_close = rng_below(r, 2);
     p->abort_after = rng_below(r, 12) ? UINT64_MAX : rng_below(r, (uint32_t)p->total + 1);
+    p->abort_us = rng_below(r, 12) ? SIM_NEVER : rng_below(r, 1u << (10 + rng_below(r, 14)));
+    p->abort_by = (enum abort_by)rng_below(r, N_ABORT_BY);
+    p->option_ppm = rng_below(r, 2) ? 0 : 3000;
+    p->flags_ppm = rng_below(r, 2) ? 0 : 100000;
     p->rcvbuf = bufs[rng_below(r, 6)];
     p->sndbuf = bufs[rng_below(r, 6)];
 }
@@ -86,7 +90,8 @@ static void plan_bulk(struct sim *s)
                                                 .write_max = SIM_CHUNK,
                                                 .read_max = SIM_CHUNK,
                                                 .half_close = true,
-                                                .abort_after = UINT64_MAX};
+                                                .abort_after = UINT64_MAX,
+                                                .abort_us = SIM_NEVER};
     }
 }
 
@@ -111,16 +116,29 @@ void traffic_plan(struct sim *s)
 
 /* ---- one side acts ---- */
 
-static void side_close(struct sim *s, unsigned host, struct flow_side *f, bool by_abort)
+static void side_close(struct sim *s, unsigned host, struct flow_side *f)
 {
-    if (by_abort)
-        mtcp_abort(s->host[host].mctx, f->sock);
-    else
-        mtcp_close(s->host[host].mctx, f->sock);
+    if (mtcp_close(s->host[host].mctx, f->sock) < 0)
+        sim_fail(s, "close: %s", strerror(errno));
     f->sock = -1;
     f->closed = true;
-    if (by_abort)
-        f->failed = true;
+}
+
+/* Leaves in the middle, in one of three ways. */
+static void side_abort(struct sim *s, unsigned host, struct flow_side *f)
+{
+    mctx_t m = s->host[host].mctx;
+    struct linger l = {.l_onoff = 1};
+    f->failed = true;
+    if (f->plan.abort_by == ABORT_BY_LINGER &&
+        mtcp_setsockopt(m, f->sock, SOL_SOCKET, SO_LINGER, &l, sizeof(l)) < 0)
+        sim_fail(s, "SO_LINGER: %s", strerror(errno));
+    if (f->plan.abort_by == ABORT_BY_CALL)
+        mtcp_abort(m, f->sock);
+    else
+        mtcp_close(m, f->sock);
+    f->sock = -1;
+    f->closed = true;
 }
 
 static void side_failed(struct sim *s, unsigned host, struct flow_side *f, int err)
@@ -130,7 +148,7 @@ static void side_failed(struct sim *s, unsigned host, struct flow_side *f, int e
         sim_fail(s, "host %u: unexpected error %d (%s)", host, err, strerror(err));
     f->failed = true;
     f->error = err;
-    side_close(s, host, f, false);
+    side_close(s, host, f);
 }
 
 static bool side_record(struct flow_side *f, const char *buf, size_t n)
@@ -161,12 +179,30 @@ static void side_check(struct sim *s, struct sim_conn *c, unsigned k, const char
         sim_fail(s, "conn %u side %u: read more than was sent", c->id, k);
 }
 
+/* What a look leaves is what comes then; an error is told once, to whoever asks first. */
+static void side_look(struct sim *s, struct sim_conn *c, unsigned k)
+{
+    static char buf[SIM_CHUNK];
+    struct flow_side *f = &c->side[k];
+    size_t want = 1 + rng_below(&s->rng, SIM_CHUNK);
+    ssize_t n = mtcp_recv(s->host[k].mctx, f->sock, buf, want, MSG_PEEK);
+    if (n > 0 && !s->evasive && memcmp(buf, sim_bytes(s, c->id, 1 - k, f->got), (size_t)n) != 0)
+        sim_fail(s, "conn %u side %u: MSG_PEEK: a wrong byte in %llu + %zd", c->id, k,
+                 (unsigned long long)f->got, n);
+    if (n < 0 && errno != EAGAIN)
+        side_failed(s, k, f, errno);
+}
+
 static bool side_read(struct sim *s, struct sim_conn *c, unsigned k)
 {
     static char buf[SIM_CHUNK];
     struct flow_side *f = &c->side[k];
     if (f->got_end)
         return false;
+    if (sim_chance(&s->rng, f->plan.flags_ppm))
+        side_look(s, c, k);
+    if (f->sock < 0)
+        return true;
     uint32_t want = 1 + rng_below(&s->rng, f->plan.read_max);
     ssize_t n = mtcp_read(s->host[k].mctx, f->sock, buf, want < SIM_CHUNK ? want : SIM_CHUNK);
     if (n > 0) {
@@ -186,13 +222,19 @@ static bool side_read(struct sim *s, struct sim_conn *c, unsigned k)
     return true;
 }
 
+static int write_flags(struct sim *s, const struct plan *p)
+{
+    static const int flags[] = {MSG_MORE, MSG_MORE, MSG_OOB, MSG_DONTWAIT};
+    return sim_chance(&s->rng, p->flags_ppm) ? flags[rng_below(&s->rng, 4)] : 0;
+}
+
 static bool side_write(struct sim *s, struct sim_conn *c, unsigned k)
 {
     struct flow_side *f = &c->side[k];
     if (f->sent_all)
         return false;
     if (f->sent >= f->plan.abort_after) {
-        side_close(s, k, f, true);
+        side_abort(s, k, f);
         return true;
     }
     uint64_t left = f->plan.total - f->sent;
@@ -206,7 +248,8 @@ static bool side_write(struct sim *s, struct sim_conn *c, unsigned k)
     uint32_t n = 1 + rng_below(&s->rng, f->plan.write_max);
     n = n < left ? n : (uint32_t)left;
     n = n < SIM_CHUNK ? n : SIM_CHUNK;
-    ssize_t w = mtcp_write(s->host[k].mctx, f->sock, sim_bytes(s, c->id, k, f->sent), n);
+    ssize_t w = mtcp_send(s->host[k].mctx, f->sock, sim_bytes(s, c->id, k, f->sent), n,
+                          write_flags(s, &f->plan));
     if (w > 0) {
         f->sent += (uint64_t)w;
         return true;
@@ -227,15 +270,28 @@ static bool side_end(struct sim *s, struct sim_conn *c, unsigned k)
                       f->got == c->side[1 - k].plan.total && !c->side[1 - k].closed;
     if (!f->got_end && !(k == 0 && peer_waits))
         return false;
-    side_close(s, k, f, false);
+    side_close(s, k, f);
     return true;
+}
+
+static uint64_t side_abort_at(const struct sim_conn *c, const struct flow_side *f)
+{
+    return f->plan.abort_us == SIM_NEVER ? SIM_NEVER : c->start_us + f->plan.abort_us;
 }
 
 static bool side_step(struct sim *s, struct sim_conn *c, unsigned k)
 {
     struct flow_side *f = &c->side[k];
-    if (f->sock < 0 || s->now_us < f->resume_us)
+    if (f->sock < 0)
         return false;
+    if (s->now_us >= side_abort_at(c, f)) {
+        side_abort(s, k, f);
+        return true;
+    }
+    if (s->now_us < f->resume_us)
+        return false;
+    if (sim_chance(&s->rng, f->plan.option_ppm))
+        options_change(s, k, f->sock);
     if (f->plan.n_pauses > 0 && sim_chance(&s->rng, f->plan.pause_ppm)) {
         f->plan.n_pauses--;
         f->resume_us = s->now_us + f->plan.pause_us;
@@ -323,6 +379,7 @@ static bool client_start(struct sim *s, struct sim_conn *c)
     mtcp_setsock_nonblock(m, f->sock);
     side_bufs(s, 0, f);
     side_keepalive(s, 0, f);
+    options_begin(s, 0, f->sock, &f->plan);
     if (mtcp_connect(m, f->sock, (struct sockaddr *)&a, len) < 0 && errno != EINPROGRESS)
         sim_fail(s, "connect: %s", strerror(errno));
     len = sizeof(a);
@@ -341,17 +398,21 @@ static bool server_accept(struct sim *s)
     int sock = mtcp_accept(m, s->host[1].listener, (struct sockaddr *)&a, &len);
     if (sock < 0)
         return false;
+    mtcp_setsock_nonblock(m, sock);
     struct sim_conn *c = sim_conn_of(s, &a);
     struct flow_side *f = c ? &c->side[1] : NULL;
-    if (!f || f->closed || f->sock >= 0) {
+    if (!f)
         sim_fail(s, "accepted a connection from an unknown port %u", ntohs(a.sin6_port));
+    if (!f || f->closed || f->sock >= 0) {
+        /* an old copy of what opens a connection at one stroke: a SYN with data and a cookie
+         * (RFC 7413 2.1), the answer to a SYN cookie */
         mtcp_close(m, sock);
         return true;
     }
-    mtcp_setsock_nonblock(m, sock);
     f->sock = sock;
     side_bufs(s, 1, f);
     side_keepalive(s, 1, f);
+    options_begin(s, 1, f->sock, &f->plan);
     return true;
 }
 
@@ -378,6 +439,17 @@ bool traffic_done(const struct sim *s)
     return true;
 }
 
+static uint64_t side_next_us(const struct sim *s, const struct sim_conn *c,
+                             const struct flow_side *f, uint64_t next)
+{
+    if (f->sock < 0)
+        return next;
+    if (f->resume_us > s->now_us && f->resume_us < next)
+        next = f->resume_us;
+    uint64_t abort_at = side_abort_at(c, f);
+    return abort_at > s->now_us && abort_at < next ? abort_at : next;
+}
+
 uint64_t traffic_next_us(const struct sim *s)
 {
     uint64_t next = SIM_NEVER;
@@ -386,9 +458,7 @@ uint64_t traffic_next_us(const struct sim *s)
         if (c->side[0].sock < 0 && !c->side[0].closed && c->start_us < next)
             next = c->start_us;
         for (unsigned k = 0; k < 2; k++)
-            if (c->side[k].sock >= 0 && c->side[k].resume_us > s->now_us &&
-                c->side[k].resume_us < next)
-                next = c->side[k].resume_us;
+            next = side_next_us(s, c, &c->side[k], next);
     }
     return next;
 }
@@ -403,7 +473,7 @@ void traffic_check_end(struct sim *s)
             if (!failed && !s->evasive && f->got != c->side[1 - k].plan.total)
                 sim_fail(s, "conn %u side %u: got %llu of %llu bytes", i, k,
                          (unsigned long long)f->got, (unsigned long long)c->side[1 - k].plan.total);
-            if (f->error == ECONNRESET || f->plan.abort_after != UINT64_MAX)
+            if (f->error == ECONNRESET)
                 s->seen.resets++;
             free(f->bytes);
             f->bytes = NULL;

@@ -312,7 +312,6 @@ static void data_is_not_waited_for_for_ever(void)
     world_down(&w);
 }
 
-/* RFC 9293 MUST-11 */
 /* Which of two SYN-ACKs was answered nobody knows (Karn; RFC 6298 3). */
 static void an_answer_to_one_of_two_syn_acks_times_nothing(void)
 {
@@ -341,6 +340,7 @@ static void an_answer_to_one_of_two_syn_acks_times_nothing(void)
     }
 }
 
+/* RFC 9293 MUST-11 */
 static void half_open_records_answer_for_themselves(void)
 {
     struct world w;

@@ -441,6 +441,48 @@ static void a_handshake_by_cookie(void)
     }
 }
 
+/* A client's socket that sends what is written with its SYN, when it has the server's cookie. */
+static int fast_socket(void)
+{
+    struct sockaddr_in a = duo_addr("10.0.0.1", 80);
+    int on = 1, c = mtcp_socket(d.cli, AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    EXPECT_EQ(mtcp_setsockopt(d.cli, c, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &on, sizeof(on)), 0);
+    (void)mtcp_connect(d.cli, c, (struct sockaddr *)&a, sizeof(a));
+    return c;
+}
+
+/* The SYN's bytes are new data as any others, for both ends. */
+static void data_in_a_syn(void)
+{
+    static const char want[] = "SC START; SC STATE SYN_SENT; RS START; RS STATE SYN_RCVD; NS DATA; "
+                               "RC STATE ESTABLISHED; RS STATE ESTABLISHED; ";
+    int qlen = 5;
+    duo_open(&d, "tcp_fastopen = 3");
+    int l = duo_listen(&d, 80);
+    EXPECT_EQ(mtcp_setsockopt(d.srv, l, IPPROTO_TCP, TCP_FASTOPEN, &qlen, sizeof(qlen)), 0);
+    (void)fast_socket(); /* asks for the cookie */
+    duo_run(&d, 50000);
+    EXPECT_EQ(mtcp_close(d.srv, mtcp_accept4(d.srv, l, NULL, NULL, SOCK_NONBLOCK)), 0);
+    int c = fast_socket();
+    monitor(d.srv, TRACE);
+    monitor(d.cli, TRACE);
+    forget();
+    n_peeked[0] = n_peeked[1] = 0;
+    in_callback = peek_new;
+    EXPECT_EQ(mtcp_write(d.cli, c, "ping", 4), 4);
+    duo_run(&d, 50000);
+    in_callback = NULL;
+    SERVER_SAW(want);
+    CLIENT_SAW(want);
+    EXPECT_EQ(n_peeked[MOS_SIDE_SVR], 8); /* by one monitor and the other */
+    EXPECT_EQ(memcmp(peeked[MOS_SIDE_SVR], "pingping", 8), 0);
+    EXPECT_EQ(mtcp_write(d.srv, mtcp_accept4(d.srv, l, NULL, NULL, SOCK_NONBLOCK), "pong!", 5), 5);
+    duo_run(&d, 50000);
+    SERVER_SAW("NC DATA; ");
+    CLIENT_SAW("NC DATA; ");
+    duo_close(&d);
+}
+
 static void reset_at_new_data(mctx_t m, int sock, int side, event_t ev)
 {
     if (ev == MOS_ON_CONN_NEW_DATA && side == MOS_SIDE_SVR)
@@ -664,8 +706,9 @@ static void ipv6_is_seen_as_ipv4_is(void)
     duo_close(&d);
 }
 
-TEST_SUITE(mos_duo, TEST_CASE(a_handshake_by_cookie), TEST_CASE(a_connection_from_both_ends),
-           TEST_CASE(a_close_with_time_wait), TEST_CASE(an_abort), TEST_CASE(a_refused_connection),
+TEST_SUITE(mos_duo, TEST_CASE(a_handshake_by_cookie), TEST_CASE(data_in_a_syn),
+           TEST_CASE(a_connection_from_both_ends), TEST_CASE(a_close_with_time_wait),
+           TEST_CASE(an_abort), TEST_CASE(a_refused_connection),
            TEST_CASE(retransmissions_and_a_timeout), TEST_CASE(unread_bytes_are_fionread),
            TEST_CASE(bytes_of_both_directions), TEST_CASE(bytes_that_nobody_peeked),
            TEST_CASE(bytes_that_are_kept), TEST_CASE(dropped_data_never_arrives),

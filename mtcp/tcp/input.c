@@ -356,7 +356,8 @@ static unsigned in_fin_acked(struct tcp_env *e, struct tcp_conn *c)
 /* The handshake of a server's Fast Open is over; the connection has long begun. */
 static void in_fastopen_done(struct tcp_env *e, struct tcp_conn *c, const struct in *in)
 {
-    sample_handshake_rtt(e, c, in);
+    if (c->flags & TCF_TS) /* else it may answer data, or a SYN-ACK that was sent again */
+        sample_handshake_rtt(e, c, in);
     c->flags &= ~(uint32_t)TCF_NEEDS_SYN;
     c->marks &= (uint8_t)~FASTOPEN_ON;
     c->backoff = 0;

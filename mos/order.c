@@ -123,6 +123,12 @@ static void pending_of_first_syn(struct mon_conn *c)
 
 /* ---- states of the emulated side ------------------------------------------------------------- */
 
+/* A listener leaves the FIN of a SYN to be sent again: it is none so far. */
+static bool has_fin(const struct seg *seg)
+{
+    return (seg->flags & TCP_FIN) && (seg->flags & (TCP_SYN | TCP_ACK)) != TCP_SYN;
+}
+
 static unsigned events_of_sender(const struct seg *seg)
 {
     unsigned ev = 0;
@@ -130,7 +136,7 @@ static unsigned events_of_sender(const struct seg *seg)
         return PEER_BIT(PEER_RST);
     if (seg->flags & TCP_SYN)
         ev |= PEER_BIT(PEER_SENT_SYN);
-    else if (seg->flags & TCP_FIN)
+    if (has_fin(seg))
         ev |= PEER_BIT(PEER_SENT_FIN);
     return ev;
 }
@@ -262,7 +268,7 @@ static void sender_note(struct mon_host *h, const struct hook_seg *s)
         h->syn_seen = true;
         h->isn = s->seg->seq;
     }
-    if ((s->seg->flags & TCP_FIN) && s->has_off && !h->fin_seen && payload_off(s) >= 0) {
+    if (has_fin(s->seg) && s->has_off && !h->fin_seen && payload_off(s) >= 0) {
         h->fin_seen = true;
         h->fin_off = (uint64_t)payload_off(s) + s->seg->len;
     }

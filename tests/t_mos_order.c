@@ -109,6 +109,41 @@ static void simultaneous_open(void)
 }
 
 /* A monitor that came between the first SYN and its retransmission: that one is its first. */
+/* The endpoint leaves the FIN of a SYN to be sent again (RFC 9293 3.10.7.2): so it is none. */
+static void fin_of_a_syn_is_not_taken(void)
+{
+    w_begin(false);
+    w_monitor(MOS_ON_TCP_STATE_CHANGE | MOS_ON_REXMIT);
+    IN(.flags = TCP_SYN | TCP_FIN, .to = {MOS_TCPS_SYN_RCVD});
+    OUT(.flags = TCP_SYN | TCP_ACK);
+    w_promote();
+    IN(.flags = TCP_ACK, .to = {EST});
+    w.text_len = 0;
+    IN(.flags = TCP_FIN | TCP_ACK, .data = "bye", .to = {MOS_TCPS_CLOSE_WAIT});
+    EXPECT_EVENTS("SC STATE FIN_WAIT_1; RS STATE CLOSE_WAIT;");
+    OUT(.flags = TCP_ACK, .ack = 3); /* the data, not the FIN */
+    EXPECT_EVENTS("");
+    OUT(.flags = TCP_ACK, .ack = 4);
+    EXPECT_EVENTS("RC STATE FIN_WAIT_2;");
+    IN(.flags = TCP_FIN | TCP_ACK, .off = 3, .refused = true);
+    EXPECT_EVENTS("RS REXMIT;");
+    w_end();
+}
+
+/* That of a SYN-ACK is. */
+static void fin_of_a_syn_ack_is_taken(void)
+{
+    w_begin(true);
+    w_monitor(MOS_ON_TCP_STATE_CHANGE);
+    OUT(.flags = TCP_SYN);
+    w.text_len = 0;
+    IN(.flags = TCP_SYN | TCP_FIN | TCP_ACK, .to = {EST, MOS_TCPS_CLOSE_WAIT});
+    EXPECT_EVENTS("SS STATE FIN_WAIT_1; RC STATE ESTABLISHED; RC STATE CLOSE_WAIT;");
+    OUT(.flags = TCP_ACK, .ack = 1);
+    EXPECT_EVENTS("RS STATE FIN_WAIT_2;");
+    w_end();
+}
+
 static void first_syn_that_was_sent_before(void)
 {
     w_begin(true);
@@ -729,7 +764,8 @@ TEST_SUITE(
     TEST_CASE(server_closes_first_until_time_wait_is_over),
     TEST_CASE(several_transitions_of_one_packet), TEST_CASE(simultaneous_close),
     TEST_CASE(crossing_fins_before_ours_is_sent), TEST_CASE(close_waits_for_its_fin),
-    TEST_CASE(second_close_waits_for_its_fin_too), TEST_CASE(first_syn_that_was_sent_before),
+    TEST_CASE(second_close_waits_for_its_fin_too), TEST_CASE(fin_of_a_syn_is_not_taken),
+    TEST_CASE(fin_of_a_syn_ack_is_taken), TEST_CASE(first_syn_that_was_sent_before),
     TEST_CASE(syn_sent_again_does_not_tell_a_queued_close), TEST_CASE(reset_in),
     TEST_CASE(reset_out_by_abort), TEST_CASE(reset_that_the_peer_does_not_take),
     TEST_CASE(timeout_is_told_by_conn_end_alone), TEST_CASE(everything_is_readable_in_conn_end),

@@ -467,6 +467,18 @@ static void nodelay_pushes_what_waits(void)
 
 /* ---- TCP_INFO -------------------------------------------------------------------------------- */
 
+/* A member that libc's struct does not have. */
+static uint32_t delivered_of(mctx_t m, int sock)
+{
+    enum { OFFSET = 192 };
+    char buf[400];
+    uint32_t n = 0;
+    socklen_t len = sizeof(buf);
+    EXPECT_EQ(mtcp_getsockopt(m, sock, IPPROTO_TCP, TCP_INFO, buf, &len), 0);
+    memcpy(&n, buf + OFFSET, sizeof(n));
+    return n;
+}
+
 static void info_is_what_the_stack_knows(void)
 {
     char buf[5000] = {0};
@@ -484,6 +496,7 @@ static void info_is_what_the_stack_knows(void)
     EXPECT_EQ(t.tcpi_snd_mss, 1448);
     EXPECT_EQ(t.tcpi_pmtu, 1500);
     EXPECT_EQ(t.tcpi_unacked, 0);
+    EXPECT_EQ(delivered_of(d.cli, c), 1); /* the SYN */
     d.cut_srv = true;
     mtcp_write(d.cli, c, buf, 5000);
     duo_step(&d, 0);
@@ -496,6 +509,7 @@ static void info_is_what_the_stack_knows(void)
     duo_run(&d, 20000000);
     t = info_of(d.cli, c);
     EXPECT_EQ(t.tcpi_unacked, 0);
+    EXPECT_EQ(delivered_of(d.cli, c), 5); /* and four for 5,000 bytes */
     EXPECT_EQ(t.tcpi_backoff, 0);
     mtcp_shutdown(d.cli, c, SHUT_WR);
     duo_step(&d, 0);

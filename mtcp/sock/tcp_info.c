@@ -86,6 +86,13 @@ static void info_of_path(const struct mtcp_ctx *ctx, const struct tcp_conn *c, s
     t->tcpi_last_data_sent = ((uint32_t)e->now_us - c->snd_at_us) / 1000;
 }
 
+/* Segments, the SYN with them. Not counted one by one: as many as what was delivered makes full
+ * ones. */
+static uint32_t delivered(const struct tcp_conn *c, uint32_t n_sacked)
+{
+    return c->snd_una < 0 ? 0 : 1 + segments((uint64_t)c->snd_una, c) + n_sacked;
+}
+
 static void info_of_recovery(const struct tcp_conn *c, struct tcp_info *t)
 {
     struct tcp_recovery_info r;
@@ -101,6 +108,7 @@ static void info_of_recovery(const struct tcp_conn *c, struct tcp_info *t)
     t->tcpi_lost = r.lost;
     t->tcpi_retrans = r.retrans;
     t->tcpi_reordering = r.reordering;
+    t->tcpi_delivered = delivered(c, r.sacked);
 }
 
 static void info_of_sending(const struct tcp_conn *c, struct tcp_info *t)

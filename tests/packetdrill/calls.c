@@ -251,6 +251,11 @@ static ssize_t transmit(int fd, const void *buf, size_t n, int flags)
     return done > 0 ? done : put;
 }
 
+ssize_t packetdrill_send(int fd, const void *buf, size_t n)
+{
+    return transmit(fd, buf, n, 0);
+}
+
 static ssize_t call_write(void *u, int fd, const void *buf, size_t n)
 {
     (void)u;

@@ -4,8 +4,10 @@
 
 #include <stdbool.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 
 bool packetdrill_owns(int fd);
+ssize_t packetdrill_send(int fd, const void *buf, size_t n);
 int packetdrill_getsockopt(int fd, int level, int name, void *val, socklen_t *len);
 
 #endif

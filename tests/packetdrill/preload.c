@@ -3,6 +3,7 @@
  * answer. These replace libc's functions when the object is preloaded (run.sh does):
  *
  *   getsockopt           code blocks ask for TCP_INFO of the socket under test
+ *   sendfile             to a socket: reads and sends, as a program does without it
  *   times                a script begins ten ticks of the real clock after packetdrill
  *   mlockall, sched_setscheduler   against the real clock's noise
  */
@@ -13,6 +14,7 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/syscall.h>
 #include <sys/times.h>
 #include <unistd.h>
@@ -35,6 +37,20 @@ int getsockopt(int fd, int level, int name, void *val, socklen_t *len)
     if (rc == 0 && level == IPPROTO_TCP && name == TCP_INFO)
         *len = room; /* packetdrill's struct may have more members than this kernel's headers */
     return rc;
+}
+
+/* A file is small in a script. */
+ssize_t sendfile(int out, int in, off_t *off, size_t n)
+{
+    char buf[4096];
+    if (!packetdrill_owns(out))
+        return syscall(SYS_sendfile, out, in, off, n);
+    n = n < sizeof(buf) ? n : sizeof(buf);
+    ssize_t got = off ? pread(in, buf, n, *off) : read(in, buf, n);
+    ssize_t put = got > 0 ? packetdrill_send(out, buf, (size_t)got) : got;
+    if (off && put > 0)
+        *off += put;
+    return put;
 }
 
 clock_t times(struct tms *buf)

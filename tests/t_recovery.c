@@ -101,6 +101,30 @@ static void without_memory_for_the_scoreboard_data_still_arrives(void)
     segt_free(t);
 }
 
+/* ... also of several segments, whose timer runs: the second finds no scoreboard either. */
+static void without_memory_several_segments_arrive(void)
+{
+    struct segt *t = ready("sackok");
+    uint8_t buf[2000];
+    for (int i = 0; i < 2000; i++)
+        buf[i] = seg_byte((uint64_t)i);
+    EXPECT_EQ(tcp_send(&t->env, &t->conn, buf, 2000), 2000);
+    mem_set_limit(t->mem, 1);
+    segt_flush(t);
+    seg_expect(t, "A 1+1000");
+    seg_expect(t, "PA 1001+1000");
+    CU_ASSERT(t->conn.flight == NULL);
+    seg_in(t, "A 1 ack=1001");
+    segt_advance(t, 300 * MS);
+    mem_set_limit(t->mem, 0);
+    segt_advance(t, 500 * MS);
+    seg_expect(t, "PA 1001+1000");
+    seg_in(t, "A 1 ack=2001");
+    EXPECT_EQ(t->conn.snd_una, 2000);
+    CU_ASSERT(!timers_rtx_is_set(&t->conn));
+    segt_free(t);
+}
+
 /* ---- round trips ---- */
 
 /* RFC 6298 3-2 */
@@ -1130,6 +1154,7 @@ static void short_of_memory_now_and_then(void)
 TEST_SUITE(recovery, TEST_CASE(a_ping_pong_needs_no_scoreboard),
            TEST_CASE(a_few_segments_take_one_small_block),
            TEST_CASE(without_memory_for_the_scoreboard_data_still_arrives),
+           TEST_CASE(without_memory_several_segments_arrive),
            TEST_CASE(a_segment_sent_once_is_timed), TEST_CASE(a_segment_sent_twice_is_not),
            TEST_CASE(the_back_off_is_kept_until_there_is_a_sample),
            TEST_CASE(timestamps_tell_which_one_it_was),

@@ -207,8 +207,8 @@ static void arm(struct tcp_env *e, struct tcp_conn *c, uint32_t in_flight)
 static inline void arm_behind(struct tcp_env *e, struct tcp_conn *c, uint32_t in_flight)
 {
     struct tcp_flight *f = c->flight;
-    if (!tlp_is_possible(c, f) || f->tlp_armed_us == now32(e))
-        return; /* not, or for this burst */
+    if (unlikely(f == NULL) || !tlp_is_possible(c, f) || f->tlp_armed_us == now32(e))
+        return; /* no memory for a scoreboard; not; or for this burst */
     uint64_t at = e->now_us + tlp_wait_us(c, in_flight);
     if (f->timer != FLIGHT_TIMER_TLP && at >= timers_rtx_at(e, c))
         return;

@@ -169,16 +169,19 @@ static void on_rexmit(mctx_t mctx, int sock, int side, event_t event, filter_arg
 {
     struct flow *f = flow_of(mctx, sock);
     struct pkt_info p;
+    struct tcphdr tcp;
 
     (void)event, (void)arg;
     if (!is_wanted(f, FLOWLOG_REXMIT))
         return;
-    if (mtcp_getlastpkt(mctx, sock, side, &p) < 0)
+    if (mtcp_getlastpkt(mctx, sock, side, &p) < 0) {
         print_line(f, "rexmit", "to %s", print_side(side));
-    else
-        print_line(f, "rexmit", "to %s seq %u: %u bytes from offset %llu%s%s", print_side(side),
-                   p.seq, p.payloadlen, (unsigned long long)p.offset, p.tcph->syn ? ", SYN" : "",
-                   p.tcph->fin ? ", FIN" : "");
+        return;
+    }
+    memcpy(&tcp, (const void *)p.tcph, sizeof(tcp)); /* in the frame it is not aligned */
+    print_line(f, "rexmit", "to %s seq %u: %u bytes from offset %llu%s%s", print_side(side), p.seq,
+               p.payloadlen, (unsigned long long)p.offset, tcp.syn ? ", SYN" : "",
+               tcp.fin ? ", FIN" : "");
 }
 
 static void on_error(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)

@@ -105,6 +105,9 @@ static enum check check_ack(const struct tcp_conn *c, const struct in *in)
         return CHECK_SILENT;
     if (c->state == TCPS_SYN_RCVD)
         return in->ack > -1 && in->ack <= c->snd_max ? CHECK_OK : CHECK_RESET;
+    /* Of what was never sent: as Linux, which answers only when the connection is closing. */
+    if (in->ack > c->snd_max && c->state == TCPS_ESTABLISHED)
+        return CHECK_SILENT;
     if (in->ack > c->snd_max || in->ack < c->snd_una - (tcp_off_t)c->snd_wnd_max)
         return CHECK_CHALLENGE; /* RFC 5961 5.2 */
     return CHECK_OK;

@@ -411,7 +411,7 @@ ssize_t mtcp_write(mctx_t mctx, int sockid, const char *buf, size_t len);
  *
  *   flags    MSG_MORE: more follows, hold back a partial segment; MSG_DONTWAIT: don't block;
  *            MSG_OOB: what is written up to the last byte is urgent; MSG_NOSIGNAL: means nothing;
- *            MSG_FASTOPEN: likewise (TCP_FASTOPEN_CONNECT decides when the socket connects);
+ *            MSG_FASTOPEN: as mtcp_sendto;
  *            MSG_EOR: a record ends with the last byte, no segment crosses that place;
  *            MSG_ZEROCOPY: after SO_ZEROCOPY, the error queue tells when buf may be used again: at
  *            once, for it is copied
@@ -422,6 +422,22 @@ ssize_t mtcp_write(mctx_t mctx, int sockid, const char *buf, size_t len);
  *   source   POSIX
  */
 ssize_t mtcp_send(mctx_t mctx, int sockid, const char *buf, size_t len, int flags);
+
+/*
+ * mtcp_send that may also connect: with MSG_FASTOPEN an unconnected socket connects to `to`, and as
+ * many of the bytes as fit go in its SYN if the server gave a cookie before; else the SYN asks for
+ * one. Blocks until it is connected and all is queued. Nonblocking: what went in the SYN, and
+ * EINPROGRESS when that was nothing. Without MSG_FASTOPEN `to` is ignored. Sockets: stream.
+ *
+ *   to       tolen bytes: an address as mtcp_connect's
+ *   returns  as mtcp_send
+ *   errors   as mtcp_send and mtcp_connect; EOPNOTSUPP other flags, tcp_fastopen without 1,
+ *            AF_UNSPEC; EISCONN connected; EINVAL no address; EINPROGRESS; EALREADY it is
+ *            connecting (nonblocking)
+ *   source   Linux
+ */
+ssize_t mtcp_sendto(mctx_t mctx, int sockid, const char *buf, size_t len, int flags,
+                    const struct sockaddr *to, socklen_t tolen);
 
 /*
  * mtcp_write from several buffers, one after the other.
@@ -437,12 +453,12 @@ ssize_t mtcp_send(mctx_t mctx, int sockid, const char *buf, size_t len, int flag
 ssize_t mtcp_writev(mctx_t mctx, int sockid, const struct iovec *iov, int iovcnt);
 
 /*
- * mtcp_send from several buffers. Sockets: stream.
+ * mtcp_sendto from several buffers. Sockets: stream.
  *
- *   msg      msg_iov: the buffers; an address is not looked at; control messages of SOL_SOCKET are
- *            not there, others mean nothing
- *   flags    as mtcp_send
- *   returns  as mtcp_write
+ *   msg      msg_iov: the buffers; msg_name: as mtcp_sendto's `to`; control messages of SOL_SOCKET
+ *            are not there, others mean nothing
+ *   flags    as mtcp_sendto
+ *   returns  as mtcp_sendto
  *   errors   as mtcp_write: EACCES; EPERM; EBADF; ENOTSOCK; EFAULT; EAGAIN; ENOTCONN; EPIPE;
  *            ECONNRESET; ETIMEDOUT; ECONNREFUSED; EHOSTUNREACH; ENETUNREACH; EINTR; EDEADLK;
  *            ENOMEM; and EOPNOTSUPP other flags; EMSGSIZE more than IOV_MAX buffers; EINVAL their

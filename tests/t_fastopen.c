@@ -1,5 +1,6 @@
 /* Fast Open (RFC 7413): cookies, data in SYNs, what is limited, what falls back. */
-#include "mtcp/tcp/fastopen.h"
+#include "mtcp/net/fastopen.h"
+#include "mtcp/net/pmtu.h"
 #include "tests/duo.h"
 #include "tests/net_world.h"
 #include "tests/seg.h"
@@ -554,6 +555,315 @@ static void a_simultaneous_open_takes_the_data_along(void)
     segt_free(t);
 }
 
+/* ---- what a client remembers of a server ---- */
+
+static const uint8_t a_cookie[] = "COOKIE";
+
+/* An active open to 10.0.0.2:80, with `len` bytes written if there is a cookie. Its SYN. */
+static struct seg client_syn(struct tcp_conn **c, uint32_t len)
+{
+    int err;
+    uint8_t bytes[2000] = {0};
+    struct net_end local = {0}, remote = {world_ip("10.0.0.2"), 80};
+    *c = net_connect_prepare(&w.net, &local, &remote, &err);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(*c);
+    (*c)->sock = 1;
+    (*c)->ext = mem_alloc(w.mem, sizeof(*(*c)->ext));
+    *(*c)->ext = tcp_opt_ext_default();
+    if (fastopen_prepare(&w.net, *c)) {
+        (*c)->marks |= FASTOPEN_DEFERRED;
+        EXPECT_EQ(tcp_send(&w.net.env, *c, bytes, len), len);
+        (*c)->marks &= (uint8_t)~FASTOPEN_DEFERRED;
+    }
+    net_connect_start(&w.net, *c);
+    world_turn(&w);
+    return *world_expect(&w, 80, TCP_SYN);
+}
+
+/* The server's SYN-ACK: it acknowledges so many bytes, and gives a cookie of that length (-1: no
+ * option). */
+static void answer(const struct tcp_conn *c, uint32_t acked, int cookie_len, uint16_t mss)
+{
+    struct seg s = {.tuple.local_port = 80,
+                    .tuple.remote_port = c->tuple.local_port,
+                    .flags = TCP_SYN | TCP_ACK,
+                    .seq = seq_make(5000),
+                    .ack = seq_add(c->iss, 1 + acked),
+                    .wnd = 50000,
+                    .opt = {.has_mss = true, .mss = mss}};
+    s.tuple.local = world_ip("10.0.0.2");
+    s.tuple.remote = world_ip("10.0.0.1");
+    s.opt.has_fastopen = cookie_len >= 0;
+    s.opt.fastopen_len = cookie_len > 0 ? (uint8_t)cookie_len : 0;
+    s.opt.fastopen_is_exp = as_experiment;
+    s.opt.fastopen_cookie = a_cookie;
+    world_in(&w, &s);
+    world_turn(&w);
+    EXPECT_EQ(c->state, TCPS_ESTABLISHED);
+}
+
+/* It is over, without a word that is looked at. */
+static void client_end(struct tcp_conn *c)
+{
+    tcp_abort(&w.net.env, c, HOOK_END_ABORT, 0);
+    net_conn_release(&w.net, c);
+    world_turn(&w);
+    while (world_out(&w))
+        ;
+}
+
+static void client_up(uint32_t bits)
+{
+    struct world_opts o = {.conf = world_conf};
+    o.conf.fastopen = bits;
+    world_up(&w, &o);
+    w.net.env.params.fastopen_pause_us = 100 * SEC;
+}
+
+/* A server that gives a cookie and says this MSS. */
+static void learn(uint16_t mss)
+{
+    struct tcp_conn *c;
+    struct seg syn = client_syn(&c, 0);
+    CU_ASSERT(syn.opt.has_fastopen && syn.opt.fastopen_len == 0 && syn.len == 0);
+    answer(c, 0, 6, mss);
+    client_end(c);
+}
+
+static void cookie_and_mss_are_kept(void)
+{
+    struct tcp_conn *c;
+    client_up(NET_FASTOPEN_CLIENT);
+    learn(1000);
+    struct seg syn = client_syn(&c, 2000);
+    EXPECT_EQ(syn.opt.fastopen_len, 6);
+    EXPECT_EQ(memcmp(syn.opt.fastopen_cookie, a_cookie, 6), 0);
+    EXPECT_EQ(syn.len, 960);
+    answer(c, 0, -1, 700); /* refused, and no other cookie: this one stays, the MSS is news */
+    CU_ASSERT(!(c->marks & FASTOPEN_SYN_DATA));
+    client_end(c);
+    syn = client_syn(&c, 2000);
+    EXPECT_EQ(syn.opt.fastopen_len, 6);
+    EXPECT_EQ(syn.len, 660);
+    answer(c, 100, 4, 9000);
+    CU_ASSERT(!(c->marks & FASTOPEN_SYN_DATA)); /* a part of it */
+    client_end(c);
+    syn = client_syn(&c, 2000);
+    EXPECT_EQ(syn.opt.fastopen_len, 4);
+    EXPECT_EQ(syn.len, 1420); /* what the path takes */
+    answer(c, 1420, -1, 1460);
+    CU_ASSERT(c->marks & FASTOPEN_SYN_DATA);
+    client_end(c);
+    world_down(&w);
+}
+
+static void maxseg_bounds_the_syns_data(void)
+{
+    struct tcp_conn *c;
+    client_up(NET_FASTOPEN_CLIENT);
+    learn(1460);
+    (void)client_syn(&c, 0);
+    c->user_mss = 600;
+    EXPECT_EQ(fastopen_syn_room(c), 560);
+    client_end(c);
+    world_down(&w);
+}
+
+static void a_cookie_that_was_not_asked_for_is_not_taken(void)
+{
+    struct tcp_conn *c;
+    client_up(NET_FASTOPEN_CLIENT | NET_FASTOPEN_CLIENT_BLIND);
+    struct seg syn = client_syn(&c, 2000);
+    CU_ASSERT(!syn.opt.has_fastopen);
+    EXPECT_EQ(syn.len, 536 - 40);
+    answer(c, 496, 6, 1000);
+    client_end(c);
+    EXPECT_EQ(client_syn(&c, 2000).len, 960); /* its MSS is */
+    client_end(c);
+    w.net.conf.fastopen = NET_FASTOPEN_CLIENT;
+    syn = client_syn(&c, 2000);
+    CU_ASSERT(syn.opt.has_fastopen && syn.opt.fastopen_len == 0);
+    client_end(c);
+    world_down(&w);
+}
+
+/* In vain: with the option, with the experimental one, then with the option for ever. */
+static void the_experimental_option_is_tried_once(void)
+{
+    static const bool is_exp[] = {false, true, false, false, false};
+    struct tcp_conn *c;
+    client_up(NET_FASTOPEN_CLIENT);
+    for (unsigned i = 0; i < 5; i++) {
+        struct seg syn = client_syn(&c, 0);
+        CU_ASSERT(syn.opt.has_fastopen);
+        EXPECT_EQ(syn.opt.fastopen_is_exp, is_exp[i]);
+        answer(c, 0, -1, 1460);
+        client_end(c);
+    }
+    world_down(&w);
+    client_up(NET_FASTOPEN_CLIENT);
+    (void)client_syn(&c, 0);
+    answer(c, 0, -1, 1460);
+    client_end(c);
+    as_experiment = true;
+    (void)client_syn(&c, 0);
+    answer(c, 0, 6, 1460);
+    client_end(c);
+    as_experiment = false;
+    struct seg syn = client_syn(&c, 10);
+    CU_ASSERT(syn.opt.fastopen_is_exp && syn.opt.fastopen_len == 6);
+    EXPECT_EQ(syn.len, 10);
+    client_end(c);
+    world_down(&w);
+}
+
+/* A cookie that comes late is as good: the timeout may have been too early. */
+static void a_lost_syn_disables_its_server_only_without_a_cookie(void)
+{
+    for (unsigned late = 0; late < 2; late++) {
+        struct tcp_conn *c;
+        client_up(NET_FASTOPEN_CLIENT);
+        learn(1000);
+        (void)client_syn(&c, 100);
+        world_advance(&w, 1100000);
+        struct seg syn = *world_expect(&w, 80, TCP_SYN);
+        CU_ASSERT(!syn.opt.has_fastopen && syn.len == 0);
+        answer(c, 0, late ? 4 : -1, 1000);
+        client_end(c);
+        syn = client_syn(&c, 100);
+        EXPECT_EQ(syn.opt.has_fastopen, late);
+        client_end(c);
+        world_advance(&w, 101 * SEC);
+        EXPECT_EQ(client_syn(&c, 100).len, 100);
+        client_end(c);
+        world_down(&w);
+    }
+}
+
+/* RFC 1191: the SYN goes again at once, without data. */
+static void a_syn_that_is_too_big_goes_without_data(void)
+{
+    struct tcp_conn *c;
+    client_up(NET_FASTOPEN_CLIENT);
+    learn(1460);
+    EXPECT_EQ(client_syn(&c, 2000).len, 1420);
+    pmtu_learn(&w.net, c, 840);
+    world_turn(&w);
+    struct seg syn = *world_expect(&w, 80, TCP_SYN);
+    CU_ASSERT(!syn.opt.has_fastopen && syn.len == 0);
+    EXPECT_EQ(syn.opt.mss, 800);
+    pmtu_learn(&w.net, c, 840);
+    world_turn(&w);
+    world_silence(&w);
+    answer(c, 0, -1, 1460);
+    EXPECT_EQ(c->mss, 800);
+    EXPECT_EQ(world_expect(&w, 80, TCP_ACK)->len, 800);
+    client_end(c);
+    EXPECT_EQ(client_syn(&c, 2000).len, 760);
+    client_end(c);
+    world_down(&w);
+}
+
+/* ---- black holes, as Linux finds them: then there is a pause, everywhere ---- */
+
+static bool is_paused(void)
+{
+    struct tcp_conn *c;
+    bool has = client_syn(&c, 1).opt.has_fastopen;
+    client_end(c);
+    return !has;
+}
+
+static void the_third_timeout_begins_a_pause(void)
+{
+    struct tcp_conn *c;
+    client_up(NET_FASTOPEN_CLIENT);
+    learn(1000);
+    for (unsigned i = 0; i < 3; i++) { /* the next one is twice as long */
+        uint64_t pause_us = (100 * SEC) << i;
+        (void)client_syn(&c, 1);
+        world_advance(&w, 3200000);
+        EXPECT_EQ(c->backoff, 2);
+        while (world_out(&w))
+            ;
+        CU_ASSERT(!is_paused());
+        world_advance(&w, 4 * SEC);
+        EXPECT_EQ(c->backoff, 3);
+        client_end(c);
+        CU_ASSERT(is_paused());
+        world_advance(&w, pause_us - 2 * SEC);
+        CU_ASSERT(is_paused());
+        world_advance(&w, 4 * SEC);
+        CU_ASSERT(!is_paused());
+    }
+    (void)client_syn(&c, 1); /* one that works ends it */
+    answer(c, 1, -1, 1000);
+    struct seg s = {.tuple.local_port = 80,
+                    .flags = TCP_ACK,
+                    .seq = seq_make(5001),
+                    .ack = seq_add(c->iss, 2),
+                    .wnd = 50000,
+                    .payload = (const uint8_t *)"x",
+                    .len = 1};
+    s.tuple =
+        (struct flow_tuple){world_ip("10.0.0.2"), world_ip("10.0.0.1"), 80, c->tuple.local_port};
+    world_in(&w, &s);
+    world_turn(&w);
+    client_end(c);
+    EXPECT_EQ(w.net.env.fastopen.n_black_holes, 0);
+    world_down(&w);
+}
+
+static void giving_up_early_begins_a_pause(void)
+{
+    struct tcp_conn *c;
+    client_up(NET_FASTOPEN_CLIENT);
+    (void)client_syn(&c, 0);
+    c->ext->syn_retries = 1;
+    world_advance(&w, 3200000);
+    CU_ASSERT(c->flags & TCF_DEAD);
+    client_end(c);
+    CU_ASSERT(is_paused());
+    world_down(&w);
+    client_up(NET_FASTOPEN_CLIENT);
+    w.net.env.params.fastopen_pause_us = 0;
+    (void)client_syn(&c, 0);
+    world_advance(&w, 10 * SEC);
+    client_end(c);
+    CU_ASSERT(!is_paused());
+    world_down(&w);
+}
+
+/* A reset, or a FIN, that is ahead of bytes which never come. */
+static void what_comes_from_nowhere_begins_a_pause(void)
+{
+    static const struct {
+        uint8_t flags;
+        uint32_t off;
+        bool paused;
+    } row[] = {{TCP_RST | TCP_ACK, 500, true},
+               {TCP_RST | TCP_ACK, 0, false},
+               {TCP_FIN | TCP_ACK, 500, true},
+               {TCP_FIN | TCP_ACK, 0, false}};
+    for (unsigned i = 0; i < 4; i++) {
+        struct tcp_conn *c;
+        client_up(NET_FASTOPEN_CLIENT);
+        (void)client_syn(&c, 0);
+        answer(c, 0, 6, 1000);
+        struct seg s = {.flags = row[i].flags,
+                        .seq = seq_make(5001 + row[i].off),
+                        .ack = seq_add(c->iss, 1),
+                        .wnd = 50000};
+        s.tuple = (struct flow_tuple){world_ip("10.0.0.2"), world_ip("10.0.0.1"), 80,
+                                      c->tuple.local_port};
+        world_in(&w, &s);
+        world_turn(&w);
+        client_end(c);
+        EXPECT_EQ(is_paused(), row[i].paused);
+        world_down(&w);
+    }
+}
+
 /* ---- from socket to socket ---- */
 
 static struct duo d;
@@ -688,8 +998,6 @@ static void a_black_hole_is_avoided(void)
     EXPECT_EQ(fast_connect(&c), EINPROGRESS);
     d.now_us += 2 * FASTOPEN_ROTATE_US;
     duo_run(&d, 20000);
-    EXPECT_EQ(fast_connect(&c), EINPROGRESS); /* asks for a cookie again */
-    duo_run(&d, 20000);
     EXPECT_EQ(fast_connect(&c), 0);
     duo_close(&d);
 }
@@ -715,8 +1023,125 @@ static void a_deferred_socket_waits_for_bytes(void)
     duo_close(&d);
 }
 
+/* ---- mtcp_sendto(MSG_FASTOPEN) ---- */
+
+static int duo_sock(int flags)
+{
+    return mtcp_socket(d.cli, AF_INET, SOCK_STREAM | flags, 0);
+}
+
+static ssize_t send_fast(int sock, size_t len, int flags)
+{
+    static char bytes[9000];
+    struct sockaddr_in a = duo_addr("10.0.0.1", 80);
+    return mtcp_sendto(d.cli, sock, bytes, len, MSG_FASTOPEN | flags, (struct sockaddr *)&a,
+                       sizeof(a));
+}
+
+#define EXPECT_ERRNO(call, err)                                                                    \
+    do {                                                                                           \
+        EXPECT_EQ(call, -1);                                                                       \
+        EXPECT_EQ(errno, err);                                                                     \
+    } while (0)
+
+static void sendto_says_what_went_in_the_syn(void)
+{
+    static char got[9000];
+    int listener = duo_fast(), c = duo_sock(SOCK_NONBLOCK);
+    EXPECT_ERRNO(send_fast(c, 5000, 0), EINPROGRESS); /* no cookie */
+    EXPECT_ERRNO(send_fast(c, 5000, 0), EALREADY);
+    EXPECT_ERRNO(mtcp_write(d.cli, c, "x", 1), EAGAIN);
+    duo_run(&d, 20000);
+    EXPECT_EQ(send_fast(c, 5000, 0), 5000); /* connected meanwhile */
+    EXPECT_ERRNO(send_fast(c, 5000, 0), EISCONN);
+    int first = mtcp_accept4(d.srv, listener, NULL, NULL, SOCK_NONBLOCK);
+    CU_ASSERT(first >= 0 && !used_syn_data(d.srv, first));
+    c = duo_sock(0);
+    EXPECT_EQ(send_fast(c, 5000, MSG_DONTWAIT), 1420);
+    EXPECT_ERRNO(send_fast(c, 1, MSG_DONTWAIT), EALREADY);
+    duo_run(&d, 20000);
+    int s = mtcp_accept4(d.srv, listener, NULL, NULL, SOCK_NONBLOCK);
+    EXPECT_EQ(mtcp_read(d.srv, s, got, sizeof(got)), 1420);
+    CU_ASSERT(used_syn_data(d.srv, s) && used_syn_data(d.cli, c));
+    struct sockaddr_in a = duo_addr("10.0.0.1", 80);
+    EXPECT_EQ(mtcp_connect(d.cli, c, (struct sockaddr *)&a, sizeof(a)), 0); /* the outcome */
+    EXPECT_ERRNO(mtcp_connect(d.cli, c, (struct sockaddr *)&a, sizeof(a)), EISCONN);
+    duo_close(&d);
+}
+
+/* Blocking: all of it, whatever went in the SYN. */
+static void sendto_blocks_until_all_is_queued(void)
+{
+    static char got[9000];
+    int listener = duo_fast();
+    for (unsigned i = 0; i < 2; i++) {
+        int c = duo_sock(0);
+        EXPECT_EQ(send_fast(c, 5000, 0), 5000);
+        EXPECT_EQ(used_syn_data(d.cli, c), i > 0);
+        duo_run(&d, 20000);
+        int s = mtcp_accept4(d.srv, listener, NULL, NULL, SOCK_NONBLOCK);
+        EXPECT_EQ(mtcp_read(d.srv, s, got, sizeof(got)), 5000);
+    }
+    EXPECT_EQ(mtcp_close(d.srv, listener), 0);
+    duo_run(&d, 1000);
+    int c = duo_sock(0);
+    EXPECT_ERRNO(send_fast(c, 5000, 0), ECONNREFUSED); /* also what went in the SYN */
+    EXPECT_ERRNO(send_fast(c, 5000, 0), ECONNREFUSED); /* and it may try again */
+    duo_close(&d);
+}
+
+static void sendto_connects_without_bytes(void)
+{
+    int c;
+    (void)duo_fast();
+    for (unsigned i = 0; i < 2; i++) { /* without a cookie and with it: nothing was sent */
+        c = duo_sock(SOCK_NONBLOCK);
+        EXPECT_ERRNO(send_fast(c, 0, 0), EINPROGRESS);
+        duo_run(&d, 20000);
+        EXPECT_EQ(send_fast(c, 0, 0), 0);
+    }
+    EXPECT_EQ(fast_connect(&c), 0); /* one that waits for the first write */
+    EXPECT_ERRNO(mtcp_write(d.cli, c, "", 0), EINPROGRESS);
+    duo_run(&d, 20000);
+    EXPECT_EQ(mtcp_write(d.cli, c, "x", 1), 1);
+    EXPECT_EQ(fast_connect(&c), 0);
+    EXPECT_EQ(mtcp_send(d.cli, c, "xy", 2, MSG_FASTOPEN), 2);
+    EXPECT_ERRNO(mtcp_send(d.cli, c, "xy", 2, MSG_FASTOPEN), EALREADY);
+    duo_close(&d);
+}
+
+static void sendto_refuses(void)
+{
+    struct sockaddr_in a = duo_addr("10.0.0.1", 80), none = {.sin_family = AF_UNSPEC};
+    struct sockaddr *to = (struct sockaddr *)&a;
+    int c, listener = duo_fast();
+    c = duo_sock(SOCK_NONBLOCK);
+    EXPECT_ERRNO(
+        mtcp_sendto(d.cli, c, "x", 1, MSG_FASTOPEN, (struct sockaddr *)&none, sizeof(none)),
+        EOPNOTSUPP);
+    EXPECT_ERRNO(mtcp_sendto(d.cli, c, "x", 1, MSG_FASTOPEN, NULL, 0), EINVAL);
+    EXPECT_ERRNO(mtcp_sendto(d.cli, c, "x", 1, MSG_FASTOPEN, to, 3), EINVAL);
+    EXPECT_ERRNO(mtcp_sendto(d.cli, c, NULL, 1, MSG_FASTOPEN, to, sizeof(a)), EFAULT);
+    EXPECT_ERRNO(mtcp_sendto(d.cli, c, "x", 1, MSG_TRUNC, to, sizeof(a)), EOPNOTSUPP);
+    EXPECT_ERRNO(mtcp_sendto(d.srv, listener, "x", 1, MSG_FASTOPEN, to, sizeof(a)), EISCONN);
+    EXPECT_ERRNO(mtcp_sendto(d.cli, 99, "x", 1, MSG_FASTOPEN, to, sizeof(a)), EBADF);
+    duo_close(&d);
+    duo_open(&d, "tcp_fastopen = 0");
+    c = duo_sock(SOCK_NONBLOCK);
+    EXPECT_ERRNO(mtcp_sendto(d.cli, c, "x", 1, MSG_FASTOPEN, to, sizeof(a)), EOPNOTSUPP);
+    duo_close(&d);
+}
+
 TEST_SUITE(
     fastopen, TEST_CASE(a_syn_carries_what_fits), TEST_CASE(refused_data_goes_again_at_once),
+    TEST_CASE(cookie_and_mss_are_kept), TEST_CASE(maxseg_bounds_the_syns_data),
+    TEST_CASE(a_cookie_that_was_not_asked_for_is_not_taken),
+    TEST_CASE(the_experimental_option_is_tried_once),
+    TEST_CASE(a_lost_syn_disables_its_server_only_without_a_cookie),
+    TEST_CASE(a_syn_that_is_too_big_goes_without_data), TEST_CASE(the_third_timeout_begins_a_pause),
+    TEST_CASE(giving_up_early_begins_a_pause), TEST_CASE(what_comes_from_nowhere_begins_a_pause),
+    TEST_CASE(sendto_says_what_went_in_the_syn), TEST_CASE(sendto_blocks_until_all_is_queued),
+    TEST_CASE(sendto_connects_without_bytes), TEST_CASE(sendto_refuses),
     TEST_CASE(half_refused_data_goes_again_by_half),
     TEST_CASE(an_answer_to_more_than_was_sent_is_refused),
     TEST_CASE(a_syn_sent_again_is_a_plain_one), TEST_CASE(a_simultaneous_open_takes_the_data_along),

@@ -235,6 +235,8 @@ static const struct config_key mos_keys[] = {
     BOOL("tcp_window_scaling", struct config, tcp.wscale),
     BYTES("max_fragment_bytes", struct config, net.max_fragment_bytes, 0, UINT64_MAX >> 1),
     NUM("tcp_fastopen", struct config, net.fastopen, 0, 0xfff, 1),
+    NUM("tcp_fastopen_blackhole_timeout_sec", struct config, tcp.fastopen_pause_us, 0, 86400,
+        1000000),
     OWN("tcp_fastopen_key", struct config, net.fastopen_keys, parse_fastopen_key,
         "one or two keys, as \"a1a1a1a1-b2b2b2b2-c3c3c3c3-d4d4d4d4,...\""),
     NUM("tcp_syncookies", struct config, net.syn_cookies, 0, 2, 1),

@@ -22,6 +22,8 @@ void conn_forget(struct net *n, struct tcp_conn *c)
     if (unlikely(fastopen_is_pending(c)))
         n->n_fastopen--;
     c->marks &= (uint8_t)~FASTOPEN_ON;
+    if (unlikely(fastopen_is_used(c)))
+        fastopen_client_ends(&n->env, c);
     if (unlikely(c->mon != NULL)) {
         n->env.hooks->dying(n->env.mon, c->mon, (enum hook_end)c->end_reason);
         c->mon = NULL;

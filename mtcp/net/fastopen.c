@@ -1,7 +1,11 @@
 /* Whose Fast Open is taken, and where one may be tried. */
 #include "mtcp/net/fastopen.h"
 
-#include "mtcp/tcp/fastopen.h"
+#include "mtcp/net/netif.h"
+#include "mtcp/net/pmtu.h"
+
+#undef TCP_MSS_DEFAULT /* <netinet/tcp.h> has one, too */
+#include "mtcp/tcp/handshake.h"
 
 #include <string.h>
 
@@ -68,56 +72,91 @@ static struct net_fastopen_peer *slot_of(struct net *n, const struct ip_addr *re
     return &n->fastopen_peers[h >> 26];
 }
 
-bool fastopen_prepare(struct net *n, struct tcp_conn *c)
+/* Is the option, or data, not to be tried to there now? */
+static bool is_avoided(struct net *n, const struct net_fastopen_peer *p)
 {
-    const struct net_fastopen_peer *p = slot_of(n, &c->tuple.remote);
-    bool is_known = ip_addr_eq(&p->remote, &c->tuple.remote);
-    c->ext->fastopen.mss = 0;
-    c->ext->fastopen.cookie_len = 0;
-    if (!(n->conf.fastopen & NET_FASTOPEN_CLIENT) ||
-        (is_known && p->disabled_until_us > n->env.now_us))
-        return false;
-    c->marks |= FASTOPEN_ON;
-    if ((n->conf.fastopen & NET_FASTOPEN_CLIENT_BLIND) || c->ext->fastopen.needs_no_cookie) {
-        c->ext->fastopen.mss = is_known && p->mss > 0 ? p->mss : c->mss_peer; /* the default */
-    } else if (is_known && p->mss > 0) {
-        c->ext->fastopen.mss = p->mss;
-        c->ext->fastopen.cookie_len = p->cookie_len;
-        memcpy(c->ext->fastopen.cookie, p->cookie, p->cookie_len);
-    }
-    return c->ext->fastopen.mss > 0;
+    return n->env.fastopen.paused_until_us > n->env.now_us ||
+           (p && p->disabled_until_us > n->env.now_us);
 }
 
-/* The option or the data seems not to get through: not tried again for an hour, then for two, ...
- * sixteen at the most (RFC 7413 4.1.3). */
+/* What the peer takes per segment, and the path there, as far as they are known. */
+static uint16_t mss_for(const struct net *n, const struct tcp_conn *c,
+                        const struct net_fastopen_peer *p)
+{
+    uint16_t if_mtu = netif_mtu(&n->ifs[c->flow.netif], &c->tuple.local);
+    uint16_t path = tcp_mss_of_mtu(&c->tuple.local, pmtu_of(n, &c->tuple.remote, if_mtu));
+    uint16_t mss = p && p->mss > 0 ? p->mss : c->mss_peer; /* which is the default, so far */
+    return mss < path ? mss : path;
+}
+
+bool fastopen_prepare(struct net *n, struct tcp_conn *c)
+{
+    const struct net_fastopen_peer *slot = slot_of(n, &c->tuple.remote);
+    const struct net_fastopen_peer *p = ip_addr_eq(&slot->remote, &c->tuple.remote) ? slot : NULL;
+    struct tcp_opt_ext *x = c->ext;
+    bool is_blind = (n->conf.fastopen & NET_FASTOPEN_CLIENT_BLIND) || x->fastopen.needs_no_cookie;
+    x->fastopen.mss = 0;
+    x->fastopen.cookie_len = 0;
+    x->fastopen.is_used = false;
+    if (!(n->conf.fastopen & NET_FASTOPEN_CLIENT) || is_avoided(n, p))
+        return false;
+    c->marks |= FASTOPEN_ON;
+    x->fastopen.is_used = true;
+    x->fastopen.is_trial = n->env.fastopen.n_black_holes > 0;
+    x->fastopen.is_exp = p && p->is_exp;
+    if (!is_blind && p && p->cookie_len > 0) {
+        x->fastopen.cookie_len = p->cookie_len;
+        memcpy(x->fastopen.cookie, p->cookie, p->cookie_len);
+    } else if (!is_blind) {
+        return false;
+    }
+    x->fastopen.mss = mss_for(n, c, p);
+    return true;
+}
+
+/* The option or the data seems not to get through: not tried again there for the pause, then for
+ * twice as long, ... sixteen times at the most (RFC 7413 4.1.3.1). */
 static void peer_lost(const struct net *n, struct net_fastopen_peer *p)
 {
-    enum { HOUR_SHIFT_MAX = 4 };
-    p->mss = 0;
-    p->disabled_until_us = n->env.now_us + (3600ull * 1000000 << p->n_lost);
-    if (p->n_lost < HOUR_SHIFT_MAX)
+    enum { SHIFT_MAX = 4 };
+    p->disabled_until_us = n->env.now_us + (n->env.params.fastopen_pause_us << p->n_lost);
+    if (p->n_lost < SHIFT_MAX)
         p->n_lost++;
 }
 
-static void peer_learn(struct net_fastopen_peer *p, const struct tcp_conn *c, const struct seg *s)
+static void peer_learn(struct net_fastopen_peer *p, const struct seg *s)
 {
-    p->n_lost = 0;
-    p->mss = c->mss_peer;
+    p->is_exp = s->opt.fastopen_is_exp;
     p->cookie_len = s->opt.fastopen_len;
     memcpy(p->cookie, s->opt.fastopen_cookie, p->cookie_len);
 }
 
-static void client_ended(struct net *n, struct tcp_conn *c, const struct seg *s, bool syn_was_lost)
+/* Asked for a cookie in vain: perhaps it knows the experimental option only, so that is asked with
+ * next, once (as Linux). */
+static void peer_has_none(struct net_fastopen_peer *p)
+{
+    p->is_exp_tried |= p->is_exp;
+    p->is_exp = !p->is_exp_tried;
+}
+
+/* A cookie that was not asked for is not taken; one is kept although its data was refused: a server
+ * that wants another says so. */
+static void client_ended(struct net *n, const struct tcp_conn *c, const struct seg *s,
+                         bool syn_was_lost)
 {
     struct net_fastopen_peer *p = slot_of(n, &c->tuple.remote);
+    bool had_cookie = c->ext->fastopen.cookie_len > 0, had_data = c->ext->fastopen.mss > 0;
     if (!ip_addr_eq(&p->remote, &c->tuple.remote))
         *p = (struct net_fastopen_peer){.remote = c->tuple.remote};
-    if (syn_was_lost)
+    p->mss = c->mss_peer;
+    if (s->opt.has_fastopen && s->opt.fastopen_len > 0 && (had_cookie || !had_data))
+        peer_learn(p, s);
+    else if (syn_was_lost && !(c->marks & FASTOPEN_SYN_DATA))
         peer_lost(n, p);
-    else if (s->opt.has_fastopen && s->opt.fastopen_len > 0)
-        peer_learn(p, c, s);
-    else if (c->ext->fastopen.cookie_len > 0 && !(c->marks & FASTOPEN_SYN_DATA))
-        p->mss = 0; /* the server does not know its cookie any more, nor give another */
+    else if (!had_data && !s->opt.has_fastopen)
+        peer_has_none(p);
+    if (!syn_was_lost)
+        p->n_lost = 0;
 }
 
 void fastopen_ended(struct net *n, struct tcp_conn *c, const struct seg *s, unsigned what)

@@ -111,9 +111,11 @@ struct net_pmtu {
 struct net_fastopen_peer {
     struct ip_addr remote;
     uint64_t disabled_until_us; /* SYNs with the option get lost on the way */
-    uint16_t mss;               /* 0: no cookie */
+    uint16_t mss;               /* as it said last */
     uint8_t n_lost;
-    uint8_t cookie_len;
+    bool is_exp;      /* the cookie, or what to ask with next: as the experimental option */
+    bool is_exp_tried; /* ... in vain: asked with no more */
+    uint8_t cookie_len; /* 0: none is known */
     uint8_t cookie[TCP_FASTOPEN_COOKIE_MAX];
 };
 

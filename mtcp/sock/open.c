@@ -168,10 +168,10 @@ static int connect_outcome(struct mtcp_ctx *ctx, struct sock *s)
 }
 
 /* Blocking: until it is decided. Nonblocking: what there is to say now. */
-static int connect_finish(struct mtcp_ctx *ctx, struct sock *s, int not_yet)
+static int connect_finish(struct mtcp_ctx *ctx, struct sock *s, int not_yet, bool blocks)
 {
     if (!is_decided(s, 0)) {
-        if (s->flags & SOCKF_NONBLOCK) {
+        if (!blocks) {
             if (not_yet == -EALREADY)
                 sock_would_block(ctx);
             return not_yet;
@@ -183,15 +183,16 @@ static int connect_finish(struct mtcp_ctx *ctx, struct sock *s, int not_yet)
     return connect_outcome(ctx, s);
 }
 
-static int connect_begin(struct mtcp_ctx *ctx, struct sock *s, const struct net_end *remote)
+/* The socket has a connection to there, still in CLOSED: 0 or -errno. */
+static int connect_prepare(struct mtcp_ctx *ctx, struct sock *s, const struct net_end *remote)
 {
     struct prep *p = s->prep;
     struct net_end local = {p->addr, p->port};
     int err = 0;
+    if (remote->port == 0)
+        return -EINVAL;
     if ((s->flags & SOCKF_V6ONLY) && ip_addr_is_v4(&remote->addr))
         return -ENETUNREACH;
-    if (!(s->flags & SOCKF_NONBLOCK) && !ctx_may_run(ctx))
-        return -EDEADLK;
     struct tcp_conn *c = net_connect_prepare(&ctx->net, &local, remote, &err);
     if (!c)
         return err < 0 ? err : -err;
@@ -204,13 +205,31 @@ static int connect_begin(struct mtcp_ctx *ctx, struct sock *s, const struct net_
     prep_free(ctx, p);
     s->conn = c;
     s->flags |= SOCKF_CONN;
+    return 0;
+}
+
+static void connect_start(struct mtcp_ctx *ctx, struct sock *s)
+{
+    s->conn->marks &= (uint8_t)~FASTOPEN_DEFERRED;
+    s->flags |= SOCKF_CONNECTING;
+    net_connect_start(&ctx->net, s->conn);
+}
+
+static int connect_begin(struct mtcp_ctx *ctx, struct sock *s, const struct net_end *remote)
+{
+    bool blocks = !(s->flags & SOCKF_NONBLOCK);
+    if (blocks && !ctx_may_run(ctx))
+        return -EDEADLK;
+    int err = connect_prepare(ctx, s, remote);
+    if (err < 0)
+        return err;
+    struct tcp_conn *c = s->conn;
     if (c->ext && c->ext->fastopen.is_wanted && fastopen_prepare(&ctx->net, c)) {
         c->marks |= FASTOPEN_DEFERRED; /* as Linux: connected, as far as the application can tell */
         return 0;
     }
-    s->flags |= SOCKF_CONNECTING;
-    net_connect_start(&ctx->net, c);
-    return connect_finish(ctx, s, -EINPROGRESS);
+    connect_start(ctx, s);
+    return connect_finish(ctx, s, -EINPROGRESS, blocks);
 }
 
 int mtcp_connect(mctx_t mctx, int sockid, const struct sockaddr *addr, socklen_t addrlen)
@@ -230,8 +249,43 @@ int mtcp_connect(mctx_t mctx, int sockid, const struct sockaddr *addr, socklen_t
     if (s->type == MOS_SOCK_STREAM_LISTEN)
         return (int)sock_result(-EISCONN);
     if (!(s->flags & SOCKF_CONN))
-        return (int)sock_result(remote.port ? connect_begin(ctx, s, &remote) : -EINVAL);
+        return (int)sock_result(connect_begin(ctx, s, &remote));
     if (!(s->flags & SOCKF_CONNECTING))
         return (int)sock_result(-EISCONN);
-    return (int)sock_result(connect_finish(ctx, s, -EALREADY));
+    return (int)sock_result(connect_finish(ctx, s, -EALREADY, !(s->flags & SOCKF_NONBLOCK)));
+}
+
+/* ---- connecting by the first write ----------------------------------------------------------- */
+
+int sock_fast_prepare(struct mtcp_ctx *ctx, struct sock *s, const struct sockaddr *to,
+                      socklen_t tolen)
+{
+    struct net_end remote;
+    if (!(ctx->net.conf.fastopen & NET_FASTOPEN_CLIENT) ||
+        (to && tolen >= sizeof(to->sa_family) && to->sa_family == AF_UNSPEC))
+        return -EOPNOTSUPP;
+    if (s->type == MOS_SOCK_STREAM_LISTEN)
+        return -EISCONN;
+    if (s->flags & SOCKF_CONN)
+        return (s->flags & SOCKF_CONNECTING) || (s->conn->marks & FASTOPEN_DEFERRED) ? 0 : -EISCONN;
+    if (!to)
+        return -EINVAL;
+    int err = sock_addr_get(to, tolen, s->flags & SOCKF_V6, &remote.addr, &remote.port);
+    if (err < 0)
+        return err;
+    s->prep->l.has_ext = true;
+    err = connect_prepare(ctx, s, &remote);
+    if (err < 0)
+        return err;
+    (void)fastopen_prepare(&ctx->net, s->conn); /* without a cookie the SYN asks for one */
+    s->conn->marks |= FASTOPEN_DEFERRED;
+    return 0;
+}
+
+int sock_fast_connect(struct mtcp_ctx *ctx, struct sock *s, bool blocks)
+{
+    if (!(s->conn->marks & FASTOPEN_DEFERRED))
+        return connect_finish(ctx, s, -EALREADY, blocks);
+    connect_start(ctx, s);
+    return connect_finish(ctx, s, -EINPROGRESS, blocks);
 }

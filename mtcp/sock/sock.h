@@ -25,6 +25,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 struct epoll;
 struct epoll_item;
@@ -178,6 +179,18 @@ int sock_would_block(struct mtcp_ctx *ctx);
 
 /* Was the loop interrupted? Takes a signal's mark with it. */
 bool sock_interrupted(struct mtcp_ctx *ctx);
+
+/* ---- connecting by the first write (open.c) --------------------------------------------------- */
+
+/* MSG_FASTOPEN, or a connection that TCP_FASTOPEN_CONNECT made wait (FASTOPEN_DEFERRED). 0: there is
+ * a connection, and while it is FASTOPEN_DEFERRED what is queued goes in its SYN. `to` may be NULL.
+ * -EOPNOTSUPP, -EISCONN, -EINVAL, or as mtcp_connect. */
+MUST_CHECK int sock_fast_prepare(struct mtcp_ctx *ctx, struct sock *s, const struct sockaddr *to,
+                                 socklen_t tolen);
+
+/* Connects, after that: 0, connected; -EINPROGRESS, -EALREADY; or the error, the socket being as if
+ * it had never been connected. */
+MUST_CHECK int sock_fast_connect(struct mtcp_ctx *ctx, struct sock *s, bool blocks);
 
 /* ---- waking (epoll.c) ------------------------------------------------------------------------ */
 

@@ -14,7 +14,10 @@ struct source {
     const struct iovec *iov;
     unsigned n_iov, at;
     size_t in_at, done;
-    int flags; /* MSG_... of the call */
+    size_t most;               /* that is queued; SIZE_MAX: no limit but the buffer's */
+    int flags;                 /* MSG_... of the call */
+    const struct sockaddr *to; /* MSG_FASTOPEN; NULL: none */
+    socklen_t tolen;
 };
 
 /* Why nothing can be queued any more: -errno; 0: it can. */
@@ -36,7 +39,9 @@ static int conn_write(struct mtcp_ctx *ctx, struct tcp_conn *c, struct source *s
         const struct iovec *v = &src->iov[src->at];
         while (src->in_at < v->iov_len) {
             size_t left = v->iov_len - src->in_at;
-            if (sock_room(c) == 0)
+            if (unlikely(left > src->most - src->done))
+                left = src->most - src->done;
+            if (sock_room(c) == 0 || left == 0)
                 return -EAGAIN;
             int64_t n = tcp_send(&ctx->net.env, c, (const char *)v->iov_base + src->in_at,
                                  left < LEN_MAX ? (uint32_t)left : LEN_MAX);
@@ -57,18 +62,19 @@ static bool can_go_on(const struct sock *s, size_t arg)
            ((c->state >= TCPS_ESTABLISHED || fastopen_is_pending(c)) && sock_room(c) > 0);
 }
 
+static bool may_block(const struct sock *s, const struct source *src)
+{
+    return !(s->flags & SOCKF_NONBLOCK) && !(src->flags & MSG_DONTWAIT);
+}
+
 static int64_t stream_send(struct mtcp_ctx *ctx, struct sock *s, struct source *src)
 {
-    bool blocks = !(s->flags & SOCKF_NONBLOCK) && !(src->flags & MSG_DONTWAIT);
+    bool blocks = may_block(s, src);
     for (;;) {
         struct tcp_conn *c = s->conn;
         c->is_unpushed = (src->flags & MSG_MORE) != 0;
         c->flags = c->is_unpushed ? c->flags | TCF_MORE : c->flags & ~(uint32_t)TCF_MORE;
         int err = conn_write(ctx, c, src);
-        if (unlikely(c->marks & FASTOPEN_DEFERRED) && src->done > 0) {
-            c->marks &= (uint8_t)~FASTOPEN_DEFERRED;
-            net_connect_start(&ctx->net, c);
-        }
         if (err == -EAGAIN && blocks)
             err = sock_wait(ctx, s, &(struct sock_wait){can_go_on, 0, 0});
         else if (err == -EAGAIN && !src->done)
@@ -78,6 +84,30 @@ static int64_t stream_send(struct mtcp_ctx *ctx, struct sock *s, struct source *
         if (err < 0)
             return src->done ? (int64_t)src->done : err;
     }
+}
+
+/* Connects, with as much in the SYN as goes there (RFC 7413 4.2.1). What does not has to wait for
+ * the handshake, as in Linux: so a nonblocking call says how much of its bytes are in the SYN. */
+static int64_t stream_send_fast(struct mtcp_ctx *ctx, struct sock *s, struct source *src)
+{
+    bool blocks = may_block(s, src);
+    if (blocks && !ctx_may_run(ctx))
+        return -EDEADLK;
+    int err = sock_fast_prepare(ctx, s, src->to, src->tolen);
+    if (err < 0)
+        return err;
+    struct tcp_conn *c = s->conn;
+    if (c->marks & FASTOPEN_DEFERRED) {
+        src->most = c->ext->fastopen.mss > 0 ? fastopen_syn_room(c) : 0;
+        err = conn_write(ctx, c, src);
+        src->most = SIZE_MAX;
+        if (err < 0 && err != -EAGAIN)
+            return err;
+    }
+    err = sock_fast_connect(ctx, s, blocks);
+    if (err == -EINPROGRESS && src->done > 0)
+        return (int64_t)src->done;
+    return err < 0 ? err : stream_send(ctx, s, src);
 }
 
 static bool pipe_has_room(const struct sock *s, size_t arg)
@@ -126,6 +156,11 @@ static int source_check(const struct source *src)
     return 0;
 }
 
+static bool is_deferred(const struct sock *s)
+{
+    return sock_has_conn(s) && (s->conn->marks & FASTOPEN_DEFERRED);
+}
+
 static int64_t sock_write(struct mtcp_ctx *ctx, struct sock *s, struct source *src)
 {
     int err = source_check(src);
@@ -133,6 +168,8 @@ static int64_t sock_write(struct mtcp_ctx *ctx, struct sock *s, struct source *s
         return err;
     if (s->type == MOS_SOCK_PIPE)
         return pipe_send(ctx, s, src);
+    if (unlikely((src->flags & MSG_FASTOPEN) || is_deferred(s)))
+        return stream_send_fast(ctx, s, src);
     return sock_has_conn(s) ? stream_send(ctx, s, src) : -ENOTCONN;
 }
 
@@ -169,6 +206,12 @@ ssize_t mtcp_write(mctx_t mctx, int sockid, const char *buf, size_t len)
 
 ssize_t mtcp_send(mctx_t mctx, int sockid, const char *buf, size_t len, int flags)
 {
+    return mtcp_sendto(mctx, sockid, buf, len, flags, NULL, 0);
+}
+
+ssize_t mtcp_sendto(mctx_t mctx, int sockid, const char *buf, size_t len, int flags,
+                    const struct sockaddr *to, socklen_t tolen)
+{
     struct mtcp_ctx *ctx;
     struct sock *s = sock_of_call(mctx, sockid, &ctx);
     if (!s)
@@ -176,7 +219,8 @@ ssize_t mtcp_send(mctx_t mctx, int sockid, const char *buf, size_t len, int flag
     if (s->type != MOS_SOCK_STREAM && s->type != MOS_SOCK_STREAM_LISTEN)
         return sock_result(-ENOTSOCK);
     struct iovec iov = {(void *)(uintptr_t)buf, len < LEN_MAX ? len : LEN_MAX};
-    struct source src = {.iov = &iov, .n_iov = 1, .flags = flags};
+    struct source src = {
+        .iov = &iov, .n_iov = 1, .most = SIZE_MAX, .flags = flags, .to = to, .tolen = tolen};
     return sock_result(stream_write(ctx, s, &src));
 }
 
@@ -204,7 +248,12 @@ ssize_t mtcp_sendmsg(mctx_t mctx, int sockid, const struct msghdr *msg, int flag
         return sock_result(-EMSGSIZE);
     if (msg->msg_control && has_unknown_control(msg))
         return sock_result(-EINVAL);
-    struct source src = {.iov = msg->msg_iov, .n_iov = (unsigned)msg->msg_iovlen, .flags = flags};
+    struct source src = {.iov = msg->msg_iov,
+                         .n_iov = (unsigned)msg->msg_iovlen,
+                         .most = SIZE_MAX,
+                         .flags = flags,
+                         .to = msg->msg_name,
+                         .tolen = msg->msg_namelen};
     return sock_result(stream_write(ctx, s, &src));
 }
 
@@ -220,6 +269,6 @@ ssize_t mtcp_writev(mctx_t mctx, int sockid, const struct iovec *iov, int iovcnt
         return sock_result(-EINVAL);
     if (!iov && iovcnt)
         return sock_result(-EFAULT);
-    struct source src = {.iov = iov, .n_iov = (unsigned)iovcnt};
+    struct source src = {.iov = iov, .n_iov = (unsigned)iovcnt, .most = SIZE_MAX};
     return sock_result(sock_write(ctx, s, &src));
 }

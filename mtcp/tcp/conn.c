@@ -40,6 +40,7 @@ void tcp_params_default(struct tcp_params *p)
         .sack = true,
         .wscale = true,
         .idle_restart = true,
+        .fastopen_pause_us = 3600ull * SEC_US,
         .ecn = 2,
         .cc = &tcp_cc_cubic,
     };

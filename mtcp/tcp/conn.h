@@ -79,6 +79,7 @@ struct tcp_params {
     uint8_t ecn; /* as Linux's tcp_ecn: 0 never, 1 ask for it and agree to it, 2 agree only */
     uint32_t max_orphans;     /* connections without a socket; 0: no limit */
     uint64_t idle_timeout_us; /* 0: idle connections live for ever */
+    uint64_t fastopen_pause_us; /* after a black hole at first; 0: none (fastopen.h) */
     const struct tcp_cc_ops *cc;
 };
 
@@ -106,6 +107,10 @@ struct tcp_env {
     struct tcp_conn *ready_head, **ready_tail; /* news for its socket (conn.ready_next) */
     struct tcp_conn *dead_head;                /* closed: net frees at the end of a turn (dead_next) */
     uint32_t n_orphans;                        /* connections with TCF_ORPHAN */
+    struct {                                   /* clients' Fast Opens (fastopen.c) */
+        uint64_t paused_until_us;
+        uint32_t n_black_holes; /* since one was seen to work */
+    } fastopen;
     struct tcp_stats stats;
 };
 
@@ -208,6 +213,8 @@ struct tcp_opt_ext {
         bool is_wanted; /* TCP_FASTOPEN_CONNECT */
         bool needs_no_cookie; /* TCP_FASTOPEN_NO_COOKIE */
         bool is_exp; /* as the experimental option */
+        bool is_used; /* client: the SYN has had the option, or data */
+        bool is_trial; /* ... when there had been black holes (tcp_env.fastopen) */
         uint8_t cookie_len;
         uint8_t cookie[TCP_FASTOPEN_COOKIE_MAX];
     } fastopen;

@@ -95,10 +95,17 @@ void tcp_fastopen_accept(struct tcp_env *e, struct tcp_conn *c, const struct seg
 /* ---- client ---- */
 
 /* The SYN's options take all 40 bytes at the most. */
-static uint32_t syn_len(const struct tcp_conn *c)
+uint32_t fastopen_syn_room(const struct tcp_conn *c)
 {
     uint32_t mss = c->ext->fastopen.mss < c->mss ? c->ext->fastopen.mss : c->mss;
-    uint32_t most = mss > TCP_OPT_MAX ? mss - TCP_OPT_MAX : 0;
+    if (c->user_mss && c->user_mss < mss)
+        mss = c->user_mss;
+    return mss > TCP_OPT_MAX ? mss - TCP_OPT_MAX : 0;
+}
+
+static uint32_t syn_len(const struct tcp_conn *c)
+{
+    uint32_t most = fastopen_syn_room(c);
     uint64_t written = stream_next(&c->snd);
     return written < most ? (uint32_t)written : most;
 }
@@ -120,4 +127,43 @@ void fastopen_fill_syn(const struct tcp_conn *c, struct tcp_tx *tx)
     tx->seg.len = syn_len(c);
     if (tx->seg.len > 0)
         (void)stream_span(&c->snd, 0, tx->seg.len, tx->iov);
+}
+
+/* ---- black holes ---- */
+
+static void pause_begin(struct tcp_env *e)
+{
+    enum { SHIFT_MAX = 6 };
+    uint32_t shift = e->fastopen.n_black_holes < SHIFT_MAX ? e->fastopen.n_black_holes : SHIFT_MAX;
+    if (e->params.fastopen_pause_us == 0)
+        return;
+    e->fastopen.paused_until_us = e->now_us + (e->params.fastopen_pause_us << shift);
+    e->fastopen.n_black_holes++;
+}
+
+void fastopen_timed_out(struct tcp_env *e, const struct tcp_conn *c, uint32_t n, bool is_given_up)
+{
+    enum { THIRD = 2 };
+    if (fastopen_is_used(c) && (n == THIRD || (n < THIRD && is_given_up)))
+        pause_begin(e);
+}
+
+void fastopen_strange_reset(struct tcp_env *e, const struct tcp_conn *c)
+{
+    if (fastopen_is_used(c) && c->state == TCPS_ESTABLISHED && stream_end(&c->rcv) == 0)
+        pause_begin(e);
+}
+
+/* Nothing came but a FIN that goes with bytes which did not come. */
+static bool got_lone_fin(const struct tcp_conn *c)
+{
+    return stream_end(&c->rcv) == 0 && (c->flags & TCF_FIN_OOO) && !(c->flags & TCF_RCV_FIN);
+}
+
+void fastopen_client_ends(struct tcp_env *e, const struct tcp_conn *c)
+{
+    if (got_lone_fin(c))
+        pause_begin(e);
+    else if (c->ext->fastopen.is_trial && stream_next(&c->rcv) > 0)
+        e->fastopen.n_black_holes = 0;
 }

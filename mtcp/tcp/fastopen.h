@@ -53,6 +53,25 @@ static inline bool fastopen_is_pending(const struct tcp_conn *c)
     return (c->marks & FASTOPEN_ON) && !(c->flags & TCF_ACTIVE);
 }
 
+/* How much a client's SYN could carry, had it been written. */
+uint32_t fastopen_syn_room(const struct tcp_conn *c);
+
+/* Broken middleboxes, which are most often near the client, swallow such connections: at their
+ * SYN, or later. As Linux: then none are tried to anywhere for params.fastopen_pause_us, for twice
+ * as long the next time and so on, until one of those tried after a pause gets data.
+ *
+ * fastopen_timed_out: a timeout, the `n`th in a row from 0, after which the connection may be given
+ * up. fastopen_strange_reset: a RST in the window that is not believed. fastopen_client_ends: it is
+ * over. All of a connection with c->ext->fastopen.is_used. */
+void fastopen_timed_out(struct tcp_env *e, const struct tcp_conn *c, uint32_t n, bool is_given_up);
+void fastopen_strange_reset(struct tcp_env *e, const struct tcp_conn *c);
+void fastopen_client_ends(struct tcp_env *e, const struct tcp_conn *c);
+
+static inline bool fastopen_is_used(const struct tcp_conn *c)
+{
+    return unlikely(c->ext != NULL) && c->ext->fastopen.is_used;
+}
+
 /* What this host takes per segment, for its SYN or SYN-ACK. */
 static inline uint16_t fastopen_own_mss(const struct tcp_conn *c)
 {

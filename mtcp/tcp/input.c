@@ -235,6 +235,8 @@ static unsigned in_refuse(struct tcp_env *e, struct tcp_conn *c, const struct in
         break;
     case CHECK_CHALLENGE:
         e->stats.challenge_acks++;
+        if (in->seg->flags & TCP_RST)
+            fastopen_strange_reset(e, c);
         in_answer(e, c, in);
         break;
     case CHECK_SYN_AGAIN:
@@ -300,10 +302,10 @@ static void sample_handshake_rtt(struct tcp_env *e, struct tcp_conn *c, const st
 static void in_syn_data_answered(struct tcp_env *e, struct tcp_conn *c, const struct in *in)
 {
     struct tcp_ack a = {.ack = in->ack, .seg = in->seg, .has_data = true};
-    if (in->ack > 0) {
+    if (in->ack == c->snd_max)
         c->marks |= FASTOPEN_SYN_DATA;
+    if (in->ack > 0)
         recovery_ack(e, c, &a);
-    }
     if (c->snd_una < c->snd_max)
         recovery_syn_data_lost(e, c);
 }

@@ -635,8 +635,21 @@ void tcp_output_done(struct tcp_env *e, struct tcp_conn *c)
 
 /* ---- path MTU ---- */
 
+/* A SYN with data does not get through. Without data it would, but as in Linux its MSS, too,
+ * becomes what the path takes: the way back is most often the same. */
+static void syn_data_is_too_big(struct tcp_env *e, struct tcp_conn *c, uint16_t mss)
+{
+    if (mss >= c->mss)
+        return;
+    c->mss = mss;
+    c->flags |= TCF_NEEDS_SYN;
+    conn_mark_output(e, c);
+}
+
 void tcp_mtu_changed(struct tcp_env *e, struct tcp_conn *c, uint16_t mtu)
 {
+    if (unlikely(c->state == TCPS_SYN_SENT && c->snd_max > 0))
+        syn_data_is_too_big(e, c, tcp_mss_of_mtu(&c->tuple.local, mtu));
     if (c->state < TCPS_ESTABLISHED)
         return;
     uint16_t was = c->mss;

@@ -113,8 +113,8 @@ void tcp_net_error(struct tcp_env *e, struct tcp_conn *c, int err, bool is_hard)
 
 /* What the path takes now, in bytes of IP per packet. The MSS follows, within what the SYNs and
  * TCP_MAXSEG say; what was sent in larger segments is lost and sent again at once, which says
- * nothing of congestion (RFC 1191 6.5). Nothing happens before the connection is established: the
- * MSS of a SYN is what this host takes. */
+ * nothing of congestion (RFC 1191 6.5). Before the connection is established nothing happens: the
+ * MSS of a SYN is what this host takes; but a SYN with data is sent again without. */
 void tcp_mtu_changed(struct tcp_env *e, struct tcp_conn *c, uint16_t mtu);
 
 /* Is the oldest segment in flight a full one, sent again and again? */

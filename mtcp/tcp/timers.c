@@ -6,6 +6,7 @@
  */
 #include "mtcp/tcp/timers.h"
 
+#include "mtcp/tcp/fastopen.h"
 #include "mtcp/tcp/recovery.h"
 #include "mtcp/tcp/rtt.h"
 #include "mtcp/tcp/state.h"
@@ -139,7 +140,10 @@ static inline void backoff_grow(struct tcp_conn *c)
 /* RFC 6298 5.4 to 5.6, for the SYN too. */
 static void rto_fired(struct tcp_env *e, struct tcp_conn *c)
 {
-    if (is_given_up(e, c, c->backoff)) {
+    bool is_over = is_given_up(e, c, c->backoff);
+    if (unlikely(fastopen_is_used(c)))
+        fastopen_timed_out(e, c, c->backoff, is_over);
+    if (is_over) {
         give_up(e, c);
         return;
     }

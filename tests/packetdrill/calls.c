@@ -231,19 +231,51 @@ static size_t pieces_len(const struct msghdr *msg)
 
 /* ---- bytes out ------------------------------------------------------------------------------- */
 
-static ssize_t transmit(int fd, const void *buf, size_t n, int flags)
+struct bytes {
+    const char *at;
+    size_t n;
+    const struct sockaddr *to;
+    socklen_t tolen;
+};
+
+/* A call that blocks does so until what it has begun is connected, whatever went in the SYN: 0,
+ * also when it is connected, or -1. */
+static int await_connected(int fd, int flags)
+{
+    int rc;
+    do
+        rc = (int)mtcp_sendto(world_ctx, id_of(fd), "", 0, MSG_FASTOPEN, NULL, 0);
+    while (rc < 0 && errno == EALREADY && tries_again(fd, flags));
+    return rc < 0 && errno != EISCONN && errno != EOPNOTSUPP ? -1 : 0;
+}
+
+static bool blocks(int fd, int flags)
+{
+    struct entry *e = entry_of(fd);
+    return e && !e->is_nonblock && !(flags & MSG_DONTWAIT);
+}
+
+static ssize_t transmit(int fd, struct bytes b, int flags)
 {
     ssize_t put, done = 0;
     world_enter();
     for (;;) {
-        const char *from = buf ? (const char *)buf + done : NULL;
-        put = mtcp_send(world_ctx, id_of(fd), from, n - (size_t)done, flags);
+        put = mtcp_sendto(world_ctx, id_of(fd), b.at ? b.at + done : NULL, b.n - (size_t)done,
+                          flags, b.to, b.tolen);
         if (put > 0)
             done += put;
-        if (put == 0 || (size_t)done == n)
+        bool has_begun = put > 0 || errno == EINPROGRESS;
+        if (has_begun && blocks(fd, flags) && await_connected(fd, flags) < 0) {
+            done = 0;
+            put = -1;
             break;
-        if (put > 0)
-            errno = EAGAIN; /* no room for the rest */
+        }
+        if (put == 0 || (size_t)done == b.n)
+            break;
+        if (has_begun) {
+            errno = put > 0 ? EAGAIN : EINPROGRESS; /* no room for the rest; or the SYN's bytes */
+            flags &= blocks(fd, flags) ? ~MSG_FASTOPEN : ~0;
+        }
         if (!tries_again(fd, flags))
             break;
     }
@@ -259,36 +291,20 @@ ssize_t packetdrill_send(int fd, const void *buf, size_t n)
 static ssize_t call_write(void *u, int fd, const void *buf, size_t n)
 {
     (void)u;
-    return transmit(fd, buf, n, 0);
+    return transmit(fd, (struct bytes){.at = buf, .n = n}, 0);
 }
 
 static ssize_t call_send(void *u, int fd, const void *buf, size_t n, int flags)
 {
     (void)u;
-    return transmit(fd, buf, n, flags);
-}
-
-/* MSG_FASTOPEN connects and sends in one; the stack has it in two. 0 or -1. */
-static int connect_fast(int fd, const struct sockaddr *to, socklen_t len)
-{
-    int on = 1, rc;
-    world_enter();
-    rc = mtcp_setsockopt(world_ctx, id_of(fd), IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &on, sizeof(on));
-    if (rc == 0)
-        do
-            rc = mtcp_connect(world_ctx, id_of(fd), to, len);
-        while (rc < 0 && tries_again(fd, 0));
-    world_leave();
-    return rc;
+    return transmit(fd, (struct bytes){.at = buf, .n = n}, flags);
 }
 
 static ssize_t call_sendto(void *u, int fd, const void *buf, size_t n, int flags,
                            const struct sockaddr *to, socklen_t len)
 {
-    (void)u; /* a connected socket does not look at the address */
-    if ((flags & MSG_FASTOPEN) && connect_fast(fd, to, len) < 0)
-        return -1;
-    return transmit(fd, buf, n, flags & ~MSG_FASTOPEN);
+    (void)u;
+    return transmit(fd, (struct bytes){buf, n, to, len}, flags);
 }
 
 static ssize_t call_sendmsg(void *u, int fd, const struct msghdr *msg, int flags)

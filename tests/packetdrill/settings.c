@@ -42,6 +42,7 @@ static const struct {
     {"tcp_ecn", "tcp_ecn", AS_IS},
     {"tcp_fastopen", "tcp_fastopen", LOW_BITS},
     {"tcp_fastopen_key", "tcp_fastopen_key", QUOTED},
+    {"tcp_fastopen_blackhole_timeout_sec", "tcp_fastopen_blackhole_timeout_sec", AS_IS},
     {"tcp_syncookies", "tcp_syncookies", AS_IS},
     {"tcp_congestion_control", "tcp_congestion", CC_NAME},
 };

@@ -59,6 +59,8 @@ mkdir "$PD_WORLD/sysctl" "$PD_WORLD/module" "$PD_WORLD/bin"
 mount --bind "$PD_WORLD/sysctl" /proc/sys/net/ipv4 || exit 2
 # what is no sysctl, and must not reach the kernel's TCP either
 for m in /sys/module/tcp_*/parameters; do [ -d "$m" ] && mount --bind "$PD_WORLD/module" "$m"; done
+# the scripts' commands are written for bash
+mount --bind "$(command -v bash)" "$(realpath /bin/sh)" || exit 2
 # commands about a device that is not the kernel's
 for c in ip tc ethtool nstat; do ln -s "$here/command.sh" "$PD_WORLD/bin/$c"; done
 export PATH=$PD_WORLD/bin:/usr/sbin:/sbin:$PATH

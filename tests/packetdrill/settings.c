@@ -124,10 +124,38 @@ static void params_set(struct net *n)
     n->conf.syn_cookies = conf.net.syn_cookies;
 }
 
+/* ip tcp_metrics flush: one more line each time. */
+static void metrics_flush(struct net *n, const char *folder)
+{
+    static size_t n_flushed;
+    char lines[256] = "";
+    (void)file_read(folder, "metrics_flushed", lines, sizeof(lines));
+    if (strlen(lines) != n_flushed)
+        memset(n->fastopen_peers, 0, sizeof(n->fastopen_peers));
+    n_flushed = strlen(lines);
+}
+
+void settings_report(mctx_t mctx, const char *folder)
+{
+    static uint64_t last;
+    uint64_t now = ctx_of(mctx)->net.stats.icmp_out_of_window;
+    char path[512];
+    if (now == last)
+        return;
+    last = now;
+    snprintf(path, sizeof(path), "%s/counters", folder);
+    FILE *f = fopen(path, "w");
+    if (!f)
+        return;
+    fprintf(f, "TcpExtOutOfWindowIcmps %llu 0.0\n", (unsigned long long)now);
+    fclose(f);
+}
+
 void settings_apply(mctx_t mctx, const char *folder)
 {
     static char last[2048];
     char now[sizeof(last)], text[sizeof(last) + 16], err[256], tso[8] = "on";
+    metrics_flush(&ctx_of(mctx)->net, folder);
     (void)file_read(folder, "device_tso", tso, sizeof(tso));
     device_set_cutting(strncmp(tso, "off", 3) == 0);
     settings_text(folder, now, sizeof(now));

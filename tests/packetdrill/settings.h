@@ -18,4 +18,7 @@ void settings_text(const char *folder, char *text, size_t room);
 /* Takes over what has changed in the folder since the last call, for new connections. */
 void settings_apply(mctx_t mctx, const char *folder);
 
+/* Writes there what nstat is to say (command.sh). */
+void settings_report(mctx_t mctx, const char *folder);
+
 #endif

@@ -168,10 +168,13 @@ void world_leave(void)
     bool is_first = pthread_equal(pthread_self(), w.first);
     if (!is_first && w.sleeper == SLEEPER_TRIES)
         w.sleeper = SLEEPER_RETURNS;
-    if (is_first)
+    if (is_first) {
         step();
-    else
+        if (w.sysctl[0])
+            settings_report(world_ctx, w.sysctl);
+    } else {
         settle();
+    }
     pthread_cond_broadcast(&w.changed);
     pthread_mutex_unlock(&w.lock);
     errno = saved;

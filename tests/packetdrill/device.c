@@ -30,6 +30,7 @@ static struct {
     struct queue in, out;
     uint64_t n_moved;
     bool is_cutting;
+    uint32_t in_mss; /* what comes as one packet came in segments of so many bytes; 0: as one */
 } d;
 
 /* ---- frames ---------------------------------------------------------------------------------- */
@@ -177,6 +178,36 @@ static unsigned dev_rx(struct mtcp_io *io, struct mtcp_pkt **pkts, unsigned n)
     return got;
 }
 
+/* A large packet as the wire had it. */
+static void frame_in_cut(struct frame *f, uint32_t hdr)
+{
+    for (uint32_t at = hdr; at < f->pkt.len; at += d.in_mss) {
+        uint32_t n = f->pkt.len - at < d.in_mss ? f->pkt.len - at : d.in_mss;
+        struct frame *part = frame_part(&f->pkt, hdr, at, n);
+        if (!part)
+            continue;
+        ipv4_complete(&part->pkt);
+        queue_push(&d.in, part);
+    }
+    free(f);
+}
+
+static void frame_in(struct frame *f)
+{
+    const uint8_t *ip = f->bytes + ETH_LEN;
+    uint8_t l3_len = (uint8_t)((ip[0] & 15) * 4);
+    bool is_tcp4 = f->bytes[12] == 0x08 && ip[9] == IPPROTO_TCP && f->pkt.len > ETH_LEN + 60;
+    uint8_t l4_len = is_tcp4 ? (uint8_t)((ip[l3_len + 12] >> 4) * 4) : 0;
+    uint32_t hdr = ETH_LEN + (uint32_t)l3_len + l4_len;
+    f->pkt.l2_len = ETH_LEN;
+    f->pkt.l3_len = l3_len;
+    f->pkt.l4_len = l4_len;
+    if (is_tcp4 && d.in_mss && f->pkt.len > hdr + d.in_mss)
+        frame_in_cut(f, hdr);
+    else
+        queue_push(&d.in, f);
+}
+
 bool device_send(const void *packet, size_t len)
 {
     static const uint8_t macs[12] = {0x02, 0, 0, 0, 0, 1, 0x02, 0, 0, 0, 0, 2};
@@ -189,7 +220,7 @@ bool device_send(const void *packet, size_t len)
     f->bytes[13] = is_v6 ? 0xdd : 0x00;
     memcpy(f->bytes + ETH_LEN, packet, len);
     f->pkt.len = (uint32_t)(ETH_LEN + len);
-    queue_push(&d.in, f);
+    frame_in(f);
     return true;
 }
 
@@ -218,8 +249,9 @@ void device_set_cutting(bool is_cutting)
     d.is_cutting = is_cutting;
 }
 
-struct mtcp_io *device_open(unsigned mtu)
+struct mtcp_io *device_open(unsigned mtu, unsigned in_mss)
 {
+    d.in_mss = in_mss;
     d.in.tail = &d.in.head;
     d.out.tail = &d.out.head;
     d.io = (struct mtcp_io){

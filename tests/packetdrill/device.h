@@ -11,7 +11,8 @@
 #define DEVICE_NAME     "tun0"
 #define DEVICE_PEER_MAC "02:00:00:00:00:02"
 
-struct mtcp_io *device_open(unsigned mtu);
+/* Packets for the stack with more payload than in_mss arrive as a burst of segments; 0: as they are. */
+struct mtcp_io *device_open(unsigned mtu, unsigned in_mss);
 void device_close(void);
 
 /* Large segments are cut from now on, or no more. */

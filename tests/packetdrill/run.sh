@@ -87,14 +87,15 @@ option_of() { # the last --NAME= line of a script, or a default
 }
 
 run_one() { # path; output to $PD_WORLD/log, status of packetdrill
-    local script=$1 local_ip mtu
+    local script=$1 local_ip mtu mss
     local_ip=$(option_of "$script" local_ip 192.168.0.1)
     mtu=$(option_of "$script" mtu 1500)
+    mss=$(option_of "$script" mss 0)
     (
         cd "$(dirname "$script")" || exit 2
         LD_PRELOAD=$so exec timeout -k 1 "$seconds" "$packetdrill" --ip_version=ipv4 \
             --local_ip="$local_ip" --code_command="$python" "${symbols[@]}" "${defines[@]}" --so_filename="$so" \
-            --so_flags="local_ip=$local_ip,mtu=$mtu,sysctl=/proc/sys/net/ipv4" "$(basename "$script")"
+            --so_flags="local_ip=$local_ip,mtu=$mtu,mss=$mss,sysctl=/proc/sys/net/ipv4" "$(basename "$script")"
     ) >"$PD_WORLD/log" 2>&1
 }
 

@@ -238,10 +238,10 @@ static bool gateway_of(const char *local, char *out, size_t room)
     return inet_ntop(AF_INET, &a, out, (socklen_t)room) != NULL;
 }
 
-static mctx_t context_new(unsigned mtu)
+static mctx_t context_new(unsigned mtu, unsigned in_mss)
 {
     char text[4096], keys[2048] = "", gateway[64];
-    struct mtcp_io *ios[] = {device_open(mtu)};
+    struct mtcp_io *ios[] = {device_open(mtu, in_mss)};
     struct mtcp_env env = {.now_us = env_now, .wait = env_wait, .seed = 1};
     if (!gateway_of(w.local, gateway, sizeof(gateway))) {
         fprintf(stderr, "packetdrill: local_ip=%s is not an IPv4 address\n", w.local);
@@ -259,14 +259,15 @@ static mctx_t context_new(unsigned mtu)
 
 bool world_open(const char *flags)
 {
-    char mtu[16];
+    char mtu[16], mss[16];
     flag_of(flags, "local_ip", "192.168.0.1", w.local, sizeof(w.local));
     flag_of(flags, "sysctl", "", w.sysctl, sizeof(w.sysctl));
     flag_of(flags, "mtu", "0", mtu, sizeof(mtu));
+    flag_of(flags, "mss", "0", mss, sizeof(mss));
     unsigned n = (unsigned)strtoul(mtu, NULL, 10);
     w.now_us = START_US;
     w.first = pthread_self();
-    world_ctx = context_new(n >= 576 && n <= 9000 ? n : MTU);
+    world_ctx = context_new(n >= 576 && n <= 9000 ? n : MTU, (unsigned)strtoul(mss, NULL, 10));
     if (!world_ctx)
         return false;
     w.ep = mtcp_epoll_create(world_ctx, 1);

@@ -24,6 +24,7 @@ extern mctx_t world_ctx;
 /* Flags are "key=value" separated by commas:
  *   local_ip=ADDR   the stack's address (192.168.0.1)
  *   mtu=N           of the device (1500)
+ *   mss=N           payload of the segments in which large packets come to the stack (0: as one)
  *   sysctl=FOLDER   what stands in for /proc/sys/net/ipv4 (settings.h); none: defaults
  * False with a line on stderr. The calling thread becomes the first. */
 bool world_open(const char *flags);

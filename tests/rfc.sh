@@ -20,6 +20,9 @@
 #     RFC 5961 3.2-1                 a section, and a number of ours: RFCs without numbers
 #     RFC 9293 not MUST-51           the test shows what is done instead; the list has the reason
 #
+# tests/rfc/hard_cases.tsv: cases that broke well-known stacks, each with the tests that show that it
+# does no harm here, in full ("suite/test"); a case without a test fails, and a test that is not there.
+#
 # A section alone ("RFC 5961 3.2") is a citation. A MUST that is not done as written needs a test
 # that says "not", or one under the conditions that the reason names.
 cd "$(dirname "$0")/.." || exit 2
@@ -87,10 +90,23 @@ tags() {
     }' "$1"
 }
 
+# Every test as suite/test.
+cases() {
+    awk '
+    /^TEST_SUITE\(/ { suite = $0; sub(/^TEST_SUITE\( */, "", suite); sub(/,.*/, "", suite) }
+    suite != "" {
+        while (match($0, /TEST_CASE\([a-z0-9_]+\)/)) {
+            print suite "/" substr($0, RSTART + 10, RLENGTH - 11)
+            $0 = substr($0, RSTART + RLENGTH)
+        }
+    }' "$1"
+}
+
 for file in tests/t_*.c; do
     # clang-format may put the name of a long suite on a line of its own
     sed '/^TEST_SUITE($/{N;s/\n *//;}' "$file" | sed '/^TEST_SUITE($/d' >"$tmp/source"
     tags "$tmp/source" | sed "s|$tmp/source|$file|"
+    cases "$tmp/source" >>"$tmp/cases"
 done >"$tmp/tags"
 
 # The page on "page", what is wrong on "wrong", the sums on "sums".
@@ -204,11 +220,29 @@ awk -F '\t' -v page="$tmp/page" -v wrong="$tmp/wrong" -v sums="$tmp/sums" '
             n_all_shown["SHOULD"], n_all["SHOULD"], n_all_shown["MAY"], n_all["MAY"],
             n_all_kind[1], n_all_kind[2], n_all_kind[3], n_all_reasons["SHOULD"], n_all_reasons["MAY"] >sums
         print n_passed + 0, n_failed + 0 >sums
-    }' "$tmp/tags" tests/rfc/rfc9293.tsv $(ls tests/rfc/*.tsv | grep -v rfc9293 | sort)
+    }' "$tmp/tags" tests/rfc/rfc9293.tsv $(ls tests/rfc/rfc*.tsv | grep -v rfc9293 | sort)
+
+awk -F '\t' -v page="$tmp/page" -v wrong="$tmp/wrong" -v sums="$tmp/hard_sums" '
+    function fail(says) { n_failed++; print "FAIL tests/rfc/hard_cases.tsv: " says >>wrong }
+    FILENAME ~ /cases$/ { is_case[$1] = 1; next }
+    /^#/ {
+        print "\n## Cases that broke well-known stacks\n\n| | |\n|---|---|" >>page
+        next
+    }
+    {
+        before = n_failed
+        n = split($2, name, ", ")
+        if (n == 0) fail("no test for: " $1)
+        for (i = 1; i <= n; i++)
+            if (!(name[i] in is_case)) fail(name[i] " is no test")
+        n_passed += n_failed == before
+        print "| " $1 " | " $2 " |" >>page
+    }
+    END { print n_passed + 0, n_failed + 0 >sums }' "$tmp/cases" tests/rfc/hard_cases.tsv
 
 [ -f "$tmp/wrong" ] && cat "$tmp/wrong"
-passed=$(sed -n '2s/ .*//p' "$tmp/sums")
-failed=$(sed -n '2s/.* //p' "$tmp/sums")
+passed=$(($(sed -n '2s/ .*//p' "$tmp/sums") + $(sed 's/ .*//' "$tmp/hard_sums")))
+failed=$(($(sed -n '2s/.* //p' "$tmp/sums") + $(sed 's/.* //' "$tmp/hard_sums")))
 if [ "${1:-}" = --write ]; then
     cp "$tmp/page" "$page"
 fi

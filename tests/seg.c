@@ -152,8 +152,9 @@ struct segt *segt_new(void)
         exit(2);
     t->mem = mem_create(0);
     tcp_env_init(&t->env, t->mem, 42, 1000000);
-    t->our_isn = OUR_ISN;
-    t->peer_isn = PEER_ISN;
+    const char *isn = getenv("SEGT_ISN");
+    t->our_isn = isn ? (uint32_t)strtoul(isn, NULL, 0) : OUR_ISN;
+    t->peer_isn = isn ? t->our_isn : PEER_ISN;
     struct tcp_open o = {.tuple = tuple(), .mtu = 1500};
     t->conn.flow.kind = FLOW_CONN;
     tcp_conn_init(&t->env, &t->conn, &o);

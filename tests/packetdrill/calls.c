@@ -285,7 +285,7 @@ static ssize_t transmit(int fd, struct bytes b, int flags)
 
 ssize_t packetdrill_send(int fd, const void *buf, size_t n)
 {
-    return transmit(fd, buf, n, 0);
+    return transmit(fd, (struct bytes){.at = buf, .n = n}, 0);
 }
 
 static ssize_t call_write(void *u, int fd, const void *buf, size_t n)

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -35,9 +36,13 @@ static int start_fails;         /* errno */
 static unsigned queues_missing; /* fewer than it is asked for */
 static bool hugepages;
 
+static unsigned n_rx;
+
 static unsigned rx(struct mtcp_io *io, struct mtcp_pkt **pkts, unsigned n)
 {
     (void)io, (void)pkts, (void)n;
+    n_rx++;
+    errno = EAGAIN; /* as a driver leaves it that reads a TAP */
     return 0;
 }
 
@@ -409,6 +414,42 @@ static void a_child_may_begin_what_its_parent_has_not(void)
     EXPECT_EQ(mtcp_destroy(), 0);
 }
 
+/* ---- waiting --------------------------------------------------------------------------------- */
+
+static void waiting_leaves_errno_alone(void)
+{
+    struct mtcp_epoll_event ev;
+    begin("");
+    mctx_t m = mtcp_create_context(0);
+    int ep = mtcp_epoll_create(m, 1);
+    errno = 7777;
+    EXPECT_EQ(mtcp_epoll_wait(m, ep, &ev, 1, 0), 0);
+    EXPECT_EQ(mtcp_epoll_wait(m, ep, &ev, 1, 3), 0); /* sleeps */
+    EXPECT_EQ(errno, 7777);
+    EXPECT_EQ(mtcp_destroy(), 0);
+}
+
+/* A descriptor that is ready in one epoll keeps nobody awake who waits for another. */
+static void a_ready_descriptor_elsewhere_lets_sleep(void)
+{
+    struct mtcp_epoll_event ev = {.events = MOS_EPOLLIN};
+    const uint64_t one = 1;
+    int fd = eventfd(0, EFD_NONBLOCK);
+    begin("");
+    mctx_t m = mtcp_create_context(0);
+    int ep = mtcp_epoll_create(m, 1), other = mtcp_epoll_create(m, 1);
+    EXPECT_EQ(mtcp_epoll_add_fd(m, other, fd, &ev), 0);
+    EXPECT_EQ(write(fd, &one, sizeof(one)), sizeof(one));
+    EXPECT_EQ(mtcp_epoll_wait(m, ep, &ev, 1, 1), 0);
+    n_rx = 0;
+    EXPECT_EQ(mtcp_epoll_wait(m, ep, &ev, 1, 100), 0);
+    CU_ASSERT(n_rx < 1000); /* naps of 1 ms: the device here can't wake */
+    EXPECT_EQ(mtcp_epoll_wait(m, other, &ev, 1, -1), 1); /* it was not forgotten */
+    EXPECT_EQ(mtcp_epoll_wait(m, other, &ev, 1, -1), 1);
+    EXPECT_EQ(mtcp_destroy(), 0);
+    close(fd);
+}
+
 /* ---- the end --------------------------------------------------------------------------------- */
 
 static int destroyed; /* what mtcp_destroy gave in the handler */
@@ -476,5 +517,7 @@ TEST_SUITE(devices, TEST_CASE(nothing_works_before_init), TEST_CASE(init_checks_
            TEST_CASE(a_plugin_that_starts_can_not_end_its_context),
            TEST_CASE(a_child_has_nothing_of_its_parents_contexts),
            TEST_CASE(a_child_may_begin_what_its_parent_has_not),
+           TEST_CASE(waiting_leaves_errno_alone),
+           TEST_CASE(a_ready_descriptor_elsewhere_lets_sleep),
            TEST_CASE(destroy_ends_other_threads_loops),
            TEST_CASE(destroy_in_a_handler_only_interrupts));

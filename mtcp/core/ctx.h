@@ -137,8 +137,10 @@ unsigned ctx_poll(struct mtcp_ctx *ctx);
 void ctx_idle(struct mtcp_ctx *ctx, uint64_t until_us);
 uint64_t ctx_now_us(const struct mtcp_ctx *ctx); /* the clock, read now */
 
-/* A kernel descriptor whose readiness ends the sleep. 0 or -errno. */
+/* A kernel descriptor whose readiness ends the sleep; or only its becoming ready once more, for who
+ * looks at it before each sleep or does not care. 0 or -errno. */
 MUST_CHECK int ctx_wake_on(struct mtcp_ctx *ctx, int fd);
+MUST_CHECK int ctx_wake_on_news(struct mtcp_ctx *ctx, int fd);
 void ctx_wake_off(struct mtcp_ctx *ctx, int fd);
 
 /* May the calling code run the loop? False inside a callback and inside the loop itself. */

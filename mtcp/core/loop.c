@@ -40,6 +40,7 @@ static inline void monitor_turn(const struct net *n, enum hook_phase phase)
 unsigned ctx_poll(struct mtcp_ctx *ctx)
 {
     struct net *n = &ctx->net;
+    int saved = errno; /* the caller's: drivers read and write devices that may have nothing */
     BUG_ON(!ctx_may_run(ctx));
     ctx->in_poll = true;
     ctx->has_run = true;
@@ -56,6 +57,7 @@ unsigned ctx_poll(struct mtcp_ctx *ctx)
     stats_turn(ctx);
     if (work)
         ctx->idle_since_us = 0;
+    errno = saved;
     return work;
 }
 
@@ -90,12 +92,22 @@ void ctx_wake(struct mtcp_ctx *ctx)
     errno = saved;
 }
 
-int ctx_wake_on(struct mtcp_ctx *ctx, int fd)
+static int wake_on(const struct mtcp_ctx *ctx, int fd, uint32_t how)
 {
-    struct epoll_event ev = {.events = EPOLLIN, .data.fd = fd};
+    struct epoll_event ev = {.events = EPOLLIN | how, .data.fd = fd};
     if (epoll_ctl(ctx->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0 && errno != EEXIST)
         return -errno;
     return 0;
+}
+
+int ctx_wake_on(struct mtcp_ctx *ctx, int fd)
+{
+    return wake_on(ctx, fd, 0);
+}
+
+int ctx_wake_on_news(struct mtcp_ctx *ctx, int fd)
+{
+    return wake_on(ctx, fd, EPOLLET);
 }
 
 void ctx_wake_off(struct mtcp_ctx *ctx, int fd)
@@ -135,7 +147,6 @@ static void wait_kernel(struct mtcp_ctx *ctx, uint64_t sleep_us)
 {
     struct epoll_event ev[8];
     struct timespec ts = {(time_t)(sleep_us / 1000000u), (long)(sleep_us % 1000000u) * 1000};
-    int saved = errno;
     int n = epoll_pwait2(ctx->epoll_fd, ev, 8, &ts, NULL);
     if (n < 0 && errno == ENOSYS) /* before Linux 5.11 */
         n = epoll_wait(ctx->epoll_fd, ev, 8, (int)((sleep_us + 999) / 1000));
@@ -143,13 +154,13 @@ static void wait_kernel(struct mtcp_ctx *ctx, uint64_t sleep_us)
     for (int i = 0; i < n; i++)
         if (ev[i].data.fd == ctx->wake_fd && read(ctx->wake_fd, &count, sizeof(count)) < 0)
             break; /* nothing was in it */
-    errno = saved;
 }
 
 static void sleep_for(struct mtcp_ctx *ctx, uint64_t sleep_us)
 {
     unsigned n = 0;
     bool may_sleep = true;
+    int saved = errno;
     while (may_sleep && n < ctx->n_ios)
         may_sleep = io_sleep_begin(ctx, n++, &sleep_us);
     if (may_sleep && atomic_load_explicit(&ctx->interrupts, memory_order_relaxed) == 0)
@@ -157,6 +168,7 @@ static void sleep_for(struct mtcp_ctx *ctx, uint64_t sleep_us)
     while (n-- > 0)
         if (ctx->ios[n]->sleep_end)
             ctx->ios[n]->sleep_end(ctx->ios[n]);
+    errno = saved;
 }
 
 /* When the loop has to go on at the latest. */

@@ -354,7 +354,9 @@ static int kernel_open(struct mtcp_ctx *ctx, struct epoll *ep)
     ep->kernel_fd = epoll_create1(EPOLL_CLOEXEC);
     if (ep->kernel_fd < 0)
         return -ENOMEM;
-    int err = ctx_wake_on(ctx, ep->kernel_fd);
+    /* Who waits for this epoll has asked it before sleeping; who waits for something else must not
+     * be kept awake by what is ready here. */
+    int err = ctx_wake_on_news(ctx, ep->kernel_fd);
     if (err < 0)
         kernel_close(ctx, ep);
     return err;

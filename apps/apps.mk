@@ -36,8 +36,10 @@ $(EXAMPLES): $(B)/%.so: $(B)/apps/examples/%.o
 UNIT_APP_OBJ := $(patsubst %,$(B)/apps/epserver/%.o,path httpdate mime request) \
                 $(patsubst %,$(B)/apps/epclient/%.o,histogram url) \
                 $(B)/apps/flowlog/options.o
-$(B)/unit: $(UNIT_APP_OBJ)
-$(B)/unit: UNIT_OBJ += $(UNIT_APP_OBJ)
+# ... and unit alone: it calls the library.
+UNIT_APP_SOCK_OBJ := $(B)/apps/epclient/exchange.o
+$(B)/unit: $(UNIT_APP_OBJ) $(UNIT_APP_SOCK_OBJ)
+$(B)/unit: UNIT_OBJ += $(UNIT_APP_OBJ) $(UNIT_APP_SOCK_OBJ)
 $(B)/unit: LIBS := -lhttp_parser $(LIBS)
 $(B)/fuzz_http: $(UNIT_APP_OBJ)
 $(B)/fuzz_http: LIBS := $(UNIT_APP_OBJ) -lhttp_parser $(LIBS)

@@ -330,9 +330,12 @@ int mtcp_abort(mctx_t mctx, int sockid);
  * End one or both directions; the id stays. Does not block. Sockets: stream.
  *
  *   how      SHUT_RD: reads give what is queued, then 0; SHUT_WR: what is queued is sent, then FIN;
- *            SHUT_RDWR: both, and bytes that still arrive reset the connection
+ *            SHUT_RDWR: both, and bytes that still arrive reset the connection. As on Linux, an
+ *            attempt to connect ends with any of them, and ECONNRESET is pending; a listener ends
+ *            listening with SHUT_RD and SHUT_RDWR. Both are sockets as before then, with their port
+ *            and options
  *   returns  0 or -1
- *   errors   EACCES; EPERM; EBADF; ENOTSOCK; EINVAL how; ENOTCONN
+ *   errors   EACCES; EPERM; EBADF; ENOTSOCK; EINVAL how; ENOTCONN; ENOMEM
  *   source   POSIX
  */
 int mtcp_shutdown(mctx_t mctx, int sockid, int how);
@@ -354,11 +357,12 @@ ssize_t mtcp_read(mctx_t mctx, int sockid, char *buf, size_t len);
  * mtcp_read with flags. Sockets: stream.
  *
  *   flags    MSG_PEEK: leave the bytes; MSG_DONTWAIT: don't block; MSG_WAITALL: block until len
- *            bytes are there, or the end, or an error
+ *            bytes are there, or the end, or an error; MSG_NOSIGNAL and MSG_CMSG_CLOEXEC mean
+ *            nothing
  *   returns  as mtcp_read
  *   errors   as mtcp_read: EACCES; EPERM; EBADF; ENOTSOCK; EFAULT; EAGAIN; ENOTCONN; ECONNRESET;
  *            ETIMEDOUT; ECONNREFUSED; EHOSTUNREACH; ENETUNREACH; EINTR; EDEADLK; and
- *            EOPNOTSUPP other flags
+ *            EINVAL MSG_OOB: urgent data is in line; EOPNOTSUPP other flags
  *   source   POSIX
  */
 ssize_t mtcp_recv(mctx_t mctx, int sockid, char *buf, size_t len, int flags);
@@ -398,8 +402,8 @@ ssize_t mtcp_recvmsg(mctx_t mctx, int sockid, struct msghdr *msg, int flags);
  *
  *   buf      len bytes, copied
  *   returns  the number of bytes queued, or -1
- *   errors   EACCES; EPERM; EBADF; ENOTSOCK; EFAULT; EAGAIN no room (nonblocking); ENOTCONN;
- *            EPIPE after SHUT_WR, after a RST, or no reader (pipe); ECONNRESET; ETIMEDOUT;
+ *   errors   EACCES; EPERM; EBADF; ENOTSOCK; EFAULT; EAGAIN no room (nonblocking); EPIPE not
+ *            connected, after SHUT_WR, after a RST, or no reader (pipe); ECONNRESET; ETIMEDOUT;
  *            ECONNREFUSED; EHOSTUNREACH; ENETUNREACH the pending error of the socket; EINTR;
  *            EDEADLK; ENOMEM no memory for the first byte
  *   source   POSIX
@@ -416,8 +420,8 @@ ssize_t mtcp_write(mctx_t mctx, int sockid, const char *buf, size_t len);
  *            MSG_ZEROCOPY: after SO_ZEROCOPY, the error queue tells when buf may be used again: at
  *            once, for it is copied
  *   returns  as mtcp_write
- *   errors   as mtcp_write: EACCES; EPERM; EBADF; ENOTSOCK; EFAULT; EAGAIN; ENOTCONN; EPIPE;
- *            ECONNRESET; ETIMEDOUT; ECONNREFUSED; EHOSTUNREACH; ENETUNREACH; EINTR; EDEADLK;
+ *   errors   as mtcp_write: EACCES; EPERM; EBADF; ENOTSOCK; EFAULT; EAGAIN; EPIPE; ECONNRESET;
+ *            ETIMEDOUT; ECONNREFUSED; EHOSTUNREACH; ENETUNREACH; EINTR; EDEADLK;
  *            ENOMEM; and EOPNOTSUPP other flags
  *   source   POSIX
  */
@@ -445,8 +449,8 @@ ssize_t mtcp_sendto(mctx_t mctx, int sockid, const char *buf, size_t len, int fl
  *   iov      iovcnt buffers
  *   iovcnt   0 .. IOV_MAX
  *   returns  the sum of bytes queued, as mtcp_write
- *   errors   as mtcp_write: EACCES; EPERM; EBADF; ENOTSOCK; EFAULT; EAGAIN; ENOTCONN; EPIPE;
- *            ECONNRESET; ETIMEDOUT; ECONNREFUSED; EHOSTUNREACH; ENETUNREACH; EINTR; EDEADLK;
+ *   errors   as mtcp_write: EACCES; EPERM; EBADF; ENOTSOCK; EFAULT; EAGAIN; EPIPE; ECONNRESET;
+ *            ETIMEDOUT; ECONNREFUSED; EHOSTUNREACH; ENETUNREACH; EINTR; EDEADLK;
  *            ENOMEM; and EINVAL iovcnt, or the lengths overflow ssize_t
  *   source   POSIX
  */
@@ -459,7 +463,7 @@ ssize_t mtcp_writev(mctx_t mctx, int sockid, const struct iovec *iov, int iovcnt
  *            are not there, others mean nothing
  *   flags    as mtcp_sendto
  *   returns  as mtcp_sendto
- *   errors   as mtcp_write: EACCES; EPERM; EBADF; ENOTSOCK; EFAULT; EAGAIN; ENOTCONN; EPIPE;
+ *   errors   as mtcp_write: EACCES; EPERM; EBADF; ENOTSOCK; EFAULT; EAGAIN; EPIPE;
  *            ECONNRESET; ETIMEDOUT; ECONNREFUSED; EHOSTUNREACH; ENETUNREACH; EINTR; EDEADLK;
  *            ENOMEM; and EOPNOTSUPP other flags; EMSGSIZE more than IOV_MAX buffers; EINVAL their
  *            lengths overflow ssize_t, or a control message

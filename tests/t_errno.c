@@ -76,7 +76,7 @@ static int64_t call_connect(mctx_t m, int s)
 
 static int64_t call_shutdown(mctx_t m, int s)
 {
-    return mtcp_shutdown(m, s, SHUT_RD);
+    return mtcp_shutdown(m, s, SHUT_WR);
 }
 
 static int64_t call_read(mctx_t m, int s)
@@ -208,15 +208,15 @@ static const struct {
     {"read", call_read, {NC, NC, EAGAIN, NS, EAGAIN, EBADF, NS}},
     {"recv", call_recv, {NC, NC, EAGAIN, NS, NS, NS, NS}},
     {"readv", call_readv, {NC, NC, EAGAIN, NS, EAGAIN, EBADF, NS}},
-    {"write", call_write, {NC, NC, 0, NS, EBADF, 0, NS}},
-    {"send", call_send, {NC, NC, 0, NS, NS, NS, NS}},
-    {"writev", call_writev, {NC, NC, 0, NS, EBADF, 0, NS}},
+    {"write", call_write, {EPIPE, EPIPE, 0, NS, EBADF, 0, NS}},
+    {"send", call_send, {EPIPE, EPIPE, 0, NS, NS, NS, NS}},
+    {"writev", call_writev, {EPIPE, EPIPE, 0, NS, EBADF, 0, NS}},
     {"epoll_wait", call_wait, {NS, NS, NS, 0, NS, NS, NS}},
     {"epoll_ctl on", call_ctl, {NS, NS, NS, ENOENT, NS, NS, NS}},
     {"epoll_add_fd", call_add_fd, {NS, NS, NS, EBADF, NS, NS, NS}},
     {"epoll_del_fd", call_del_fd, {NS, NS, NS, EBADF, NS, NS, NS}},
     {"epoll_ctl of", call_add, {0, 0, 0, NS, 0, 0, NS}},
-    {"shutdown", call_shutdown, {NC, NC, 0, NS, NS, NS, NS}},
+    {"shutdown", call_shutdown, {NC, 0, 0, NS, NS, NS, NS}},
     {"bind", call_bind, {0, EINVAL, EINVAL, NS, NS, NS, NS}},
     {"connect", call_connect, {EINPROGRESS, EISCONN, EISCONN, NS, NS, NS, NS}},
     {"listen", call_listen, {EINVAL, 0, EINVAL, NS, NS, NS, NS}},
@@ -411,7 +411,9 @@ static void bad_values_are_einval(void)
     SAYS(EINVAL, mtcp_writev(m, sock[STREAM], iov, -1));
     SAYS(EINVAL, mtcp_writev(m, sock[STREAM], iov, IOV_MAX + 1));
     SAYS(EINVAL, mtcp_writev(m, sock[STREAM], long_iov, 2));
-    SAYS(EOPNOTSUPP, mtcp_recv(m, sock[STREAM], room, 1, MSG_OOB));
+    SAYS(EINVAL, mtcp_recv(m, sock[STREAM], room, 1, MSG_OOB));
+    SAYS(EOPNOTSUPP, mtcp_recv(m, sock[STREAM], room, 1, MSG_DONTROUTE));
+    SAYS(EAGAIN, mtcp_recv(m, sock[STREAM], room, 1, MSG_NOSIGNAL));
     SAYS(EOPNOTSUPP, mtcp_send(m, sock[STREAM], room, 1, MSG_DONTROUTE));
     SAYS(EINVAL, mtcp_ioctl(m, sock[STREAM], 4711, room));
     SAYS(EINVAL, mtcp_epoll_create(m, 0));

@@ -413,6 +413,118 @@ static void refusal_is_told_by_so_error(void)
     duo_close(&d);
 }
 
+/* The port that it was bound to stays the socket's (as Linux). */
+static void a_refused_socket_stays_bound(void)
+{
+    static const char *const bound[] = {"10.0.0.2", "0.0.0.0"};
+    struct sockaddr_in a;
+    socklen_t len = sizeof(a);
+    for (int i = 0; i < 2; i++) {
+        duo_open(&d, NULL);
+        int c = stream(d.cli);
+        EXPECT_EQ(bind_to(d.cli, c, bound[i], 5555), 0);
+        EXPECT_ERR(connect_to(d.cli, c, "10.0.0.1", 81), ECONNREFUSED);
+        EXPECT_EQ(mtcp_getsockname(d.cli, c, (struct sockaddr *)&a, &len), 0);
+        EXPECT_EQ(ntohs(a.sin_port), 5555);
+        EXPECT_EQ(a.sin_addr.s_addr, inet_addr(bound[i]));
+        EXPECT_ERR(bind_to(d.cli, c, bound[i], 5556), EINVAL);
+        duo_listen(&d, 81);
+        EXPECT_EQ(connect_to(d.cli, c, "10.0.0.1", 81), 0);
+        EXPECT_EQ(mtcp_getsockname(d.cli, c, (struct sockaddr *)&a, &len), 0);
+        EXPECT_EQ(ntohs(a.sin_port), 5555);
+        duo_close(&d);
+    }
+}
+
+/* As Linux: for writing it counts as shut down, for reading as not connected. */
+static void unconnected_sockets_write_nothing(void)
+{
+    char b = 'x';
+    duo_open(&d, NULL);
+    int c = stream(d.cli), l = duo_listen(&d, 80);
+    EXPECT_ERR(mtcp_write(d.cli, c, &b, 1), EPIPE);
+    EXPECT_ERR(mtcp_write(d.cli, c, &b, 0), EPIPE);
+    EXPECT_ERR(mtcp_send(d.cli, c, &b, 1, MSG_NOSIGNAL), EPIPE);
+    EXPECT_ERR(mtcp_write(d.srv, l, &b, 1), EPIPE);
+    EXPECT_ERR(mtcp_read(d.cli, c, &b, 1), ENOTCONN);
+    EXPECT_ERR(mtcp_recv(d.srv, l, &b, 1, 0), ENOTCONN);
+    EXPECT_ERR(mtcp_shutdown(d.cli, c, SHUT_RDWR), ENOTCONN);
+    duo_close(&d);
+}
+
+/* As Linux: in whatever direction. The socket is as new, but for one error. */
+static void an_attempt_to_connect_is_shut_down(void)
+{
+    char b = 'x';
+    struct sockaddr_in a;
+    socklen_t len = sizeof(a);
+    for (int how = SHUT_RD; how <= SHUT_RDWR; how++) {
+        duo_open(&d, NULL);
+        duo_listen(&d, 80);
+        d.cut_cli = true;
+        int c = stream(d.cli), ep = mtcp_epoll_create1(d.cli, 0);
+        mtcp_setsock_nonblock(d.cli, c);
+        struct mtcp_epoll_event ev = {.events = MOS_EPOLLIN, .data = {.sock = c}};
+        EXPECT_EQ(bind_to(d.cli, c, "10.0.0.2", 5555), 0);
+        EXPECT_ERR(connect_to(d.cli, c, "10.0.0.1", 80), EINPROGRESS);
+        EXPECT_EQ(mtcp_epoll_ctl(d.cli, ep, MOS_EPOLL_CTL_ADD, c, &ev), 0);
+        EXPECT_EQ(mtcp_epoll_wait(d.cli, ep, &ev, 1, 0), 0);
+        EXPECT_EQ(mtcp_shutdown(d.cli, c, how), 0);
+        EXPECT_EQ(mtcp_epoll_wait(d.cli, ep, &ev, 1, 0), 1);
+        EXPECT_EQ(mtcp_get_connection_cnt(d.cli), 0);
+        EXPECT_EQ(ev.events, MOS_EPOLLERR | MOS_EPOLLHUP);
+        if (how == SHUT_RD)
+            EXPECT_EQ(so_error(d.cli, c), ECONNRESET);
+        else if (how == SHUT_WR)
+            EXPECT_ERR(mtcp_write(d.cli, c, &b, 1), ECONNRESET);
+        else
+            EXPECT_ERR(mtcp_read(d.cli, c, &b, 1), ECONNRESET);
+        EXPECT_EQ(so_error(d.cli, c), 0);
+        EXPECT_ERR(mtcp_write(d.cli, c, &b, 1), EPIPE);
+        EXPECT_ERR(mtcp_read(d.cli, c, &b, 1), ENOTCONN);
+        EXPECT_ERR(mtcp_shutdown(d.cli, c, how), ENOTCONN);
+        d.cut_cli = false;
+        set_blocking(d.cli, c);
+        EXPECT_EQ(connect_to(d.cli, c, "10.0.0.1", 80), 0);
+        EXPECT_EQ(mtcp_write(d.cli, c, &b, 1), 1);
+        EXPECT_EQ(mtcp_getsockname(d.cli, c, (struct sockaddr *)&a, &len), 0);
+        EXPECT_EQ(ntohs(a.sin_port), 5555);
+        duo_close(&d);
+    }
+}
+
+/* As Linux: who takes no more connections listens no more, and may do so again. */
+static void a_listener_is_shut_down(void)
+{
+    int on = 1, v = -1;
+    socklen_t len = sizeof(v);
+    duo_open(&d, NULL);
+    int l = duo_listen(&d, 80);
+    EXPECT_EQ(mtcp_setsockopt(d.srv, l, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)), 0);
+    EXPECT_EQ(mtcp_shutdown(d.srv, l, SHUT_WR), 0); /* means nothing */
+    int c = duo_connect(&d, 80);
+    duo_step(&d, 0);
+    EXPECT_EQ(mtcp_shutdown(d.srv, l, SHUT_RD), 0);
+    duo_step(&d, 0);
+    EXPECT_EQ(so_error(d.cli, c), ECONNRESET);
+    EXPECT_EQ(mtcp_getsockopt(d.srv, l, SOL_SOCKET, SO_ACCEPTCONN, &v, &len), 0);
+    EXPECT_EQ(v, 0);
+    EXPECT_ERR(mtcp_accept(d.srv, l, NULL, NULL), EINVAL);
+    EXPECT_ERR(mtcp_shutdown(d.srv, l, SHUT_RD), ENOTCONN);
+    c = duo_connect(&d, 80);
+    duo_step(&d, 0);
+    EXPECT_EQ(so_error(d.cli, c), ECONNREFUSED);
+    EXPECT_ERR(bind_to(d.srv, l, "10.0.0.1", 81), EINVAL); /* it keeps its port */
+    EXPECT_EQ(mtcp_listen(d.srv, l, 5), 0);
+    c = duo_connect(&d, 80);
+    duo_step(&d, 0);
+    int s = mtcp_accept(d.srv, l, NULL, NULL);
+    CU_ASSERT_FATAL(s >= 0);
+    EXPECT_EQ(mtcp_getsockopt(d.srv, s, IPPROTO_TCP, TCP_NODELAY, &v, &len), 0);
+    EXPECT_EQ(v, 1);
+    duo_close(&d);
+}
+
 static void connecting_reports_by_a_second_call(void)
 {
     duo_open(&d, NULL);
@@ -985,6 +1097,8 @@ TEST_SUITE(sock, TEST_CASE(bytes_go_both_ways), TEST_CASE(names_are_told),
            TEST_CASE(bytes_after_both_ends_are_shut_reset), TEST_CASE(linger_zero_resets),
            TEST_CASE(linger_waits_for_the_peer), TEST_CASE(linger_gives_up),
            TEST_CASE(refusal_is_told_by_connect), TEST_CASE(refusal_is_told_by_so_error),
+           TEST_CASE(a_refused_socket_stays_bound), TEST_CASE(unconnected_sockets_write_nothing),
+           TEST_CASE(an_attempt_to_connect_is_shut_down), TEST_CASE(a_listener_is_shut_down),
            TEST_CASE(connecting_reports_by_a_second_call), TEST_CASE(a_silent_peer_times_out),
            TEST_CASE(nobody_there_is_unreachable), TEST_CASE(bound_sockets_connect_from_their_port),
            TEST_CASE(ports_are_taken_once), TEST_CASE(reuseaddr_shares_until_one_listens),

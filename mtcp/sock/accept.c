@@ -8,7 +8,7 @@
 static bool has_waiting(const struct sock *s, size_t arg)
 {
     (void)arg;
-    return !list_is_empty(&s->prep->l.accept);
+    return s->type != MOS_SOCK_STREAM_LISTEN || !list_is_empty(&s->prep->l.accept);
 }
 
 /* What the listener's options say and net/ does not know. */
@@ -22,6 +22,8 @@ static void inherit(const struct prep *p, struct tcp_conn *c)
 static int take(struct mtcp_ctx *ctx, struct sock *listener, unsigned flags)
 {
     int err;
+    if (listener->type != MOS_SOCK_STREAM_LISTEN)
+        return -EINVAL; /* shut down meanwhile, by a monitor's code */
     struct sock *s = sock_new(ctx, MOS_SOCK_STREAM, &err);
     if (!s)
         return err;

@@ -98,12 +98,39 @@ int mtcp_abort(mctx_t mctx, int sockid)
     return 0;
 }
 
-/* A connection that is over, or not yet there, is ENOTCONN. Who polls is woken: what the socket is
- * ready for has changed, and the peer may never be heard again. */
+/* As Linux, an attempt to connect ends, in whatever direction it is shut down: the socket is as
+ * new, but for the error. */
+static int shutdown_connecting(struct mtcp_ctx *ctx, struct sock *s)
+{
+    int err = prep_return(ctx, s);
+    if (err < 0)
+        return err;
+    s->prep->err = ECONNRESET;
+    sock_wake(s, MOS_EPOLLERR | MOS_EPOLLHUP | MOS_EPOLLOUT);
+    return 0;
+}
+
+/* As Linux: who takes no more connections listens no more. */
+static int shutdown_listener(struct mtcp_ctx *ctx, struct sock *s, int how)
+{
+    if (how == SHUT_WR)
+        return 0;
+    int err = prep_unlisten(ctx, s);
+    if (err == 0)
+        sock_wake(s, MOS_EPOLLHUP | MOS_EPOLLOUT);
+    return err;
+}
+
+/* A connection that is over is ENOTCONN. Who polls is woken: what the socket is ready for has
+ * changed, and the peer may never be heard again. */
 static int shutdown_stream(struct mtcp_ctx *ctx, struct sock *s, int how)
 {
+    if (s->type == MOS_SOCK_STREAM_LISTEN)
+        return shutdown_listener(ctx, s, how);
     if (!sock_has_conn(s) || conn_is_over(s->conn))
         return -ENOTCONN;
+    if (s->conn->state == TCPS_SYN_SENT)
+        return shutdown_connecting(ctx, s);
     int err = tcp_shutdown(&ctx->net.env, s->conn, how);
     if (err == 0)
         conn_mark_ready(&ctx->net.env, s->conn, TCP_READY_OUT | TCP_READY_FIN);

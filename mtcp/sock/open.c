@@ -156,14 +156,8 @@ static int connect_outcome(struct mtcp_ctx *ctx, struct sock *s)
         return 0;
     }
     int err = conn_take_error(c);
-    if (prep_new(ctx, s) < 0) {
-        s->conn = c;
-        s->flags |= SOCKF_CONN;
+    if (prep_return(ctx, s) < 0)
         return -ENOMEM;
-    }
-    prep_from_conn(s->prep, c);
-    s->flags &= (uint16_t)~SOCKF_CONNECTING;
-    sock_let_go(ctx, c);
     return err ? -err : -ECONNABORTED;
 }
 
@@ -202,9 +196,11 @@ static int connect_prepare(struct mtcp_ctx *ctx, struct sock *s, const struct ne
         sock_let_go(ctx, c);
         return err;
     }
+    s->flags |= SOCKF_CONN;
+    if (p->port != 0)
+        s->flags |= ip_addr_is_any(&p->addr) ? SOCKF_BOUND : SOCKF_BOUND | SOCKF_BOUND_ADDR;
     prep_free(ctx, p);
     s->conn = c;
-    s->flags |= SOCKF_CONN;
     return 0;
 }
 

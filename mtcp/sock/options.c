@@ -91,7 +91,7 @@ static int set_sock_flag(const struct ref *r, uint32_t flag, int v)
 static int get_error(const struct ref *r, uint32_t arg, int *v)
 {
     (void)arg;
-    *v = r->conn ? conn_take_error(r->conn) : 0;
+    *v = r->conn ? conn_take_error(r->conn) : prep_take_error(r->prep);
     if (r->conn && *v == 0) {
         *v = r->conn->soft_err;
         r->conn->soft_err = 0;

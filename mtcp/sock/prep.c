@@ -138,7 +138,7 @@ int prep_to_conn(struct mtcp_ctx *ctx, const struct prep *p, struct tcp_conn *c)
     return 0;
 }
 
-void prep_from_conn(struct prep *p, const struct tcp_conn *c)
+static void prep_from_conn(struct prep *p, const struct tcp_conn *c)
 {
     struct net_listener *l = &p->l;
     l->conn_flags = c->flags & OPTION_FLAGS;
@@ -155,4 +155,49 @@ void prep_from_conn(struct prep *p, const struct tcp_conn *c)
     p->l.user_mss = c->user_mss;
     p->tos = c->tos;
     p->ttl = c->ttl;
+}
+
+int prep_return(struct mtcp_ctx *ctx, struct sock *s)
+{
+    struct tcp_conn *c = s->conn;
+    struct ip_addr any = {0};
+    if (prep_new(ctx, s) < 0) {
+        s->conn = c;
+        s->flags |= SOCKF_CONN;
+        return -ENOMEM;
+    }
+    prep_from_conn(s->prep, c);
+    if (!(s->flags & SOCKF_V6))
+        any = ip_addr_v4(be32_make(0));
+    const struct ip_addr *addr = s->flags & SOCKF_BOUND_ADDR ? &c->tuple.local : &any;
+    if ((s->flags & SOCKF_BOUND) && prep_bind(ctx, s, addr, c->tuple.local_port) < 0)
+        s->prep->port = 0; /* somebody has taken it meanwhile */
+    s->flags &= (uint16_t) ~(SOCKF_CONNECTING | SOCKF_BOUND | SOCKF_BOUND_ADDR);
+    sock_let_go(ctx, c);
+    return 0;
+}
+
+int prep_unlisten(struct mtcp_ctx *ctx, struct sock *s)
+{
+    struct prep *old = s->prep;
+    if (prep_new(ctx, s) < 0) {
+        s->prep = old;
+        return -ENOMEM;
+    }
+    struct prep *p = s->prep;
+    p->l.params = old->l.params;
+    p->l.conn_flags = old->l.conn_flags;
+    p->l.user_mss = old->l.user_mss;
+    p->l.has_ext = old->l.has_ext;
+    p->l.ext = old->l.ext;
+    p->l.fastopen_qlen = old->l.fastopen_qlen;
+    p->addr = old->addr;
+    p->port = old->port;
+    p->flags = old->flags;
+    p->tos = old->tos;
+    p->ttl = old->ttl;
+    list_push_tail(&ctx->socks->bound[p->port % SOCK_PORT_BUCKETS], &p->bound);
+    s->type = MOS_SOCK_STREAM;
+    prep_free(ctx, old);
+    return 0;
 }

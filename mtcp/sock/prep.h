@@ -13,6 +13,7 @@ struct prep {
     struct ip_addr addr;    /* bound to; unspecified: any */
     uint16_t port;          /* 0: not bound */
     uint16_t flags; /* of the socket, as far as binding looks at them (SOCKF_REUSE...) */
+    uint16_t err;   /* pending: of a connection attempt that was shut down */
     uint8_t tos, ttl;
     bool is_listening;
 };
@@ -30,10 +31,24 @@ void preps_reap(struct mtcp_ctx *ctx);
 MUST_CHECK int prep_bind(struct mtcp_ctx *ctx, struct sock *s, const struct ip_addr *addr,
                          uint16_t port);
 
+/* The pending error, cleared: 0 or a positive errno. */
+static inline int prep_take_error(struct prep *p)
+{
+    int err = p->err;
+    p->err = 0;
+    return err;
+}
+
 /* The options go over to a connection that has just been made: 0 or -ENOMEM. */
 MUST_CHECK int prep_to_conn(struct mtcp_ctx *ctx, const struct prep *p, struct tcp_conn *c);
 
-/* The options of a connection that failed go back, so that the socket can try again. */
-void prep_from_conn(struct prep *p, const struct tcp_conn *c);
+/* The socket lets go of its connection, which failed or is to end, and is what it was before: options,
+ * the address and port that it was bound to (if nobody took them meanwhile), so that it can try again.
+ * 0, or -ENOMEM: nothing has changed. */
+MUST_CHECK int prep_return(struct mtcp_ctx *ctx, struct sock *s);
+
+/* The listener listens no more; bound and with its options it may do so again. 0, or -ENOMEM: nothing
+ * has changed. */
+MUST_CHECK int prep_unlisten(struct mtcp_ctx *ctx, struct sock *s);
 
 #endif

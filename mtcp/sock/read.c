@@ -1,4 +1,5 @@
 /* Bytes to the application: read, recv, readv, recvmsg. */
+#include "mtcp/sock/prep.h"
 #include "mtcp/sock/sock.h"
 
 #include "mtcp/sock/errqueue.h"
@@ -156,9 +157,10 @@ static int64_t sock_read(struct mtcp_ctx *ctx, struct sock *s, struct dest *d, i
 {
     if (s->type == MOS_SOCK_PIPE)
         return pipe_recv(ctx, s, d);
-    if (!sock_has_conn(s))
-        return -ENOTCONN;
-    return d->len ? stream_recv(ctx, s, d, flags) : 0;
+    if (likely(sock_has_conn(s)))
+        return d->len ? stream_recv(ctx, s, d, flags) : 0;
+    int pending = prep_take_error(s->prep);
+    return pending ? -pending : -ENOTCONN;
 }
 
 static bool can_read(const struct sock *s)
@@ -203,7 +205,9 @@ ssize_t mtcp_recv(mctx_t mctx, int sockid, char *buf, size_t len, int flags)
         return -1;
     if (s->type != MOS_SOCK_STREAM && s->type != MOS_SOCK_STREAM_LISTEN)
         return sock_result(-ENOTSOCK);
-    if (flags & ~(MSG_PEEK | MSG_DONTWAIT | MSG_WAITALL))
+    if (flags & MSG_OOB)
+        return sock_result(-EINVAL); /* as Linux: SO_OOBINLINE is on */
+    if (flags & ~(MSG_PEEK | MSG_DONTWAIT | MSG_WAITALL | MSG_NOSIGNAL | MSG_CMSG_CLOEXEC))
         return sock_result(-EOPNOTSUPP);
     struct iovec iov = {buf, len < LEN_MAX ? len : LEN_MAX};
     struct dest d;

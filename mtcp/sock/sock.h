@@ -42,6 +42,8 @@ enum sock_flag {
     SOCKF_CONN = 1 << 5,       /* a stream with a connection: conn; without: prep */
     SOCKF_CONNECTING = 1 << 6, /* mtcp_connect has not told its outcome yet */
     SOCKF_WRITE_END = 1 << 7,  /* of a pipe */
+    SOCKF_BOUND = 1 << 8,      /* with a connection: the port is what mtcp_bind gave ... */
+    SOCKF_BOUND_ADDR = 1 << 9, /* ... and so is the address */
 };
 
 struct sock {

@@ -59,8 +59,10 @@ uint32_t sock_poll(const struct sock *s)
 {
     switch (s->type) {
     case MOS_SOCK_STREAM:
-        /* Linux: a socket that was never connected */
-        return s->flags & SOCKF_CONN ? conn_poll(s->conn) : MOS_EPOLLOUT | MOS_EPOLLHUP;
+        if (likely(s->flags & SOCKF_CONN))
+            return conn_poll(s->conn);
+        /* Linux: a socket that is not connected */
+        return MOS_EPOLLOUT | MOS_EPOLLHUP | (s->prep->err ? MOS_EPOLLERR : 0);
     case MOS_SOCK_STREAM_LISTEN:
         return list_is_empty(&s->prep->l.accept) ? 0 : MOS_EPOLLIN;
     case MOS_SOCK_PIPE:

@@ -1,4 +1,5 @@
 /* Bytes from the application: write, send, writev. */
+#include "mtcp/sock/prep.h"
 #include "mtcp/sock/sock.h"
 
 #include "mtcp/sock/errqueue.h"
@@ -170,7 +171,10 @@ static int64_t sock_write(struct mtcp_ctx *ctx, struct sock *s, struct source *s
         return pipe_send(ctx, s, src);
     if (unlikely((src->flags & MSG_FASTOPEN) || is_deferred(s)))
         return stream_send_fast(ctx, s, src);
-    return sock_has_conn(s) ? stream_send(ctx, s, src) : -ENOTCONN;
+    if (likely(sock_has_conn(s)))
+        return stream_send(ctx, s, src);
+    int pending = prep_take_error(s->prep);
+    return pending ? -pending : -EPIPE; /* as Linux, which takes it for shut down */
 }
 
 /* With flags; of a stream socket. */

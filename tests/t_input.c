@@ -489,11 +489,14 @@ static void paws_reports_an_old_duplicate(void)
 /* RFC 7323 5.5-1 */
 static void paws_believes_anything_after_24_days(void)
 {
-    struct segt *t = segt_established_with("ts=1000,0");
-    t->env.now_us += 25ull * 24 * 3600 * 1000000;
-    seg_in(t, "A 1+100 ack=1 ts=5,0");
-    EXPECT_EQ(tcp_readable(&t->conn), 100);
-    segt_free(t);
+    static const unsigned days[] = {23, 25, 50, 60, 75, 100, 1000};
+    for (size_t i = 0; i < sizeof(days) / sizeof(days[0]); i++) {
+        struct segt *t = segt_established_with("ts=1000,0");
+        t->env.now_us += (uint64_t)days[i] * 24 * 3600 * 1000000;
+        seg_in(t, "A 1+100 ack=1 ts=5,0");
+        EXPECT_EQ(tcp_readable(&t->conn), days[i] < 24 ? 0 : 100);
+        segt_free(t);
+    }
 }
 
 /* RFC 7323 5.3-2 */

@@ -249,7 +249,8 @@ struct tcp_conn {
      * 2883); else dsack_start and dsack_end lie in the runs beyond a hole that got bytes last and
      * before that (RFC 2018: they go first). */
     tcp_seq_t dsack_start, dsack_end;
-    uint32_t ts_recent, ts_recent_ms, ts_offset; /* RFC 7323; ours = clock_ms + ts_offset */
+    uint32_t ts_recent, ts_offset; /* RFC 7323; ours = clock_ms + ts_offset */
+    uint32_t ts_recent_s;          /* since when, of the clock: milliseconds come round in 49 days */
     union {
         uint8_t n_dsack;
         uint8_t n_dup_owed; /* without SACK: duplicate ACKs owed, one per segment beyond a hole */

@@ -140,7 +140,7 @@ void tcp_half_open_promote(struct tcp_env *e, struct tcp_conn *c, const struct t
     c->flags |= TCF_IRS | h->opts | (h->has_ecn ? (uint32_t)TCF_ECN : 0);
     c->ts_offset = h->ts_offset;
     c->ts_recent = h->ts_recent;
-    c->ts_recent_ms = (uint32_t)(born_us / 1000);
+    c->ts_recent_s = (uint32_t)(born_us / 1000000);
     c->mss_peer = h->mss_peer;
     c->user_mss = h->user_mss & TCP_MSS_USER_MAX;
     c->snd_wscale = h->snd_wscale;

@@ -19,7 +19,7 @@
 #include <errno.h>
 
 /* ts_recent is not believed after 24 days without a segment (RFC 7323 5.5). */
-#define PAWS_IDLE_MS (24u * 24 * 3600 * 1000)
+#define PAWS_IDLE_S (24u * 24 * 3600)
 
 /* What is wrong with a segment, in the order in which the RFC asks. */
 enum check {
@@ -70,7 +70,7 @@ static bool paws_rejects(const struct tcp_env *e, const struct tcp_conn *c, cons
 {
     if (likely(!ts_is_old(c, in->seg)) || (in->seg->flags & TCP_RST) || is_late_ack(e, c, in))
         return false;
-    return (uint32_t)(e->now_us / 1000) - c->ts_recent_ms < PAWS_IDLE_MS;
+    return (uint32_t)(e->now_us / 1000000) - c->ts_recent_s < PAWS_IDLE_S;
 }
 
 /* Acceptable as Linux has it: not wholly before what was acknowledged, not beyond what was
@@ -260,7 +260,7 @@ static void step_timestamp(const struct tcp_env *e, struct tcp_conn *c, const st
     if (unlikely(ts_is_old(c, in->seg)) && is_late_ack(e, c, in))
         return;
     c->ts_recent = in->seg->opt.ts_val;
-    c->ts_recent_ms = (uint32_t)(e->now_us / 1000);
+    c->ts_recent_s = (uint32_t)(e->now_us / 1000000);
 }
 
 /* SND.WND, from the newest segment only (RFC 9293: SND.WL1, SND.WL2). One that acknowledges more
@@ -493,7 +493,7 @@ static unsigned in_syn_sent(struct tcp_env *e, struct tcp_conn *c, struct in *in
     c->mss_peer = tcp_mss_offered(&c->tuple.local, &s->opt);
     c->snd_wscale = (agreed & TCF_WSCALE) ? s->opt.wscale : 0;
     c->ts_recent = s->opt.ts_val;
-    c->ts_recent_ms = (uint32_t)(e->now_us / 1000);
+    c->ts_recent_s = (uint32_t)(e->now_us / 1000000);
     unsigned what = 0;
     if (s->flags & TCP_ACK) {
         what = in_fastopen_answered(c);

@@ -224,6 +224,39 @@ static void the_syn_ack_is_sent_again_with_back_off(void)
     world_down(&w);
 }
 
+/* RFC 9293 3.10.7.2: RST, ACK, SYN, anything else. */
+static void every_arm_of_listen(void)
+{
+    static const struct {
+        uint8_t flags, answer;
+        bool is_taken;
+    } row[] = {{TCP_RST, 0, false},
+               {TCP_RST | TCP_ACK, 0, false},
+               {TCP_RST | TCP_SYN, 0, false},
+               {TCP_ACK, TCP_RST, false},
+               {TCP_FIN | TCP_ACK, TCP_RST, false},
+               {TCP_SYN | TCP_ACK, TCP_RST, false},
+               {TCP_SYN, SYNACK, true},
+               {TCP_SYN | TCP_PSH | TCP_URG, SYNACK, true},
+               {TCP_SYN | TCP_FIN, 0, false},
+               {0, 0, false},
+               {TCP_FIN, 0, false},
+               {TCP_FIN | TCP_PSH | TCP_URG, 0, false}};
+    for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+        struct world w;
+        struct net_listener l;
+        world_up(&w, NULL);
+        world_listen(&w, &l, 10);
+        world_seg(&w, 4000, row[i].flags, 1000, row[i].flags & TCP_ACK ? 77 : 0);
+        world_turn(&w);
+        if (row[i].answer)
+            (void)world_expect(&w, 4000, row[i].answer);
+        world_silence(&w);
+        EXPECT_EQ(l.n_half_open, row[i].is_taken);
+        world_down(&w);
+    }
+}
+
 /* As Linux: TCP_SYNCNT of a listener counts SYN-ACKs. */
 static void a_listener_may_try_less_often(void)
 {
@@ -534,7 +567,7 @@ static void unlisten_resets_what_was_not_accepted(void)
 TEST_SUITE(listener, TEST_CASE(each_address_has_its_listener),
            TEST_CASE(addresses_and_ports_are_taken_once),
            TEST_CASE(connections_are_spread_among_those_that_share),
-           TEST_CASE(a_handshake_makes_a_connection),
+           TEST_CASE(a_handshake_makes_a_connection), TEST_CASE(every_arm_of_listen),
            TEST_CASE(the_syn_ack_is_sent_again_with_back_off),
            TEST_CASE(a_listener_may_try_less_often), TEST_CASE(a_connection_comes_with_its_data),
            TEST_CASE(data_is_not_waited_for_for_ever),

@@ -79,6 +79,25 @@ static bool answers_cookie(struct net *n, const struct rx *x)
     return l && half_open_from_cookie(n, l, x);
 }
 
+/* LISTEN (RFC 9293 3.10.7.2): a SYN begins a connection, unless it says FIN as well (as Linux);
+ * without ACK or RST there is nothing else that is answered. `used`: as of half_open_begin(). */
+static bool listener_takes(struct net *n, const struct rx *x, const tcp_seq_t *used)
+{
+    const struct seg *s = &x->p.seg;
+    if (s->flags & (TCP_ACK | TCP_RST))
+        return false;
+    struct net_listener *l = listener_find(n, &s->tuple.local, s->tuple.local_port, x->hash);
+    if (!l)
+        return false;
+    if (likely((s->flags & (TCP_SYN | TCP_FIN)) == TCP_SYN)) {
+        half_open_begin(n, l, x, used);
+        return true;
+    }
+    n->stats.orphan_segs++;
+    rx_orphan(n, x);
+    return true;
+}
+
 /* `used`: as of half_open_begin(). */
 static void tcp_to_nobody(struct net *n, const struct rx *x, const tcp_seq_t *used)
 {
@@ -88,15 +107,8 @@ static void tcp_to_nobody(struct net *n, const struct rx *x, const tcp_seq_t *us
         x->nif->rx_not_ours++; /* silently (RFC 9293 MUST-57, RFC 1122 4.2.3.10) */
         return;
     }
-    if ((s->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN) {
-        struct net_listener *l = listener_find(n, &s->tuple.local, s->tuple.local_port, x->hash);
-        if (l) {
-            half_open_begin(n, l, x, used);
-            return;
-        }
-    } else if (answers_cookie(n, x)) {
+    if (listener_takes(n, x, used) || answers_cookie(n, x))
         return;
-    }
     n->stats.orphan_segs++;
     rx_orphan(n, x);
     segment_reset(n, NULL, s);

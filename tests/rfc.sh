@@ -1,7 +1,8 @@
 #!/bin/sh
 # What the RFCs require, and the tests that show it: docs/rfc-coverage.md, from tags in the tests and
-# the lists in tests/rfc. Fails when a MUST has no test, a SHOULD or MAY neither test nor reason, a
-# tag names what there is not, or the page is not what this would write. No library, no root.
+# the lists in tests/rfc. Fails when a MUST has no test, a SHOULD or MAY neither test nor reason, a row
+# of a map no test, a tag or a map names what there is not, or the page is not what this would write.
+# No library, no root.
 #
 #   tests/rfc.sh [--write]      exit 0 if all pass; last line "rfc: N passed, N failed"
 #       --write   writes the page
@@ -20,8 +21,8 @@
 #     RFC 5961 3.2-1                 a section, and a number of ours: RFCs without numbers
 #     RFC 9293 not MUST-51           the test shows what is done instead; the list has the reason
 #
-# tests/rfc/hard_cases.tsv: cases that broke well-known stacks, each with the tests that show that it
-# does no harm here, in full ("suite/test"); a case without a test fails, and a test that is not there.
+# tests/rfc/*.map, likewise: what there is to be shown, in one or two columns of our words, and the
+# tests that show it, named suite/test.
 #
 # A section alone ("RFC 5961 3.2") is a citation. A MUST that is not done as written needs a test
 # that says "not", or one under the conditions that the reason names.
@@ -90,10 +91,9 @@ tags() {
     }' "$1"
 }
 
-# Every test as suite/test.
-cases() {
-    awk '
-    /^TEST_SUITE\(/ { suite = $0; sub(/^TEST_SUITE\( */, "", suite); sub(/,.*/, "", suite) }
+# One line per test that a suite lists: suite/test.
+names() {
+    awk '/^TEST_SUITE\(/ { suite = $0; sub(/^TEST_SUITE\( */, "", suite); sub(/,.*/, "", suite) }
     suite != "" {
         while (match($0, /TEST_CASE\([a-z0-9_]+\)/)) {
             print suite "/" substr($0, RSTART + 10, RLENGTH - 11)
@@ -106,7 +106,7 @@ for file in tests/t_*.c; do
     # clang-format may put the name of a long suite on a line of its own
     sed '/^TEST_SUITE($/{N;s/\n *//;}' "$file" | sed '/^TEST_SUITE($/d' >"$tmp/source"
     tags "$tmp/source" | sed "s|$tmp/source|$file|"
-    cases "$tmp/source" >>"$tmp/cases"
+    names "$tmp/source" >>"$tmp/names"
 done >"$tmp/tags"
 
 # The page on "page", what is wrong on "wrong", the sums on "sums".
@@ -139,6 +139,23 @@ awk -F '\t' -v page="$tmp/page" -v wrong="$tmp/wrong" -v sums="$tmp/sums" '
         tagged_not[key] = tagged_not[key] || $3 == "not"
         next
     }
+    FILENAME ~ /names$/ { is_test[$1] = 1; next }
+    FILENAME ~ /[.]map$/ {
+        if (/^# /) {
+            map_title[++n_maps] = substr($0, 3)
+            next
+        }
+        if (NF != 2 && NF != 3) fail(FILENAME ": what is \"" $0 "\"?")
+        missing = ""
+        for (i = split($NF, shows, /, */); i > 0; i--)
+            if (!(shows[i] in is_test)) missing = add(missing, shows[i])
+        if ($NF == "" || missing != "")
+            fail(FILENAME ": " $1 ": " ($NF == "" ? "no test" : "there is no " missing))
+        else n_passed++
+        map_columns[n_maps] = NF
+        map_row[n_maps, ++n_map_rows[n_maps]] = "| " $1 " | " $2 " |" (NF == 3 ? " " $3 " |" : "")
+        next
+    }
     /^# RFC [0-9]+: / {
         rfc = $0
         sub(/^# RFC /, "", rfc)
@@ -154,7 +171,8 @@ awk -F '\t' -v page="$tmp/page" -v wrong="$tmp/wrong" -v sums="$tmp/sums" '
         if (key in level) fail(FILENAME ": " $1 " is there twice")
         level[key] = $2
         row[rfc, ++n_rows[rfc]] = key
-        if ($2 ~ /^MUST/ && $5 != "" && !kind_of($5)) fail(FILENAME ": " $1 ": what kind of reason is \"" $5 "\"?")
+        if ($2 ~ /^MUST/ && $5 != "" && !kind_of($5))
+            fail(FILENAME ": " $1 ": what kind of reason is \"" $5 "\"?")
         id[key] = $1; section[key] = $3; what[key] = $4; reason[key] = $5
     }
     END {
@@ -180,7 +198,10 @@ awk -F '\t' -v page="$tmp/page" -v wrong="$tmp/wrong" -v sums="$tmp/sums" '
                 else n_passed++
                 if (shown[key] != "") { n_shown[rfc, l]++; n_all_shown[l]++ }
                 if (reason[key] != "") { n_reasons[rfc, l]++; n_all_reasons[l]++ }
-                if (l == "MUST" && reason[key] != "") { n_kind[rfc, kind_of(reason[key])]++; n_all_kind[kind_of(reason[key])]++ }
+                if (l == "MUST" && reason[key] != "") {
+                    n_kind[rfc, kind_of(reason[key])]++
+                    n_all_kind[kind_of(reason[key])]++
+                }
             }
         }
         print "" >page
@@ -215,34 +236,23 @@ awk -F '\t' -v page="$tmp/page" -v wrong="$tmp/wrong" -v sums="$tmp/sums" '
                 print "| " id[key] " | " level[key] " | " section[key] " | " what[key] " | " text " |" >page
             }
         }
-        printf "%d requirements: %d of %d MUST shown as written, %d of %d SHOULD, %d of %d MAY; MUSTs superseded: %d, as Linux: %d, not done: %d; reasons: %d SHOULD, %d MAY\n",
+        for (m = 1; m <= n_maps; m++) {
+            print "\n## " map_title[m] "\n" >page
+            print map_columns[m] == 3 ? "| | | |\n|---|---|---|" : "| | |\n|---|---|" >page
+            for (i = 1; i <= n_map_rows[m]; i++) print map_row[m, i] >page
+            n_all_maps += n_map_rows[m]
+        }
+        printf "%d requirements: %d of %d MUST shown as written, %d of %d SHOULD, %d of %d MAY; MUSTs superseded: %d, as Linux: %d, not done: %d; reasons: %d SHOULD, %d MAY; %d rows of maps\n",
             n_all["MUST"] + n_all["SHOULD"] + n_all["MAY"], n_all_shown["MUST"], n_all["MUST"],
             n_all_shown["SHOULD"], n_all["SHOULD"], n_all_shown["MAY"], n_all["MAY"],
-            n_all_kind[1], n_all_kind[2], n_all_kind[3], n_all_reasons["SHOULD"], n_all_reasons["MAY"] >sums
+            n_all_kind[1], n_all_kind[2], n_all_kind[3], n_all_reasons["SHOULD"], n_all_reasons["MAY"], n_all_maps >sums
         print n_passed + 0, n_failed + 0 >sums
-    }' "$tmp/tags" tests/rfc/rfc9293.tsv $(ls tests/rfc/rfc*.tsv | grep -v rfc9293 | sort)
-
-awk -F '\t' -v page="$tmp/page" -v wrong="$tmp/wrong" -v sums="$tmp/hard_sums" '
-    function fail(says) { n_failed++; print "FAIL tests/rfc/hard_cases.tsv: " says >>wrong }
-    FILENAME ~ /cases$/ { is_case[$1] = 1; next }
-    /^#/ {
-        print "\n## Cases that broke well-known stacks\n\n| | |\n|---|---|" >>page
-        next
-    }
-    {
-        before = n_failed
-        n = split($2, name, ", ")
-        if (n == 0) fail("no test for: " $1)
-        for (i = 1; i <= n; i++)
-            if (!(name[i] in is_case)) fail(name[i] " is no test")
-        n_passed += n_failed == before
-        print "| " $1 " | " $2 " |" >>page
-    }
-    END { print n_passed + 0, n_failed + 0 >sums }' "$tmp/cases" tests/rfc/hard_cases.tsv
+    }' "$tmp/tags" "$tmp/names" tests/rfc/rfc9293.tsv $(ls tests/rfc/*.tsv | grep -v rfc9293 | sort) \
+    tests/rfc/arms.map tests/rfc/stack.map tests/rfc/hard_cases.map
 
 [ -f "$tmp/wrong" ] && cat "$tmp/wrong"
-passed=$(($(sed -n '2s/ .*//p' "$tmp/sums") + $(sed 's/ .*//' "$tmp/hard_sums")))
-failed=$(($(sed -n '2s/.* //p' "$tmp/sums") + $(sed 's/.* //' "$tmp/hard_sums")))
+passed=$(sed -n '2s/ .*//p' "$tmp/sums")
+failed=$(sed -n '2s/.* //p' "$tmp/sums")
 if [ "${1:-}" = --write ]; then
     cp "$tmp/page" "$page"
 fi

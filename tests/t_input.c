@@ -252,6 +252,23 @@ static void data_in_order_is_delivered_and_acked(void)
     segt_free(t);
 }
 
+/* Sixteen segments: while the peer's window opens an ACK is worth most (as Linux). */
+static void the_first_segments_are_acked_at_once(void)
+{
+    char text[64];
+    struct segt *t = segt_established();
+    t->conn.n_quick = 16; /* as tcp_handshake_done() left it */
+    for (unsigned i = 0; i < 17; i++) {
+        snprintf(text, sizeof(text), "PA %u+10 ack=1", 1 + 10 * i);
+        seg_in(t, text);
+        snprintf(text, sizeof(text), "A 1 ack=%u", 11 + 10 * i);
+        if (i < 16)
+            seg_expect(t, text);
+        seg_silence(t);
+    }
+    segt_free(t);
+}
+
 /* RFC 5681 4.2-1, 4.2-2 */
 static void a_single_segment_is_acked_after_the_delay(void)
 {
@@ -343,6 +360,42 @@ static void the_part_beyond_the_window_is_cut_off(void)
     seg_silence(t);
     EXPECT_EQ(tcp_readable(&t->conn), 1500);
     segt_free(t);
+}
+
+/* RFC 9293 3.10.7.4, first step: length 0 or not, window 0 or not. */
+static void every_case_of_length_and_window(void)
+{
+    static const struct {
+        const char *segment;
+        bool is_shut, acks;
+        uint32_t readable;
+    } row[] = {
+        {"A 1001 ack=11 win=77", true, true, 1000},   /* length 0, window 0: RCV.NXT ... */
+        {"A 1002 ack=11 win=77", true, false, 1000},  /* ... and nothing else */
+        {"A 1001+1 ack=11 win=77", true, true, 1000}, /* length, window 0: never; but 3.4 */
+        {"A 1001 ack=11 win=77", false, true, 1000},  /* length 0, window: anywhere in it */
+        {"A 1500 ack=11 win=77", false, true, 1000},
+        {"A 3001 ack=11 win=77", false, false, 1000},
+        {"A 1001+10 ack=11 win=77", false, true, 1010}, /* length, window: some of it lies there */
+        {"A 1999+10 ack=11 win=77", false, true, 1000},
+        {"A 995+10 ack=11 win=77", false, true, 1004},
+        {"A 3001+10 ack=11 win=77", false, false, 1000},
+    };
+    for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+        struct segt *t = segt_established();
+        stream_set_limit(&t->conn.rcv, row[i].is_shut ? 1000 : 2000);
+        t->conn.rcv_adv = row[i].is_shut ? 1000 : 2000;
+        seg_in(t, "A 1+1000 ack=1");
+        segt_write(t, 10);
+        segt_advance(t, 50000);
+        t->n_tx = t->at_tx = 0;
+        seg_in(t, row[i].segment);
+        if ((t->conn.snd_una == 10) != row[i].acks)
+            fprintf(stderr, "\n%s\n", row[i].segment);
+        EXPECT_EQ(t->conn.snd_una == 10, row[i].acks);
+        EXPECT_EQ(tcp_readable(&t->conn), row[i].readable);
+        segt_free(t);
+    }
 }
 
 /* RFC 9293 MAY-8 */
@@ -993,12 +1046,14 @@ TEST_SUITE(
     TEST_CASE(syn_rcvd_resends_its_synack_for_a_repeated_syn),
     TEST_CASE(syn_rcvd_answers_a_wrong_ack_with_reset), TEST_CASE(data_on_the_synack_counts),
     TEST_CASE(data_in_order_is_delivered_and_acked),
-    TEST_CASE(a_single_segment_is_acked_after_the_delay), TEST_CASE(a_burst_is_acked_once),
+    TEST_CASE(a_single_segment_is_acked_after_the_delay),
+    TEST_CASE(the_first_segments_are_acked_at_once), TEST_CASE(a_burst_is_acked_once),
     TEST_CASE(a_hole_is_told_and_filled), TEST_CASE(a_duplicate_is_reported_by_dsack),
     TEST_CASE(an_overlap_delivers_only_the_new_part), TEST_CASE(beyond_the_window_is_refused),
     TEST_CASE(the_part_beyond_the_window_is_cut_off), TEST_CASE(a_window_probe_is_answered),
-    TEST_CASE(answers_to_bare_segments_are_limited), TEST_CASE(paws_refuses_an_old_timestamp),
-    TEST_CASE(paws_reports_an_old_duplicate), TEST_CASE(paws_believes_anything_after_24_days),
+    TEST_CASE(every_case_of_length_and_window), TEST_CASE(answers_to_bare_segments_are_limited),
+    TEST_CASE(paws_refuses_an_old_timestamp), TEST_CASE(paws_reports_an_old_duplicate),
+    TEST_CASE(paws_believes_anything_after_24_days),
     TEST_CASE(the_timestamp_of_an_out_of_order_segment_is_not_echoed),
     TEST_CASE(a_reset_at_the_edge_resets), TEST_CASE(a_reset_in_the_window_is_challenged),
     TEST_CASE(a_syn_in_any_synchronized_state_is_challenged),

@@ -224,21 +224,43 @@ static void an_echo_halves_the_window_once_per_window(void)
 {
     struct segt *t = ten_in_flight("ecn");
     seg_in(t, "AE 1 ack=1001");
-    EXPECT_EQ(t->conn.cwnd, 5000);
     EXPECT_EQ(t->conn.ssthresh, 5000);
-    seg_silence(t); /* nine in flight, five allowed */
-    seg_in(t, "AE 1 ack=3001");
-    seg_in(t, "AE 1 ack=5001");
-    EXPECT_EQ(t->conn.cwnd, 5000);
-    seg_in(t, "AE 1 ack=6001");
+    seg_silence(t);
+    seg_in(t, "AE 1 ack=2001");
     seg_expect(t, "AC 10001+1000 ect0"); /* the peer hears of it */
     seg_silence(t);
+    for (int i = 1; i < 3; i++) { /* one for every two, over the round trip (RFC 9937) */
+        char text[32];
+        snprintf(text, sizeof(text), "AE 1 ack=%d", 2000 * (i + 1) + 1);
+        seg_in(t, text);
+        expect_marked(t, 10 + i, 11 + i);
+        seg_silence(t);
+    }
+    seg_in(t, "AE 1 ack=8001"); /* five are in flight */
+    seg_silence(t);
     seg_in(t, "A 1 ack=10001");
-    expect_marked(t, 11, 15);
+    expect_marked(t, 13, 15);
+    seg_silence(t);
     EXPECT_EQ(t->conn.cwnd, 5000);
+    EXPECT_EQ(t->env.stats.ecn_reductions, 1);
     seg_in(t, "AE 1 ack=11001"); /* beyond what was in flight: news */
-    EXPECT_EQ(t->conn.cwnd, 2500);
+    EXPECT_EQ(t->conn.ssthresh, 2500);
+    seg_in(t, "A 1 ack=15001");
     EXPECT_EQ(t->env.stats.ecn_reductions, 2);
+    segt_free(t);
+}
+
+/* A reduction does not keep the tail of a burst from being probed for, nor one that is lost from
+ * being found. */
+static void a_tail_is_probed_for_during_a_reduction(void)
+{
+    struct segt *t = ten_in_flight("ecn sackok");
+    segt_advance(t, 10 * MS);
+    seg_in(t, "AE 1 ack=8001");
+    t->n_tx = t->at_tx = 0;
+    segt_advance(t, 60 * MS); /* two round trips */
+    CU_ASSERT(t->n_tx > t->at_tx);
+    EXPECT_EQ(t->env.stats.rto, 0);
     segt_free(t);
 }
 
@@ -323,6 +345,7 @@ TEST_SUITE(ecn, TEST_CASE(an_active_open_asks_only_when_told_to),
            TEST_CASE(a_mark_on_the_segment_with_cwr_is_news), TEST_CASE(the_echo_rides_on_data),
            TEST_CASE(what_the_window_refuses_says_nothing),
            TEST_CASE(an_echo_halves_the_window_once_per_window),
+           TEST_CASE(a_tail_is_probed_for_during_a_reduction),
            TEST_CASE(an_echo_for_a_segment_alone_counts),
            TEST_CASE(cwr_goes_with_one_segment_on_the_wire),
            TEST_CASE(a_loss_in_the_same_window_costs_nothing_more),

@@ -104,6 +104,8 @@ static void info_of_recovery(const struct tcp_conn *c, struct tcp_info *t)
         t->tcpi_ca_state = TCP_CA_Recovery;
     else if (r.is_disordered)
         t->tcpi_ca_state = TCP_CA_Disorder;
+    else if (r.is_reducing)
+        t->tcpi_ca_state = TCP_CA_CWR;
     t->tcpi_sacked = r.sacked;
     t->tcpi_lost = r.lost;
     t->tcpi_retrans = r.retrans;

@@ -43,6 +43,7 @@ struct rexmit {
 
 enum flight_phase {
     PHASE_OPEN,     /* nothing unusual: no SACKed or lost record, no duplicate ACK */
+    PHASE_CWR,      /* cwnd shrinks on the peer's ECN echo, until `cwr_end` is acknowledged */
     PHASE_DISORDER, /* something was SACKed or acknowledged twice, nothing is believed lost */
     PHASE_RECOVERY, /* fast recovery until `recover` is acknowledged */
     PHASE_LOSS,     /* after a timeout, until `recover` is acknowledged */
@@ -66,7 +67,7 @@ struct tcp_flight {
     uint32_t prr_delivered, prr_out, recover_fs; /* RFC 9937 */
     uint32_t round_end;                /* snd_max when cwnd was last found used most ... */
     uint32_t tlp_end;                  /* snd_max when a tail loss probe was sent */
-    uint32_t cwr_end;                  /* snd_max when an ECN echo last reduced cwnd */
+    uint32_t cwr_end;                  /* snd_max when an ECN echo last lowered ssthresh */
     uint32_t undo_cwnd, undo_ssthresh; /* undo.c: before the reduction */
     uint32_t tlp_armed_us;  /* when the timer was last set behind a burst of new segments */
     struct rexmit *rexmits; /* ring of rexmit_cap; NULL: none */

@@ -159,7 +159,8 @@ static void note_rexmit(struct tcp_conn *c)
         c->flags &= ~(uint32_t)TCF_REXMIT;
 }
 
-/* cwnd was reduced on the peer's ECN echo, and what was in flight then is not acknowledged yet. */
+/* ssthresh was lowered on the peer's ECN echo, and what was in flight then is not acknowledged yet.
+ */
 static inline bool is_reducing(const struct tcp_conn *c)
 {
     return c->flight != NULL && off_lt((uint32_t)c->snd_una, c->flight->cwr_end);
@@ -174,12 +175,18 @@ static void ssthresh_lower(struct tcp_env *e, struct tcp_conn *c)
 
 /* ---- timers ---- */
 
+/* Nothing but the reduction is going on. */
+static inline bool cwr_is_undisturbed(const struct tcp_flight *f)
+{
+    return f->phase == PHASE_CWR && f->sacked_bytes == 0 && !f->tlp_is_pending;
+}
+
 /* RFC 8985 7.2, and the conditions of 7.3: no probe is in flight (the phase), and a round trip was
  * measured since the last one, so that probes do not keep SRTT from following a longer path. */
 static inline bool tlp_is_possible(const struct tcp_conn *c, const struct tcp_flight *f)
 {
-    return (f == NULL || f->phase == PHASE_OPEN) && (c->flags & TCF_SACK) && c->srtt_us != 0 &&
-           !(c->marks & TLP_UNMEASURED);
+    return (f == NULL || f->phase == PHASE_OPEN || cwr_is_undisturbed(f)) &&
+           (c->flags & TCF_SACK) && c->srtt_us != 0 && !(c->marks & TLP_UNMEASURED);
 }
 
 /* How long a tail loss probe waits when so many bytes are in flight (RFC 8985 7.2). */
@@ -662,7 +669,7 @@ static void recovery_enter(struct tcp_env *e, struct tcp_conn *c, uint32_t deliv
     f->recover = (uint32_t)c->snd_max;
     /* RFC 9937 section 6: what was SACKed before will not be delivered in this recovery. */
     f->recover_fs = max32(outstanding(c) - min32(f->sacked_bytes, outstanding(c)) + delivered, 1);
-    f->prr_delivered = f->prr_out = 0;
+    f->prr_delivered = f->prr_out = 0; /* also of a reduction that goes on (PHASE_CWR) */
     f->partial_seen = false;
     f->tlp_is_pending = f->tlp_is_due = false;
     f->dsack_noted = false;
@@ -704,7 +711,8 @@ static void prr_update(struct tcp_conn *c, const struct delivery *d, bool must_s
     } else {
         int64_t limit = (int64_t)f->prr_delivered - f->prr_out;
         limit = limit > d->delivered ? limit : d->delivered;
-        if (d->acked > 0 && !d->has_losses) /* recovery goes well (SafeACK) */
+        /* Recovery goes well (SafeACK); without one there is nothing to catch up with. */
+        if (d->acked > 0 && !d->has_losses && f->phase == PHASE_RECOVERY)
             limit += c->mss;
         n = c->ssthresh - pipe < limit ? c->ssthresh - pipe : limit;
     }
@@ -779,6 +787,8 @@ static void phase_step(struct tcp_env *e, struct tcp_conn *c, const struct deliv
         recovery_leave(c);
     if (f->phase < PHASE_RECOVERY && f->lost_bytes > 0)
         recovery_enter(e, c, d->delivered);
+    else if (f->phase == PHASE_CWR && is_reducing(c))
+        return;
     else if (f->phase < PHASE_RECOVERY)
         f->phase = is_quiet(f) && !f->guard ? PHASE_OPEN : PHASE_DISORDER;
 }
@@ -794,7 +804,14 @@ static void cwnd_step(struct tcp_env *e, struct tcp_conn *c, struct delivery *d,
         prr_update(c, d, before != PHASE_RECOVERY || is_partial);
         return;
     }
-    if (d->acked == 0)
+    if (c->flight->phase == PHASE_CWR) { /* RFC 9937: the same for a reduction without a loss */
+        if (d->delivered > 0)
+            prr_update(c, d, false);
+        return;
+    }
+    if (before == PHASE_CWR)
+        c->cwnd = c->ssthresh;
+    if (d->acked == 0 || before == PHASE_CWR)
         return;
     if (before >= PHASE_RECOVERY && !(c->flags & TCF_SACK))
         d->delivered = min32(d->delivered, c->mss); /* most came earlier (RFC 3465 2.3) */
@@ -923,8 +940,8 @@ void recovery_ack(struct tcp_env *e, struct tcp_conn *c, const struct tcp_ack *a
         window_reopened(e, c);
 }
 
-/* Of one segment in flight alone there is no scoreboard, and no window that lasts: its ACK ends it.
- */
+/* Proportional rate reduction takes cwnd down to the new ssthresh (RFC 9937, as Linux). Of one
+ * segment in flight alone there is no scoreboard, and no window that lasts: its ACK ends it. */
 void recovery_ecn_echo(struct tcp_env *e, struct tcp_conn *c, tcp_off_t ack)
 {
     struct tcp_flight *f = c->flight;
@@ -932,12 +949,20 @@ void recovery_ecn_echo(struct tcp_env *e, struct tcp_conn *c, tcp_off_t ack)
         return;
     if (!off_lt(f != NULL ? f->cwr_end : (uint32_t)c->snd_una, (uint32_t)ack))
         return;
+    if (f != NULL && f->phase == PHASE_CWR)
+        c->cwnd = c->ssthresh; /* the last reduction ends with this ACK */
     ssthresh_lower(e, c);
-    c->cwnd = min32(c->cwnd, c->ssthresh);
     e->stats.ecn_reductions++;
-    if (f == NULL)
+    if (f == NULL) {
+        c->cwnd = min32(c->cwnd, c->ssthresh);
         return;
+    }
+    if (f->phase == PHASE_OPEN)
+        disorder_begin(c);
+    f->phase = PHASE_CWR;
     f->cwr_end = (uint32_t)c->snd_max;
+    f->recover_fs = max32(recovery_flight_bytes(c), 1);
+    f->prr_delivered = f->prr_out = 0;
     f->undo_is_possible = false;
 }
 
@@ -1086,6 +1111,7 @@ void recovery_info(const struct tcp_conn *c, struct tcp_recovery_info *info)
     if (f->reordering > info->reordering)
         info->reordering = f->reordering;
     info->is_disordered = f->phase == PHASE_DISORDER;
+    info->is_reducing = f->phase == PHASE_CWR;
     info->is_in_loss = f->phase == PHASE_LOSS;
 }
 

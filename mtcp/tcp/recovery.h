@@ -79,7 +79,7 @@ bool recovery_in_recovery(const struct tcp_conn *c);
  * also when sent again; `reordering` the largest distance seen since there was nothing in flight. */
 struct tcp_recovery_info {
     uint32_t sacked, lost, retrans, reordering;
-    bool is_disordered, is_in_loss;
+    bool is_reducing, is_disordered, is_in_loss;
 };
 void recovery_info(const struct tcp_conn *c, struct tcp_recovery_info *info);
 

@@ -83,7 +83,7 @@ static void one_ack_opens_the_window_by_a_bounded_amount(void)
     EXPECT_EQ(f.conn.cwnd, 10 * MSS + CC_ABC_LIMIT);
 }
 
-/* RFC 5681 3.1-5 */
+/* RFC 5681 3.1-5, RFC 5681 3.1-11 */
 static void slow_start_ends_at_ssthresh(void)
 {
     struct fixture f;
@@ -111,6 +111,7 @@ static void a_loss_is_measured_by_what_was_in_flight(void)
     }
 }
 
+/* RFC 9438 4.6-2 */
 static void a_window_that_is_not_used_does_not_grow(void)
 {
     const struct tcp_cc_ops *ops[] = {&tcp_cc_newreno, &tcp_cc_cubic};

@@ -298,7 +298,7 @@ static void a_burst_is_acked_once(void)
     segt_free(t);
 }
 
-/* RFC 9293 SHLD-31, MAY-13, RFC 2018 4-2, 4-3, RFC 5681 3.2-1, 3.2-2 */
+/* RFC 9293 SHLD-31, MAY-13, RFC 2018 4-2, 4-3, RFC 5681 3.2-1, 3.2-2, RFC 2018 4-7 */
 static void a_hole_is_told_and_filled(void)
 {
     struct segt *t = segt_established_with("sackok");
@@ -773,7 +773,7 @@ static void an_ack_of_the_future_is_dropped(void)
     segt_free(t);
 }
 
-/* RFC 9293 MAY-12, RFC 5961 5.2-1, 5.2-2 */
+/* RFC 9293 MAY-12, RFC 5961 5.2-1, 5.2-2, RFC 5961 5.2-3 */
 static void an_ack_far_in_the_past_is_challenged(void)
 {
     struct segt *t = segt_established();
@@ -1018,6 +1018,20 @@ static void no_memory_drops_the_segment_unacknowledged(void)
     segt_free(t);
 }
 
+/* RFC 2018 8-2 */
+static void nothing_is_reported_that_is_not_kept(void)
+{
+    struct segt *t = segt_established_with("sackok");
+    mem_set_limit(t->mem, mem_in_use(t->mem) + 1);
+    seg_in(t, "A 3001+1000 ack=1");
+    for (; t->at_tx < t->n_tx; t->at_tx++)
+        EXPECT_EQ(t->tx[t->at_tx].seg.opt.n_sack, 0);
+    mem_set_limit(t->mem, 0);
+    seg_in(t, "A 5001+1000 ack=1");
+    seg_expect(t, "A 1 ack=1 sack=5001-6001");
+    segt_free(t);
+}
+
 static void a_window_of_descending_bytes_costs_little(void)
 {
     struct segt *t = segt_established();
@@ -1073,6 +1087,7 @@ TEST_SUITE(
     TEST_CASE(shut_rd_keeps_what_arrives_readable),
 
     TEST_CASE(no_memory_drops_the_segment_unacknowledged),
+    TEST_CASE(nothing_is_reported_that_is_not_kept),
     TEST_CASE(a_window_of_descending_bytes_costs_little), TEST_CASE(segments_fit_both_ends),
     TEST_CASE(windows_are_not_scaled_by_one_side),
     TEST_CASE(a_reset_of_a_simultaneous_open_refuses_it), TEST_CASE(a_segment_gets_one_ack_at_most),

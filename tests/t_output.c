@@ -154,7 +154,7 @@ static void no_update_for_a_window_that_cannot_be_said(void)
     segt_free(t);
 }
 
-/* RFC 9293 SHLD-28, RFC 5681 3.1-2, RFC 5681 not 3.1-1 (RFC 5681 3.1-4) */
+/* RFC 9293 SHLD-28, RFC 5681 3.1-2, RFC 5681 not 3.1-1 (RFC 5681 3.1-4, RFC 5681 2-1) */
 static void the_initial_window_is_ten_segments(void)
 {
     struct segt *t = segt_established();
@@ -198,7 +198,7 @@ static void large_segments_for_a_device_that_cuts(void)
 
 /* ---- the peer's window ---- */
 
-/* RFC 9293 MUST-38 */
+/* RFC 9293 MUST-38, RFC 5681 2-1 */
 static void the_peers_window_is_the_limit(void)
 {
     struct segt *t = segt_established();
@@ -286,7 +286,7 @@ static void the_fin_needs_room_in_the_window_too(void)
     segt_free(t);
 }
 
-/* RFC 9293 SHLD-15 */
+/* RFC 9293 SHLD-15, RFC 7323 2.4-4 */
 static void a_shrunk_window_stops_new_data(void)
 {
     struct segt *t = segt_established();
@@ -306,7 +306,7 @@ static void a_shrunk_window_stops_new_data(void)
 
 /* ---- SYN ---- */
 
-/* RFC 9293 MUST-14, MUST-67, SHLD-5, MAY-3, RFC 7323 3.2-5 */
+/* RFC 9293 MUST-14, MUST-67, SHLD-5, MAY-3, RFC 7323 3.2-5, RFC 7323 2.2-5, 3.2-7 */
 static void a_syn_offers_everything(void)
 {
     struct segt *t = segt_new();
@@ -443,7 +443,7 @@ static void a_delayed_ack(void)
     segt_free(t);
 }
 
-/* RFC 7323 3.2-1 */
+/* RFC 7323 3.2-1, 4.1-2 */
 static void every_segment_has_timestamps_once_agreed(void)
 {
     struct segt *t = segt_established_with("ts=500,0");
@@ -451,9 +451,13 @@ static void every_segment_has_timestamps_once_agreed(void)
     EXPECT_EQ(t->conn.mss, 988);
     segt_write(t, 100);
     seg_expect(t, "PA 1+100 ts=0,500");
-    EXPECT_EQ(t->tx[0].seg.opt.ts_val, conn_ts_now(&t->env, &t->conn));
+    uint32_t first = t->tx[0].seg.opt.ts_val;
+    EXPECT_EQ(first, conn_ts_now(&t->env, &t->conn));
     seg_in(t, "A 1+3000 ack=101 ts=510,0");
     seg_expect(t, "A 101 ack=3001 ts=0,510");
+    segt_advance(t, 5000000);
+    segt_write(t, 100);
+    EXPECT_EQ(t->tx[t->at_tx].seg.opt.ts_val - first, 5000); /* milliseconds */
     segt_free(t);
 }
 
@@ -582,7 +586,8 @@ static void the_window_is_what_the_buffer_takes(void)
     segt_free(t);
 }
 
-/* RFC 9293 3.8.6: shrinking the buffer does not shrink what was promised. (RFC 9293 SHLD-14) */
+/* RFC 9293 3.8.6: shrinking the buffer does not shrink what was promised. (RFC 9293 SHLD-14, RFC
+ * 7323 2.4-2, 2.4-3) */
 static void the_right_edge_never_moves_left(void)
 {
     struct segt *t = segt_established();

@@ -139,7 +139,7 @@ static void a_segment_sent_once_is_timed(void)
     segt_free(t);
 }
 
-/* Karn: which transmission an ACK answers is not known. (RFC 9293 MUST-18) (RFC 6298 3-1) */
+/* Karn: which transmission an ACK answers is not known. (RFC 9293 MUST-18, RFC 6298 3-1) */
 static void a_segment_sent_twice_is_not(void)
 {
     struct segt *t = ready("");
@@ -206,7 +206,7 @@ static void an_echo_that_is_repeated_is_no_round_trip(void)
 
 /* RFC 3042: the first two duplicate ACKs let a new segment go each; the third resends. RFC 6937
  * from there: half of what is delivered goes out, until half the window is left in flight. (RFC
- * 5681 3.2-3, 3.2-4, 3.2-5, 3.2-6, 3.2-7, 3.2-9, RFC 5681 not 3.2-8) */
+ * 5681 3.2-3, 3.2-4, 3.2-5, 3.2-6, 3.2-7, 3.2-9, RFC 5681 not 3.2-8, RFC 5681 3.2-11, 3.2-12) */
 static void the_third_duplicate_ack_resends(void)
 {
     struct segt *t = ten_in_flight("");
@@ -235,6 +235,20 @@ static void the_third_duplicate_ack_resends(void)
     CU_ASSERT(!recovery_in_recovery(&t->conn));
     EXPECT_EQ(t->conn.cwnd, 5000);
     expect_full(t, 14, 17);
+    seg_silence(t);
+    segt_free(t);
+}
+
+/* With SACK only what is reported lets data go. (RFC 5681 3.2-10) */
+static void a_duplicate_that_reports_nothing_lets_nothing_go(void)
+{
+    struct segt *t = ten_in_flight("sackok");
+    dup_acks(t, 5);
+    seg_silence(t);
+    EXPECT_EQ(t->env.stats.rexmit_fast, 0);
+    seg_in(t, "A 1 ack=1 sack=1001-2001");
+    expect_full(t, 10, 11);
+    seg_in(t, "A 1 ack=1 sack=1001-2001"); /* known */
     seg_silence(t);
     segt_free(t);
 }
@@ -905,6 +919,7 @@ static void reneging_is_survived(void)
     segt_free(t);
 }
 
+/* RFC 7323 2.4-5 */
 static void nothing_is_resent_beyond_the_window(void)
 {
     struct segt *t = ten_in_flight("sackok");
@@ -1160,6 +1175,7 @@ TEST_SUITE(recovery, TEST_CASE(a_ping_pong_needs_no_scoreboard),
            TEST_CASE(timestamps_tell_which_one_it_was),
            TEST_CASE(an_echo_that_is_repeated_is_no_round_trip),
            TEST_CASE(the_third_duplicate_ack_resends),
+           TEST_CASE(a_duplicate_that_reports_nothing_lets_nothing_go),
            TEST_CASE(segments_with_data_or_a_new_window_are_no_duplicates),
            TEST_CASE(a_partial_ack_resends_the_next_hole),
            TEST_CASE(only_the_first_partial_ack_restarts_the_timer),

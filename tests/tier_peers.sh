@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The stack against programs that nobody here wrote, over net_tap: the kernel's TCP (with timestamps,
 # SACK and window scaling on and off), curl, nc, wrk, nginx; over a link that loses and reorders; with
-# 10,000 connections at once; with an application that reads slowly. In network and process
+# 10,000 connections at once; iperf3; with an application that reads slowly. In network and process
 # namespaces of its own, as root or as a user who may make user namespaces; else all of it is skipped,
 # and says so. (What the applications do is tier_apps.sh's; there wrk and ab run on a good link.)
 #
@@ -290,6 +290,47 @@ test_echo() {
     serve_end
 }
 
+# ---- iperf3 --------------------------------------------------------------------------------------------
+
+iperf() { # what, options: what is sent arrives (the server checks it), no less than was asked for
+    local what=$1
+    shift
+    if timeout 60 iperf3 --json --port 5201 --bytes 50M "$@" >"$tmp/iperf" 2>&1; then ok; else
+        fail "$what: $(tail -n 5 "$tmp/iperf")"
+    fi
+    local sent received
+    sent=$(iperf_sum sent) received=$(iperf_sum received)
+    at_most "$what: bytes received" "$received" "$sent" # with -R the rest is on its way
+    at_least "$what: bytes" "$received" 50000000
+}
+iperf_sum() { # sent, received: bytes in the last summary of that name
+    awk -v name="\"sum_$1\":" '$1 == name { is_in = 1 } is_in && $1 == "\"bytes\":" {
+        n = $2 + 0; is_in = 0 } END { printf "%d", n }' "$tmp/iperf"
+}
+
+test_iperf3() {
+    local n=2 has_v6=
+    has iperf3 || return
+    [ -e /proc/net/if_inet6 ] && has_v6=1 link_v6=1 n=5
+    conf 0
+    stack_start 0 ready "$B/iperf_server" "$tmp/0.conf" 5201 $n || return
+    local server=$pid
+    expect "ping" "$(ping -c2 -i0.2 -W2 10.77.0.2 >/dev/null; echo $?)" 0
+    iperf "iperf3" -c 10.77.0.2
+    iperf "iperf3, four streams" -c 10.77.0.2 -P4
+    if [ -n "$has_v6" ]; then
+        expect "ping -6" "$(ping -6 -c2 -i0.2 -W2 fd77:0:0:0::2 >/dev/null; echo $?)" 0
+        iperf "iperf3 -6" -6 -c fd77:0:0:0::2
+        iperf "iperf3 -6, four streams" -6 -c fd77:0:0:0::2 -P4
+        iperf "iperf3 -6, from the stack" -6 -c fd77:0:0:0::2 -R
+    else
+        skip "the kernel has no IPv6"
+    fi
+    link_v6=
+    wait $server
+    expect "exit status of iperf_server" $? 0
+}
+
 # ---- nginx, the kernel's TCP below it, as the server --------------------------------------------------
 
 nginx_start() { # further lines of its server
@@ -482,7 +523,7 @@ interrupted() {
     wait $curl 2>/dev/null
     expect "runtime directories that are left" "$(find /run/dpdk -mindepth 1 2>/dev/null | wc -l)" 0
     expect "devices that are left" "$(ip -o link show | grep -vc ' lo:')" 0
-    expect "processes that are left" "$(ps -o comm= -A | grep -cE 'epserver|epclient|slow_reader|lossy|nginx')" 0
+    expect "processes that are left" "$(ps -o comm= -A | grep -cE 'epserver|epclient|slow_reader|iperf|lossy|nginx')" 0
 }
 
 # ---- all of them ------------------------------------------------------------------------------------
@@ -492,7 +533,7 @@ echo 1 2>/dev/null >/proc/sys/net/ipv6/conf/default/disable_ipv6
 ip link set lo up
 mkdir "$tmp/www"
 head -c 64 /dev/zero >"$tmp/www/64"
-all="kernel echo nginx lossy slow_reader many idle"
+all="kernel echo iperf3 nginx lossy slow_reader many idle"
 for group in ${*:-$all}; do
     start=$(date +%s)
     "test_$group"

@@ -198,6 +198,25 @@ static void accepting_can_wait_for_data(void)
     duo_close(&d);
 }
 
+/* Once the connection is not new any more, a small segment's ACK waits for the next, or for data.
+ */
+static void quickack_answers_at_once(void)
+{
+    open_pair(NULL);
+    for (int i = 0; i < 20; i++) {
+        EXPECT_EQ(mtcp_write(d.cli, c, "x", 1), 1);
+        duo_run(&d, 50000);
+    }
+    for (int on = 0; on < 2; on++) {
+        EXPECT_EQ(set(d.srv, s, IPPROTO_TCP, TCP_QUICKACK, on), 0);
+        EXPECT_EQ(mtcp_write(d.cli, c, "x", 1), 1);
+        duo_step(&d, 0);
+        EXPECT_EQ(info_of(d.cli, c).tcpi_unacked, on ? 0 : 1);
+        duo_run(&d, 50000);
+    }
+    duo_close(&d);
+}
+
 /* What TCP does not act on yet says so, instead of pretending. */
 static void what_is_not_there_is_unknown(void)
 {
@@ -525,11 +544,11 @@ static void info_is_what_the_stack_knows(void)
 
 TEST_SUITE(options, TEST_CASE(each_int_is_set_told_and_bounded),
            TEST_CASE(ip_options_are_bytes_too), TEST_CASE(what_can_only_be_asked_is_refused),
-           TEST_CASE(what_is_not_there_is_unknown), TEST_CASE(seconds_of_deferring_are_timeouts),
-           TEST_CASE(accepting_can_wait_for_data), TEST_CASE(linger_is_a_struct),
-           TEST_CASE(nodelay_pushes_what_waits), TEST_CASE(congestion_control_has_a_name),
-           TEST_CASE(accepted_sockets_inherit), TEST_CASE(options_survive_connecting),
-           TEST_CASE(the_receive_buffer_bounds_what_waits),
+           TEST_CASE(quickack_answers_at_once), TEST_CASE(what_is_not_there_is_unknown),
+           TEST_CASE(seconds_of_deferring_are_timeouts), TEST_CASE(accepting_can_wait_for_data),
+           TEST_CASE(linger_is_a_struct), TEST_CASE(nodelay_pushes_what_waits),
+           TEST_CASE(congestion_control_has_a_name), TEST_CASE(accepted_sockets_inherit),
+           TEST_CASE(options_survive_connecting), TEST_CASE(the_receive_buffer_bounds_what_waits),
            TEST_CASE(a_large_buffer_scales_the_window), TEST_CASE(corks_hold_until_pulled),
            TEST_CASE(keepalive_finds_the_dead), TEST_CASE(the_user_timeout_gives_up),
            TEST_CASE(syncnt_bounds_connecting), TEST_CASE(notsent_lowat_holds_writers),

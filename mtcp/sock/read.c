@@ -197,6 +197,16 @@ ssize_t mtcp_readv(mctx_t mctx, int sockid, const struct iovec *iov, int iovcnt)
     return read_iov(mctx, sockid, iov, iovcnt);
 }
 
+/* 0; -EINVAL: urgent data is in line (as Linux, where SO_OOBINLINE is on); -EOPNOTSUPP. Those that
+ * mean nothing here are taken. */
+static int check_flags(int flags, int more)
+{
+    more |= MSG_PEEK | MSG_DONTWAIT | MSG_WAITALL | MSG_NOSIGNAL | MSG_CMSG_CLOEXEC;
+    if (flags & MSG_OOB)
+        return -EINVAL;
+    return flags & ~more ? -EOPNOTSUPP : 0;
+}
+
 ssize_t mtcp_recv(mctx_t mctx, int sockid, char *buf, size_t len, int flags)
 {
     struct mtcp_ctx *ctx;
@@ -205,13 +215,12 @@ ssize_t mtcp_recv(mctx_t mctx, int sockid, char *buf, size_t len, int flags)
         return -1;
     if (s->type != MOS_SOCK_STREAM && s->type != MOS_SOCK_STREAM_LISTEN)
         return sock_result(-ENOTSOCK);
-    if (flags & MSG_OOB)
-        return sock_result(-EINVAL); /* as Linux: SO_OOBINLINE is on */
-    if (flags & ~(MSG_PEEK | MSG_DONTWAIT | MSG_WAITALL | MSG_NOSIGNAL | MSG_CMSG_CLOEXEC))
-        return sock_result(-EOPNOTSUPP);
+    int err = check_flags(flags, 0);
+    if (err < 0)
+        return sock_result(err);
     struct iovec iov = {buf, len < LEN_MAX ? len : LEN_MAX};
     struct dest d;
-    int err = dest_init(&d, &iov, 1);
+    err = dest_init(&d, &iov, 1);
     return sock_result(err < 0 ? err : sock_read(ctx, s, &d, flags));
 }
 
@@ -253,7 +262,6 @@ ssize_t mtcp_recvmsg(mctx_t mctx, int sockid, struct msghdr *msg, int flags)
         return sock_result(-EFAULT);
     if (msg->msg_iovlen > IOV_MAX)
         return sock_result(-EMSGSIZE);
-    if (flags & ~(MSG_PEEK | MSG_DONTWAIT | MSG_WAITALL | MSG_ERRQUEUE))
-        return sock_result(-EOPNOTSUPP);
-    return sock_result(stream_recvmsg(ctx, s, msg, flags));
+    int err = check_flags(flags, MSG_ERRQUEUE);
+    return sock_result(err < 0 ? err : stream_recvmsg(ctx, s, msg, flags));
 }

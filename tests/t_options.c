@@ -519,7 +519,7 @@ static void info_is_what_the_stack_knows(void)
     d.cut_srv = true;
     mtcp_write(d.cli, c, buf, 5000);
     duo_step(&d, 0);
-    EXPECT_EQ(info_of(d.cli, c).tcpi_unacked, 3); /* Nagle holds the rest */
+    EXPECT_EQ(info_of(d.cli, c).tcpi_unacked, 4);
     duo_run(&d, 3000000);
     t = info_of(d.cli, c);
     CU_ASSERT(t.tcpi_backoff > 0);

@@ -160,6 +160,7 @@ enum tcp_conn_mark {
     FASTOPEN_SYN_DATA = 1 << 3, /* data in a SYN was accepted, ours or the peer's */
     FASTOPEN_DEFERRED = 1 << 4, /* client: the SYN waits for the first bytes */
     FASTOPEN_ON = 1 << 5, /* in SYN_RCVD, SYN_SENT: fastopen.h */
+    SHORT_IN_FLIGHT = 1 << 7, /* a segment that was not full, since nothing was in flight (output.c) */
     TLP_UNMEASURED = 1 << 6, /* no round trip was measured since the last tail loss probe */
 };
 

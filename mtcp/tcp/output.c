@@ -299,12 +299,13 @@ static inline bool is_last_written(const struct tcp_conn *c, tcp_off_t end)
     return end == (tcp_off_t)stream_next(&c->snd);
 }
 
-/* May a segment that is not full go, being all there is? Nagle (RFC 9293 3.7.4), corking. */
+/* May a segment that is not full go, being all there is? Corking; Nagle (RFC 9293 3.7.4) as
+ * Minshall has it, and Linux: it waits only for what may be another such segment. */
 static inline bool tail_may_go(const struct tcp_conn *c)
 {
     if (c->flags & (TCF_SND_FIN | TCF_CORK | TCF_MORE))
         return c->flags & TCF_SND_FIN;
-    return (c->flags & TCF_NODELAY) || c->snd_una == c->snd_nxt;
+    return (c->flags & TCF_NODELAY) || c->snd_una == c->snd_nxt || !(c->marks & SHORT_IN_FLIGHT);
 }
 
 /* How much of `avail` new bytes goes when the windows let `usable` go. Silly window avoidance (RFC
@@ -401,8 +402,8 @@ static bool next_rexmit(const struct tcp_env *e, const struct tcp_conn *c, uint3
 
 /* A window or keepalive probe: an old sequence number, which every peer answers with an ACK (RFC
  * 9293 3.8.4). Over what a window has shrunk away from, the oldest segment, as Linux: a peer that
- * has room after all acknowledges it. An ACK without news might not do: when both sides have data in
- * flight that was lost, it lies before the segment that the window was last taken from. */
+ * has room after all acknowledges it. An ACK without news might not do: when both sides have data
+ * in flight that was lost, it lies before the segment that the window was last taken from. */
 static bool next_probe(const struct tcp_env *e, const struct tcp_conn *c, struct tcp_tx *tx)
 {
     if ((c->flags & TCF_PERSIST) && c->snd_una < c->snd_max) {
@@ -542,6 +543,15 @@ static inline bool is_last(const struct tcp_conn *c, const struct tcp_tx *tx)
     return is_last_written(c, end) || eor_is_at(c, end);
 }
 
+/* Does a segment that is not full go, or are all that is in flight full? */
+static inline void note_short(struct tcp_conn *c, const struct tcp_tx *tx)
+{
+    if (tx->seg.len < tx->mss || tx->seg.len % tx->mss != 0)
+        c->marks |= SHORT_IN_FLIGHT;
+    else if (tx->off == c->snd_una)
+        c->marks &= (uint8_t)~SHORT_IN_FLIGHT;
+}
+
 /* New data that did not pass was never sent: what passed stays one prefix of the stream, and the
  * retransmission or the persist timer tries again. */
 static void sent_data(struct tcp_env *e, struct tcp_conn *c, const struct tcp_tx *tx, bool passed)
@@ -560,6 +570,7 @@ static void sent_data(struct tcp_env *e, struct tcp_conn *c, const struct tcp_tx
         return;
     }
     e->stats.bytes_out += tx->seg.len;
+    note_short(c, tx);
     if (unlikely(tx->seg.flags & TCP_CWR))
         c->marks &= (uint8_t)~ECN_CWR;
     c->snd_nxt = end;

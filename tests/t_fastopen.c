@@ -555,6 +555,24 @@ static void a_simultaneous_open_takes_the_data_along(void)
     segt_free(t);
 }
 
+/* Both sent data in their SYNs: ours is not taken from the peer's SYN, but acknowledged. */
+static void a_simultaneous_open_ends_with_the_data_acknowledged(void)
+{
+    struct segt *t = syn_with_data(500, 500);
+    seg_in(t, "S 0+100 mss=1000 sackok");
+    seg_expect(t, "SA 0 ack=1");
+    seg_in(t, "SA 0 ack=502 mss=1000 sackok"); /* more than was sent */
+    EXPECT_EQ(t->conn.state, TCPS_SYN_RCVD);
+    t->at_tx = t->n_tx;
+    seg_in(t, "SA 0 ack=501 mss=1000 sackok");
+    EXPECT_EQ(t->conn.state, TCPS_ESTABLISHED);
+    EXPECT_EQ(t->conn.snd_una, 500);
+    CU_ASSERT(t->conn.marks & FASTOPEN_SYN_DATA);
+    seg_expect(t, "A 501 ack=1 sack=0-1"); /* the SYN came twice (RFC 2883) */
+    seg_silence(t);
+    segt_free(t);
+}
+
 /* ---- what a client remembers of a server ---- */
 
 static const uint8_t a_cookie[] = "COOKIE";
@@ -1134,6 +1152,7 @@ static void sendto_refuses(void)
 
 TEST_SUITE(
     fastopen, TEST_CASE(a_syn_carries_what_fits), TEST_CASE(refused_data_goes_again_at_once),
+    TEST_CASE(a_simultaneous_open_ends_with_the_data_acknowledged),
     TEST_CASE(cookie_and_mss_are_kept), TEST_CASE(maxseg_bounds_the_syns_data),
     TEST_CASE(a_cookie_that_was_not_asked_for_is_not_taken),
     TEST_CASE(the_experimental_option_is_tried_once),

@@ -36,6 +36,21 @@ static void syn_sent_negotiates_options(void)
     segt_free(t);
 }
 
+/* As Linux: an answer that echoes a timestamp which has not been sent answers something else. */
+static void syn_sent_refuses_an_echo_from_the_future(void)
+{
+    for (uint32_t ahead = 0; ahead < 2; ahead++) {
+        char segment[64];
+        struct segt *t = segt_syn_sent();
+        snprintf(segment, sizeof(segment), "SA 0 ack=1 mss=1460 ts=77,%u",
+                 conn_ts_now(&t->env, &t->conn) + ahead);
+        seg_in(t, segment);
+        EXPECT_EQ(t->last_in, ahead ? TCP_IN_DROPPED | TCP_IN_RESET : 0);
+        expect_state(t, ahead ? TCPS_SYN_SENT : TCPS_ESTABLISHED);
+        segt_free(t);
+    }
+}
+
 /* RFC 9293 MUST-15 */
 static void syn_sent_without_mss_option_uses_536(void)
 {
@@ -1050,6 +1065,7 @@ static void a_window_of_descending_bytes_costs_little(void)
 TEST_SUITE(
     input, TEST_CASE(syn_sent_takes_the_synack), TEST_CASE(syn_sent_negotiates_options),
     TEST_CASE(syn_sent_without_mss_option_uses_536),
+    TEST_CASE(syn_sent_refuses_an_echo_from_the_future),
     TEST_CASE(syn_sent_answers_a_wrong_ack_with_reset),
     TEST_CASE(syn_sent_tries_again_soon_after_the_reset_but_once),
     TEST_CASE(syn_sent_is_refused_by_a_reset_that_acks_the_syn), TEST_CASE(simultaneous_open),

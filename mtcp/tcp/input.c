@@ -96,7 +96,7 @@ static bool completes_simultaneous_open(const struct tcp_conn *c, const struct i
 {
     uint8_t flags = in->seg->flags & (TCP_SYN | TCP_ACK | TCP_RST);
     return c->state == TCPS_SYN_RCVD && flags == (TCP_SYN | TCP_ACK) && in->off == -1 &&
-           in->ack == 0;
+           in->ack >= 0 && in->ack <= (c->snd_max > 0 ? c->snd_max : 0);
 }
 
 static enum check check_ack(const struct tcp_conn *c, const struct in *in)
@@ -133,13 +133,23 @@ static enum check check_synchronized(const struct tcp_env *e, const struct tcp_c
     return check_ack(c, in);
 }
 
+/* It answers no SYN of ours: as Linux, that is no better than a wrong ACK. */
+static bool echoes_future(const struct tcp_env *e, const struct tcp_conn *c, const struct seg *s)
+{
+    return e->params.timestamps && s->opt.has_ts && s->opt.ts_ecr != 0 &&
+           (int32_t)(conn_ts_now(e, c) - s->opt.ts_ecr) < 0;
+}
+
 /* RFC 9293 3.10.7.3: first ACK, then RST, then SYN. */
-static enum check check_syn_sent(const struct tcp_conn *c, const struct in *in)
+static enum check check_syn_sent(const struct tcp_env *e, const struct tcp_conn *c,
+                                 const struct in *in)
 {
     tcp_off_t most = c->snd_max > 0 ? c->snd_max : 0; /* data may have gone with the SYN */
     uint8_t flags = in->seg->flags;
     if ((flags & TCP_ACK) && (in->ack < 0 || in->ack > most))
         return (flags & TCP_RST) ? CHECK_SILENT : CHECK_RESET;
+    if ((flags & TCP_ACK) && echoes_future(e, c, in->seg))
+        return CHECK_RESET;
     if (flags & TCP_RST)
         return (flags & TCP_ACK) ? CHECK_RST : CHECK_SILENT;
     return (flags & TCP_SYN) ? CHECK_OK : CHECK_SILENT;
@@ -151,7 +161,7 @@ static enum check check_segment(const struct tcp_env *e, const struct tcp_conn *
     if (c->state == TCPS_CLOSED || (c->flags & (TCF_DEAD | TCF_SEND_RST | TCF_RST_QUEUED)))
         return CHECK_SILENT;
     if (c->state == TCPS_SYN_SENT)
-        return check_syn_sent(c, in);
+        return check_syn_sent(e, c, in);
     return check_synchronized(e, c, in);
 }
 
@@ -543,6 +553,19 @@ static unsigned in_time_wait(struct tcp_env *e, struct tcp_conn *c, const struct
     return (v & ~TCP_IN_ACK_DUE) | TCP_IN_DROPPED;
 }
 
+/* The SYN-ACK completes a simultaneous open. Its SYN came before: a duplicate, as Linux has it. */
+static void in_syn_again(struct tcp_conn *c, struct in *in)
+{
+    in->off = 0;
+    in->end = in->seg->len;
+    c->flags |= TCF_ACK_NOW;
+    if (!(c->flags & TCF_SACK))
+        return;
+    c->dsack_start = c->irs;
+    c->dsack_end = seq_add(c->irs, 1);
+    c->n_dsack = 1;
+}
+
 unsigned tcp_input(struct tcp_env *e, struct tcp_conn *c, const struct seg *s)
 {
     struct in in = in_decode(c, s);
@@ -556,10 +579,8 @@ unsigned tcp_input(struct tcp_env *e, struct tcp_conn *c, const struct seg *s)
     if (unlikely(c->state == TCPS_SYN_SENT)) {
         what = in_syn_sent(e, c, &in);
     } else {
-        if (s->flags & TCP_SYN) { /* completes a simultaneous open */
-            in.off = 0;
-            in.end = s->len;
-        }
+        if (unlikely(s->flags & TCP_SYN))
+            in_syn_again(c, &in);
         step_timestamp(e, c, &in);
         what = step_ack(e, c, &in);
         if (unlikely(s->flags & TCP_URG))

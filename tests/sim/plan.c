@@ -82,6 +82,7 @@ static void plan_mtu(struct sim *s, struct link_conf *c)
     if (one_in(s, 8) || is_pinned(s, PIN_MTU) || is_pinned(s, PIN_BLACK_HOLE))
         c->mtu_change_us = 200000 + rng_below(r, 5000000);
     c->is_black_hole = !is_pinned(s, PIN_MTU) && (one_in(s, 2) || is_pinned(s, PIN_BLACK_HOLE));
+    s->is_black_hole = c->mtu_change_us && c->is_black_hole;
 }
 
 void plan_link(struct sim *s, struct link_conf *c)
@@ -132,7 +133,8 @@ static void config_options(struct sim *s, struct text *t)
     text_add(t, " tcp_delack_ms = %u\n", delack[rng_below(r, 5)]);
     text_add(t, " tcp_init_cwnd = %u\n", init_cwnd[rng_below(r, 6)]);
     text_add(t, " tcp_slow_start_after_idle = %s\n", rng_below(r, 2) ? "true" : "false");
-    if (one_in(s, 4))
+    /* each time that a path is tried again, a black hole costs timeouts */
+    if (one_in(s, 4) && !s->is_black_hole)
         text_add(t, " mtu_expires = %u\n", 30 + rng_below(r, 300));
 }
 

@@ -62,7 +62,7 @@ static void plan_side(struct rng *r, struct plan *p)
     p->total = plan_total(r);
     p->write_max = 1u << rng_below(r, 17);
     p->read_max = 1u << (3 + rng_below(r, 14));
-    if (p->total > 65536 && p->write_max < 512)
+    if (p->total > 8192 && p->write_max < 512)
         p->write_max = 512; /* a megabyte byte by byte takes for ever and shows nothing more */
     if (p->read_max < 256)
         p->read_max = p->total % 3 ? 256 : p->read_max;

@@ -138,7 +138,7 @@ static void a_syn(void)
     static const struct arm arms[] = {
         {TCPS_SYN_RCVD, "S 0", "SA 0 ack=1", TCPS_SYN_RCVD}, /* the same one again */
         {TCPS_SYN_RCVD, "S 50", "A 1 ack=1", TCPS_SYN_RCVD},
-        {TCPS_SYN_RCVD, "SA 0 ack=1", NULL, TCPS_ESTABLISHED}, /* figure 8 */
+        {TCPS_SYN_RCVD, "SA 0 ack=1", "A 1 ack=1", TCPS_ESTABLISHED}, /* figure 8 */
         {TCPS_ESTABLISHED, "S 0", "A 1 ack=1", TCPS_ESTABLISHED},
         {TCPS_ESTABLISHED, "S 1", "A 1 ack=1", TCPS_ESTABLISHED},
         {TCPS_ESTABLISHED, "SA 0 ack=1", "A 1 ack=1", TCPS_ESTABLISHED},

@@ -650,6 +650,28 @@ test_configuration() {
     serve_end
 }
 
+# Memory is computed for as many devices as there are.
+test_many_devices() {
+    local i n
+    for n in 2 8; do
+        {
+            echo "mos { num_cores = $((n < 8 && $(nproc) > 1 ? 2 : 1))"
+            for i in $(seq $n); do
+                echo "netdev d$i { device = \"net_tap$i,iface=d$i\" address = 10.78.$i.2/24 }"
+            done
+            echo "}"
+        } >"$tmp/svr.conf"
+        "$B/epserver" -p "$tmp/www" -f "$tmp/svr.conf" >"$tmp/svr.out" 2>"$tmp/svr.err" &
+        server=$!
+        if wait_for_long grep -q '^epserver: HTTP' "$tmp/svr.out"; then ok; else
+            fail "$n devices: $(cat "$tmp/svr.err")"
+        fi
+        kill -INT $server
+        wait $server
+        expect "with $n devices" $? 0
+    done
+}
+
 # Configurations of the manual do as they stand there.
 test_manual() {
     local page

@@ -30,6 +30,8 @@
 #define L2_LEN         14u
 #define L2_MAX         26u /* Ethernet, two VLAN tags, FCS */
 #define ROOM_DEFAULT   2048u
+#define PAGE_BYTES     4096ull
+#define DRIVER_BYTES   (1u << 20) /* what drivers take for a queue */
 /* A frame of a segmenting device, as much as a buffer's 16-bit length takes. */
 #define ROOM_BIG (RTE_ALIGN_FLOOR(65535u, RTE_CACHE_LINE_SIZE) - RTE_PKTMBUF_HEADROOM)
 
@@ -112,9 +114,13 @@ static uint32_t n_pkts(const struct io_port *p, const struct io_dpdk_dev *conf)
     return RTE_MAX(n, descs + 2 * IO_BURST + POOL_CACHE * 3 / 2); /* a cache takes as many */
 }
 
+/* Without hugepages no buffer that fits a page crosses one, and larger ones begin on one. */
 static uint64_t pool_bytes(uint64_t n, uint32_t room)
 {
-    return n * (sizeof(struct rte_mbuf) + PKT_PRIV_SIZE + RTE_PKTMBUF_HEADROOM + room + 256);
+    uint64_t one = sizeof(struct rte_mbuf) + PKT_PRIV_SIZE + RTE_PKTMBUF_HEADROOM + room + 256;
+    uint64_t per_page = RTE_MAX(PAGE_BYTES / one, 1u);
+
+    return (n + per_page - 1) / per_page * RTE_ALIGN_CEIL(one * per_page, PAGE_BYTES);
 }
 
 uint64_t io_port_mem(const struct io_port *p, const struct io_dpdk_dev *conf)
@@ -124,6 +130,7 @@ uint64_t io_port_mem(const struct io_port *p, const struct io_dpdk_dev *conf)
 
     if (tx_may_be_big(p))
         bytes += pool_bytes(PKTS_BIG, ROOM_BIG);
+    bytes += DRIVER_BYTES;
     return bytes * RTE_MAX(conf->n_queues, 1u);
 }
 

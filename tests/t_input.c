@@ -47,6 +47,9 @@ static void syn_sent_refuses_an_echo_from_the_future(void)
         seg_in(t, segment);
         EXPECT_EQ(t->last_in, ahead ? TCP_IN_DROPPED | TCP_IN_RESET : 0);
         expect_state(t, ahead ? TCPS_SYN_SENT : TCPS_ESTABLISHED);
+        seg_expect(t, ahead ? "R 1" : "A 1 ack=1");
+        segt_advance(t, 900000);
+        seg_silence(t); /* the SYN goes again in its time */
         segt_free(t);
     }
 }
@@ -129,14 +132,17 @@ static void syn_sent_is_refused_by_a_reset_that_acks_the_syn(void)
     segt_free(t);
 }
 
-/* As Linux: a client with TCP_DEFER_ACCEPT lets the handshake's ACK ride on what it writes. */
+/* As Linux: a client with TCP_DEFER_ACCEPT, or one that waits with the rest of a Fast Open's bytes,
+ * lets the handshake's ACK ride on what it writes, and later ones, too. */
 static void who_will_write_soon_saves_an_ack(void)
 {
-    for (int writes = 0; writes < 2; writes++) {
+    for (int i = 0; i < 4; i++) {
+        bool writes = i & 1;
         struct segt *t = segt_syn_sent();
         t->conn.ext = mem_alloc(t->mem, sizeof(*t->conn.ext));
         *t->conn.ext = tcp_opt_ext_default();
-        t->conn.ext->defer_accept = 1;
+        t->conn.ext->defer_accept = i < 2;
+        t->conn.ext->fastopen.has_more = i >= 2;
         seg_in(t, "SA 0 ack=1 mss=1200 win=3000");
         expect_state(t, TCPS_ESTABLISHED);
         segt_advance(t, 199000);
@@ -146,6 +152,10 @@ static void who_will_write_soon_saves_an_ack(void)
         else
             segt_advance(t, 10000);
         seg_expect(t, writes ? "PA 1+100 ack=1" : "A 1 ack=1");
+        seg_in(t, writes ? "PA 1+100 ack=101" : "PA 1+100 ack=1");
+        seg_silence(t);
+        segt_advance(t, 50000);
+        seg_expect(t, writes ? "A 101 ack=101" : "A 1 ack=101");
         segt_free(t);
     }
 }

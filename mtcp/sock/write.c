@@ -102,6 +102,7 @@ static int64_t stream_send_fast(struct mtcp_ctx *ctx, struct sock *s, struct sou
         src->most = c->ext->fastopen.mss > 0 ? fastopen_syn_room(c) : 0;
         err = conn_write(ctx, c, src);
         src->most = SIZE_MAX;
+        c->ext->fastopen.has_more = blocks && err == -EAGAIN;
         if (err < 0 && err != -EAGAIN)
             return err;
     }

@@ -214,6 +214,7 @@ struct tcp_opt_ext {
         bool is_wanted; /* TCP_FASTOPEN_CONNECT */
         bool needs_no_cookie; /* TCP_FASTOPEN_NO_COOKIE */
         bool is_exp; /* as the experimental option */
+        bool has_more; /* client: a call waits with what the SYN did not take */
         bool is_used; /* client: the SYN has had the option, or data */
         bool is_trial; /* ... when there had been black holes (tcp_env.fastopen) */
         uint8_t cookie_len;

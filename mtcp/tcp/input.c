@@ -218,12 +218,12 @@ static unsigned in_rst(struct tcp_env *e, struct tcp_conn *c)
     return TCP_IN_DIED;
 }
 
-/* The peer knows an old connection of this tuple. After the reset it will take the SYN, which goes
- * again soon, but once only (as Linux). */
-static void in_reset_due(struct tcp_env *e, struct tcp_conn *c)
+/* A peer whose ACK is out of range knows an old connection of this tuple. After the reset it will
+ * take the SYN, which goes again soon, but once only (as Linux). */
+static void in_reset_due(struct tcp_env *e, struct tcp_conn *c, const struct in *in)
 {
     enum { SOON_US = 2000 };
-    if (c->state == TCPS_SYN_SENT && c->backoff == 0)
+    if (c->state == TCPS_SYN_SENT && c->backoff == 0 && !echoes_future(e, c, in->seg))
         timers_set_rtx(e, c, e->now_us + SOON_US);
 }
 
@@ -233,7 +233,7 @@ static unsigned in_refuse(struct tcp_env *e, struct tcp_conn *c, const struct in
     case CHECK_RST:
         return in_rst(e, c);
     case CHECK_RESET:
-        in_reset_due(e, c);
+        in_reset_due(e, c, in);
         return TCP_IN_DROPPED | TCP_IN_RESET;
     case CHECK_PAWS:
         e->stats.paws_drops++;
@@ -480,15 +480,17 @@ static unsigned in_fastopen_answered(struct tcp_conn *c)
     return TCP_IN_FASTOPEN | (c->backoff > 0 ? TCP_IN_SYN_LOST : 0);
 }
 
-/* As Linux: whoever sets TCP_DEFER_ACCEPT will write soon, which saves an ACK. */
+/* As Linux: whoever sets TCP_DEFER_ACCEPT, or waits with more than the SYN could take, will write
+ * soon. That saves an ACK, and the two will talk in turns: ACKs ride on what is said. */
 static void ack_synack(struct tcp_env *e, struct tcp_conn *c)
 {
     enum { AT_MOST_US = 200000 };
-    if (likely(c->ext == NULL) || c->ext->defer_accept == 0) {
+    if (likely(c->ext == NULL) || !(c->ext->defer_accept || c->ext->fastopen.has_more)) {
         c->flags |= TCF_ACK_NOW;
         return;
     }
     c->flags |= TCF_ACK_DELAYED;
+    c->n_quick = 0;
     timers_set_delack(e, c, e->now_us + AT_MOST_US);
 }
 
@@ -507,8 +509,8 @@ static unsigned in_syn_sent(struct tcp_env *e, struct tcp_conn *c, struct in *in
     unsigned what = 0;
     if (s->flags & TCP_ACK) {
         what = in_fastopen_answered(c);
-        ack_synack(e, c);
         in_establish(e, c, in);
+        ack_synack(e, c);
     } else { /* simultaneous open: both ends sent a SYN */
         c->flags |= TCF_NEEDS_SYN;
         conn_set_state(e, c, TCPS_SYN_RCVD);

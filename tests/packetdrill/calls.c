@@ -8,6 +8,8 @@
 #include "tests/packetdrill/interface.h"
 #include "tests/packetdrill/world.h"
 
+#include "mtcp/sock/sock.h"
+
 #include <errno.h>
 #include <mtcp_epoll.h>
 #include <netinet/tcp.h>
@@ -255,6 +257,14 @@ static bool blocks(int fd, int flags)
     return e && !e->is_nonblock && !(flags & MSG_DONTWAIT);
 }
 
+/* As the stack's own call that blocks (sock/write.c): the rest waits for the handshake. */
+static void note_rest(int fd, size_t rest)
+{
+    const struct sock *s = sock_find(ctx_of(world_ctx), id_of(fd));
+    if (rest > 0 && s && s->conn && s->conn->ext)
+        s->conn->ext->fastopen.has_more = true;
+}
+
 static ssize_t transmit(int fd, struct bytes b, int flags)
 {
     ssize_t put, done = 0;
@@ -265,6 +275,8 @@ static ssize_t transmit(int fd, struct bytes b, int flags)
         if (put > 0)
             done += put;
         bool has_begun = put > 0 || errno == EINPROGRESS;
+        if (has_begun && blocks(fd, flags))
+            note_rest(fd, b.n - (size_t)done);
         if (has_begun && blocks(fd, flags) && await_connected(fd, flags) < 0) {
             done = 0;
             put = -1;

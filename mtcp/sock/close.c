@@ -140,11 +140,9 @@ static int shutdown_stream(struct mtcp_ctx *ctx, struct sock *s, int how)
 int mtcp_shutdown(mctx_t mctx, int sockid, int how)
 {
     struct mtcp_ctx *ctx;
-    struct sock *s = sock_of_call(mctx, sockid, &ctx);
+    struct sock *s = stream_of_call(mctx, sockid, &ctx);
     if (!s)
         return -1;
-    if (s->type != MOS_SOCK_STREAM && s->type != MOS_SOCK_STREAM_LISTEN)
-        return (int)sock_result(-ENOTSOCK);
     if (how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR)
         return (int)sock_result(-EINVAL);
     return (int)sock_result(shutdown_stream(ctx, s, how));

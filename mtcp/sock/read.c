@@ -210,11 +210,9 @@ static int check_flags(int flags, int more)
 ssize_t mtcp_recv(mctx_t mctx, int sockid, char *buf, size_t len, int flags)
 {
     struct mtcp_ctx *ctx;
-    struct sock *s = sock_of_call(mctx, sockid, &ctx);
+    struct sock *s = stream_of_call(mctx, sockid, &ctx);
     if (!s)
         return -1;
-    if (s->type != MOS_SOCK_STREAM && s->type != MOS_SOCK_STREAM_LISTEN)
-        return sock_result(-ENOTSOCK);
     int err = check_flags(flags, 0);
     if (err < 0)
         return sock_result(err);
@@ -253,11 +251,9 @@ static int64_t stream_recvmsg(struct mtcp_ctx *ctx, struct sock *s, struct msghd
 ssize_t mtcp_recvmsg(mctx_t mctx, int sockid, struct msghdr *msg, int flags)
 {
     struct mtcp_ctx *ctx;
-    struct sock *s = sock_of_call(mctx, sockid, &ctx);
+    struct sock *s = stream_of_call(mctx, sockid, &ctx);
     if (!s)
         return -1;
-    if (s->type != MOS_SOCK_STREAM && s->type != MOS_SOCK_STREAM_LISTEN)
-        return sock_result(-ENOTSOCK);
     if (!msg || (!msg->msg_iov && msg->msg_iovlen))
         return sock_result(-EFAULT);
     if (msg->msg_iovlen > IOV_MAX)

@@ -144,6 +144,16 @@ static inline struct sock *sock_of_call(struct mtcp_context *mctx, int id, struc
     return s;
 }
 
+/* Likewise for calls that only streams and listeners have; else errno ENOTSOCK. */
+static inline struct sock *stream_of_call(struct mtcp_context *mctx, int id, struct mtcp_ctx **ctx)
+{
+    struct sock *s = sock_of_call(mctx, id, ctx);
+    if (!s || likely(s->type == MOS_SOCK_STREAM || s->type == MOS_SOCK_STREAM_LISTEN))
+        return s;
+    errno = ENOTSOCK;
+    return NULL;
+}
+
 /* ---- readiness (sock_poll.c) ----------------------------------------------------------------- */
 
 /* What the socket is ready for now: MOS_EPOLLIN, OUT, ERR, HUP, RDHUP. */

@@ -218,11 +218,9 @@ ssize_t mtcp_sendto(mctx_t mctx, int sockid, const char *buf, size_t len, int fl
                     const struct sockaddr *to, socklen_t tolen)
 {
     struct mtcp_ctx *ctx;
-    struct sock *s = sock_of_call(mctx, sockid, &ctx);
+    struct sock *s = stream_of_call(mctx, sockid, &ctx);
     if (!s)
         return -1;
-    if (s->type != MOS_SOCK_STREAM && s->type != MOS_SOCK_STREAM_LISTEN)
-        return sock_result(-ENOTSOCK);
     struct iovec iov = {(void *)(uintptr_t)buf, len < LEN_MAX ? len : LEN_MAX};
     struct source src = {
         .iov = &iov, .n_iov = 1, .most = SIZE_MAX, .flags = flags, .to = to, .tolen = tolen};
@@ -242,11 +240,9 @@ static bool has_unknown_control(const struct msghdr *msg)
 ssize_t mtcp_sendmsg(mctx_t mctx, int sockid, const struct msghdr *msg, int flags)
 {
     struct mtcp_ctx *ctx;
-    struct sock *s = sock_of_call(mctx, sockid, &ctx);
+    struct sock *s = stream_of_call(mctx, sockid, &ctx);
     if (!s)
         return -1;
-    if (s->type != MOS_SOCK_STREAM && s->type != MOS_SOCK_STREAM_LISTEN)
-        return sock_result(-ENOTSOCK);
     if (!msg || (!msg->msg_iov && msg->msg_iovlen))
         return sock_result(-EFAULT);
     if (msg->msg_iovlen > IOV_MAX)

@@ -367,15 +367,19 @@ static void act_end(void)
     mtcp_close(w.m, wm.passive[--wm.n_passive]);
 }
 
-/* A reset by a monitor: from now on the application gets nothing. */
+/* A reset by a monitor: from now on the application gets nothing, also one that accepts only now. */
 static void act_reset(int sock)
 {
-    int app = get_int(sock, MOS_ENDPOINT_SOCK);
     if (mtcp_reset_conn(w.m, sock) < 0)
         return;
-    for (unsigned i = 0; i < w.n_lives; i++) {
+    struct flow_tuple t = tuple_of(sock, get_int(sock, MOS_REAL_SIDE));
+    uint64_t who = who_is_at(&t);
+    for (unsigned i = 0; who && i < w.n_lives; i++) {
         struct life *l = &w.life[i];
-        if (app >= 0 && l->n_end == 0 && get_int(l->sock, MOS_ENDPOINT_SOCK) == app)
+        if (l->n_end > 0)
+            continue;
+        learn_who(l);
+        if (l->who == who)
             l->is_reset = true;
     }
 }

@@ -141,8 +141,8 @@ static void stream_go_on(struct server *s, unsigned i)
 static bool run(struct server *s, uint64_t wanted)
 {
     enum { CTRL = STREAMS_MAX, SILENCE_MS = 20000 };
-    struct mtcp_epoll_event ev = {.events = MOS_EPOLLIN, .data = {.u32 = CTRL}};
-    if (wanted == 0 && mtcp_epoll_ctl(s->mctx, s->epid, MOS_EPOLL_CTL_ADD, s->ctrl, &ev) < 0)
+    struct mtcp_epoll_event ev[STREAMS_MAX + 1] = {{.events = MOS_EPOLLIN, .data = {.u32 = CTRL}}};
+    if (wanted == 0 && mtcp_epoll_ctl(s->mctx, s->epid, MOS_EPOLL_CTL_ADD, s->ctrl, ev) < 0)
         return false;
     for (;;) {
         uint64_t sum = 0;
@@ -150,12 +150,18 @@ static bool run(struct server *s, uint64_t wanted)
             sum += s->bytes[i];
         if (wanted > 0 && sum >= wanted)
             return sum == wanted;
-        if (mtcp_epoll_wait(s->mctx, s->epid, &ev, 1, SILENCE_MS) != 1)
+        int n = mtcp_epoll_wait(s->mctx, s->epid, ev, STREAMS_MAX + 1, SILENCE_MS);
+        bool is_over = false;
+        if (n < 1)
             return false;
-        if (ev.data.u32 != CTRL) {
-            stream_go_on(s, ev.data.u32);
-            continue;
+        for (int i = 0; i < n; i++) {
+            if (ev[i].data.u32 == CTRL)
+                is_over = true;
+            else
+                stream_go_on(s, ev[i].data.u32);
         }
+        if (!is_over)
+            continue;
         char state;
         mtcp_epoll_ctl(s->mctx, s->epid, MOS_EPOLL_CTL_DEL, s->ctrl, NULL);
         return read_all(s, s->ctrl, &state, 1) && state == TEST_END;

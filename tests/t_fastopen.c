@@ -1,6 +1,7 @@
 /* Fast Open (RFC 7413): cookies, data in SYNs, what is limited, what falls back. */
 #include "mtcp/net/fastopen.h"
 #include "mtcp/net/pmtu.h"
+#include "mtcp/sock/sock.h"
 #include "tests/duo.h"
 #include "tests/net_world.h"
 #include "tests/seg.h"
@@ -1096,6 +1097,8 @@ static void sendto_blocks_until_all_is_queued(void)
         int c = duo_sock(0);
         EXPECT_EQ(send_fast(c, 5000, 0), 5000);
         EXPECT_EQ(used_syn_data(d.cli, c), i > 0);
+        /* The rest waited for the handshake, whose ACK waited for it: they talk in turns. */
+        EXPECT_EQ(sock_find(ctx_of(d.cli), c)->conn->n_quick, 0);
         duo_run(&d, 20000);
         int s = mtcp_accept4(d.srv, listener, NULL, NULL, SOCK_NONBLOCK);
         EXPECT_EQ(mtcp_read(d.srv, s, got, sizeof(got)), 5000);

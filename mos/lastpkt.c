@@ -4,14 +4,11 @@
 #include "mos/as_sent.h"
 #include "mos/conns.h"
 #include "mos/dispatch.h"
+#include "mos/edit.h"
 #include "mtcp/wire/build.h"
 
 #include <errno.h>
 #include <string.h>
-
-#define ACTIONS (MOS_DROP | MOS_OVERWRITE | MOS_CHOMP | MOS_INSERT)
-#define PLACES  (MOS_ETH_HDR | MOS_IP_HDR | MOS_TCP_HDR | MOS_TCP_PAYLOAD)
-#define CSUMS   (MOS_UPDATE_IP_CHKSUM | MOS_UPDATE_TCP_CHKSUM)
 
 /* Where a frame and its headers lie. */
 struct frame {
@@ -125,21 +122,9 @@ int lastpkt_get(struct mon *m, const struct mon_conn *c, const struct mon_passiv
 
 /* ---- the verdict ----------------------------------------------------------------------------- */
 
-static bool is_one_bit(int bits)
-{
-    return bits != 0 && (bits & (bits - 1)) == 0;
-}
-
-static bool option_is_valid(int option)
-{
-    if ((option & ~(ACTIONS | PLACES | CSUMS)) || !is_one_bit(option & ACTIONS))
-        return false;
-    return option & MOS_DROP ? (option & PLACES) == 0 : is_one_bit(option & PLACES);
-}
-
 int lastpkt_set(struct mon *m, const struct mon_conn *c, int option)
 {
-    if (!option_is_valid(option))
+    if (!edit_option_is_valid(option))
         return -EINVAL;
     struct mon_dispatch *d = running(m, c, NULL);
     if (!d)

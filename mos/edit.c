@@ -1,0 +1,197 @@
+/* Changes of a frame. One table says what its parts bear. */
+#include "mos/edit.h"
+
+#include "mtcp/wire/csum.h"
+#include "mtcp/wire/hdr.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#define ACTIONS (MOS_DROP | MOS_OVERWRITE | MOS_CHOMP | MOS_INSERT)
+#define PLACES  (MOS_ETH_HDR | MOS_IP_HDR | MOS_TCP_HDR | MOS_TCP_PAYLOAD)
+#define CSUMS   (MOS_UPDATE_IP_CHKSUM | MOS_UPDATE_TCP_CHKSUM)
+
+#define IP_MAX       65535u
+#define ETH_ADDRS    12u
+#define ETH_TAGGED   22u /* two tags (IEEE 802.1Q, 802.1ad) between the addresses and the type */
+#define IPV4_HDR_MAX 60u
+
+/* A part of a frame, [from, to), and what its length may be. */
+struct part {
+    uint32_t from, to;
+    uint32_t fixed;    /* its first bytes, which nothing is put into or taken out of */
+    uint32_t min, max; /* bytes */
+    uint32_t unit;     /* by which it is longer than min */
+};
+
+/* ---- options -------------------------------------------------------------------------------- */
+
+static bool is_one_bit(int bits)
+{
+    return bits != 0 && (bits & (bits - 1)) == 0;
+}
+
+bool edit_option_is_valid(int option)
+{
+    if ((option & ~(ACTIONS | PLACES | CSUMS)) || !is_one_bit(option & ACTIONS))
+        return false;
+    return option & MOS_DROP ? (option & PLACES) == 0 : is_one_bit(option & PLACES);
+}
+
+/* ---- parts ---------------------------------------------------------------------------------- */
+
+struct edit_frame edit_frame_of(const struct packet *p, uint8_t *at, uint32_t room)
+{
+    return (struct edit_frame){
+        .at = at,
+        .len = p->frame_len,
+        .room = room,
+        .l3 = p->l3_off,
+        .l4 = p->l4_off,
+        .payload = p->frame_len - p->seg.len,
+        .is_v6 = !ip_addr_is_v4(&p->dst),
+    };
+}
+
+static struct part part_of(const struct edit_frame *f, int option)
+{
+    if (option & MOS_ETH_HDR)
+        return (struct part){0, f->l3, ETH_ADDRS, ETH_HDR_LEN, ETH_TAGGED, 4};
+    if ((option & MOS_IP_HDR) && f->is_v6) /* extension headers: RFC 8200 4 */
+        return (struct part){f->l3, f->l4, IPV6_HDR_LEN, IPV6_HDR_LEN, IP_MAX, 8};
+    if (option & MOS_IP_HDR)
+        return (struct part){f->l3, f->l4, IPV4_HDR_LEN, IPV4_HDR_LEN, IPV4_HDR_MAX, 4};
+    if (option & MOS_TCP_HDR)
+        return (struct part){f->l4, f->payload, TCP_HDR_LEN, TCP_HDR_LEN, TCP_HDR_LEN + TCP_OPT_MAX,
+                             4};
+    return (struct part){f->payload, f->len, 0, 0, IP_MAX, 1};
+}
+
+/* May it have so many bytes? */
+static bool part_bears(const struct part *p, uint32_t len)
+{
+    return len >= p->min && len <= p->max && (len - p->min) % p->unit == 0;
+}
+
+/* ---- lengths -------------------------------------------------------------------------------- */
+
+static void lengths_write_ip(const struct edit_frame *f)
+{
+    uint32_t len = f->len - f->l3;
+    if (f->is_v6) {
+        struct ipv6_hdr *h = (void *)(f->at + f->l3);
+        h->payload_len = be16_make((uint16_t)(len - IPV6_HDR_LEN));
+        return;
+    }
+    struct ipv4_hdr *h = (void *)(f->at + f->l3);
+    h->ver_ihl = (uint8_t)((h->ver_ihl & 0xf0u) | (f->l4 - f->l3) / 4);
+    h->total_len = be16_make((uint16_t)len);
+}
+
+static void lengths_write(const struct edit_frame *f)
+{
+    struct tcp_hdr *h = (void *)(f->at + f->l4);
+    h->doff_ns = (uint8_t)((h->doff_ns & 0x0fu) | ((f->payload - f->l4) / 4) << 4);
+    lengths_write_ip(f);
+}
+
+/* What lies behind the place is somewhere else now. */
+static void parts_move(struct edit_frame *f, int option, uint32_t by)
+{
+    f->len += by;
+    if (option & MOS_TCP_PAYLOAD)
+        return;
+    f->payload += by;
+    if (option & MOS_TCP_HDR)
+        return;
+    f->l4 += by;
+    if (option & MOS_ETH_HDR)
+        f->l3 += by;
+}
+
+/* ---- actions -------------------------------------------------------------------------------- */
+
+static int overwrite(const struct edit_frame *f, const struct edit *e, const struct part *p)
+{
+    uint32_t len = p->to - p->from;
+    if (e->offset > len || e->len > len - (uint32_t)e->offset)
+        return -EINVAL;
+    if (e->len > 0)
+        memcpy(f->at + p->from + e->offset, e->data, e->len);
+    return 0;
+}
+
+static int chomp(struct edit_frame *f, const struct edit *e, const struct part *p)
+{
+    uint32_t len = p->to - p->from;
+    if (e->offset < p->fixed || e->offset > len || e->len > len - (uint32_t)e->offset ||
+        !part_bears(p, len - e->len))
+        return -EINVAL;
+    uint8_t *at = f->at + p->from + e->offset;
+    memmove(at, at + e->len, f->len - (size_t)(at + e->len - f->at));
+    parts_move(f, e->option, -e->len);
+    lengths_write(f);
+    return 0;
+}
+
+static int insert(struct edit_frame *f, const struct edit *e, const struct part *p)
+{
+    uint32_t len = p->to - p->from;
+    if (e->offset < p->fixed || e->offset > len || e->len > IP_MAX ||
+        !part_bears(p, len + e->len) || f->room - f->len < e->len)
+        return -EINVAL;
+    if (!(e->option & MOS_ETH_HDR) && f->len - f->l3 + e->len > IP_MAX)
+        return -EINVAL;
+    uint8_t *at = f->at + p->from + e->offset;
+    memmove(at + e->len, at, f->len - (size_t)(at - f->at));
+    if (e->len > 0)
+        memcpy(at, e->data, e->len);
+    parts_move(f, e->option, e->len);
+    lengths_write(f);
+    return 0;
+}
+
+int edit_apply(struct edit_frame *f, const struct edit *e)
+{
+    struct part p = part_of(f, e->option);
+    if (e->offset < 0)
+        return -EINVAL;
+    if (e->option & MOS_OVERWRITE)
+        return overwrite(f, e, &p);
+    return e->option & MOS_CHOMP ? chomp(f, e, &p) : insert(f, e, &p);
+}
+
+/* ---- checksums ------------------------------------------------------------------------------ */
+
+/* Fills the checksum field at `field` with that of `len` bytes at `at`, which it is part of. */
+static void csum_write(uint8_t *field, uint64_t pseudo, const uint8_t *at, uint32_t len)
+{
+    memset(field, 0, sizeof(uint16_t));
+    uint16_t sum = csum_fold(csum_add(pseudo, at, len));
+    memcpy(field, &sum, sizeof(sum));
+}
+
+static uint64_t pseudo_of(const struct edit_frame *f)
+{
+    struct ip_addr src, dst;
+    const uint8_t *ip = f->at + f->l3;
+    if (f->is_v6) {
+        memcpy(src.b, ip + offsetof(struct ipv6_hdr, src), sizeof(src.b));
+        memcpy(dst.b, ip + offsetof(struct ipv6_hdr, dst), sizeof(dst.b));
+    } else {
+        const struct ipv4_hdr *h = (const void *)ip;
+        src = ip_addr_v4(h->src);
+        dst = ip_addr_v4(h->dst);
+    }
+    return csum_pseudo(&src, &dst, IP_PROTO_TCP, f->len - f->l4);
+}
+
+void edit_checksums(const struct edit_frame *f, int option)
+{
+    uint8_t *ip = f->at + f->l3, *tcp = f->at + f->l4;
+    if ((option & MOS_UPDATE_IP_CHKSUM) && !f->is_v6)
+        csum_write(ip + offsetof(struct ipv4_hdr, csum), 0, ip, f->l4 - f->l3);
+    if (option & MOS_UPDATE_TCP_CHKSUM)
+        csum_write(tcp + offsetof(struct tcp_hdr, csum), pseudo_of(f), tcp, f->len - f->l4);
+}

@@ -1,4 +1,6 @@
 /* Fast Open (RFC 7413): cookies, data in SYNs, what is limited, what falls back. */
+#include <linux/tcp.h>
+
 #include "mtcp/net/fastopen.h"
 #include "mtcp/net/pmtu.h"
 #include "mtcp/sock/sock.h"
@@ -897,12 +899,17 @@ static int fast_connect(int *sock)
     return mtcp_connect(d.cli, *sock, (struct sockaddr *)&a, sizeof(a)) < 0 ? errno : 0;
 }
 
-static bool used_syn_data(mctx_t m, int sock)
+static struct tcp_info info_of(mctx_t m, int sock)
 {
     struct tcp_info t;
     socklen_t len = sizeof(t);
     EXPECT_EQ(mtcp_getsockopt(m, sock, IPPROTO_TCP, TCP_INFO, &t, &len), 0);
-    return t.tcpi_options & TCPI_OPT_SYN_DATA;
+    return t;
+}
+
+static bool used_syn_data(mctx_t m, int sock)
+{
+    return info_of(m, sock).tcpi_options & TCPI_OPT_SYN_DATA;
 }
 
 /* A connection on which the client says hello; was that in the SYN? Closed again. */
@@ -926,6 +933,8 @@ static bool hello_is_in_syn(int listener, bool is_deferred)
     EXPECT_EQ(mtcp_read(d.cli, c, got, 8), 5);
     bool in_syn = used_syn_data(d.cli, c);
     EXPECT_EQ(used_syn_data(d.srv, s), in_syn);
+    EXPECT_EQ(info_of(d.cli, c).tcpi_delivered, in_syn ? 1 : 2); /* a SYN is one with its data */
+    EXPECT_EQ(info_of(d.srv, s).tcpi_delivered, 2);
     EXPECT_EQ(mtcp_close(d.cli, c), 0);
     duo_run(&d, 20000);
     EXPECT_EQ(mtcp_close(d.srv, s), 0);

@@ -162,6 +162,10 @@ uint32_t sock_poll(const struct sock *s);
 /* Bytes that a write would take now. */
 uint32_t sock_room(const struct tcp_conn *c);
 
+/* Is there room, and `times` as much as was not sent yet below TCP_NOTSENT_LOWAT? Who polls is
+ * woken at half of it, as by Linux (2); who waits in a call, at once (1). */
+bool sock_has_room(const struct tcp_conn *c, unsigned times);
+
 /* Is the connection over for the application, whatever is still to be sent? */
 static inline bool conn_is_over(const struct tcp_conn *c)
 {

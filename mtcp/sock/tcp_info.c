@@ -7,6 +7,7 @@
 #include "mtcp/net/netif.h"
 #include "mtcp/net/pmtu.h"
 #include "mtcp/sock/prep.h"
+#include "mtcp/tcp/fastopen.h"
 #include "mtcp/tcp/recovery.h"
 #include "mtcp/tcp/rtt.h"
 
@@ -86,11 +87,14 @@ static void info_of_path(const struct mtcp_ctx *ctx, const struct tcp_conn *c, s
     t->tcpi_last_data_sent = ((uint32_t)e->now_us - c->snd_at_us) / 1000;
 }
 
-/* Segments, the SYN with them. Not counted one by one: as many as what was delivered makes full
- * ones. */
+/* Segments: the SYN, with the data that went with it, is one. Not counted one by one: as many as
+ * what was delivered makes full ones. */
 static uint32_t delivered(const struct tcp_conn *c, uint32_t n_sacked)
 {
-    return c->snd_una < 0 ? 0 : 1 + segments((uint64_t)c->snd_una, c) + n_sacked;
+    uint64_t with_syn = c->ext ? c->ext->fastopen.syn_acked : 0;
+    if (c->snd_una < 0 || fastopen_is_pending(c))
+        return 0;
+    return 1 + segments((uint64_t)c->snd_una - with_syn, c) + n_sacked;
 }
 
 static void info_of_recovery(const struct tcp_conn *c, struct tcp_info *t)

@@ -40,12 +40,13 @@ static int conn_write(struct mtcp_ctx *ctx, struct tcp_conn *c, struct source *s
         const struct iovec *v = &src->iov[src->at];
         while (src->in_at < v->iov_len) {
             size_t left = v->iov_len - src->in_at;
+            uint32_t room = sock_room(c);
             if (unlikely(left > src->most - src->done))
                 left = src->most - src->done;
-            if (sock_room(c) == 0 || left == 0)
+            if (room == 0 || left == 0)
                 return -EAGAIN;
             int64_t n = tcp_send(&ctx->net.env, c, (const char *)v->iov_base + src->in_at,
-                                 left < LEN_MAX ? (uint32_t)left : LEN_MAX);
+                                 left < room ? (uint32_t)left : room);
             if (n <= 0) /* still connecting, or full */
                 return n == -ENOTCONN || n == 0 ? -EAGAIN : (int)n;
             src->in_at += (size_t)n;
@@ -60,7 +61,7 @@ static bool can_go_on(const struct sock *s, size_t arg)
     (void)arg;
     const struct tcp_conn *c = s->conn;
     return c->err || conn_is_over(c) || (c->flags & TCF_SND_FIN) ||
-           ((c->state >= TCPS_ESTABLISHED || fastopen_is_pending(c)) && sock_room(c) > 0);
+           ((c->state >= TCPS_ESTABLISHED || fastopen_is_pending(c)) && sock_has_room(c, 1));
 }
 
 static bool may_block(const struct sock *s, const struct source *src)

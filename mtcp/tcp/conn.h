@@ -211,6 +211,7 @@ struct tcp_opt_ext {
     int32_t linger_s;                             /* -1: off */
     struct { /* what the SYN carries, or a server's SYN-ACK (fastopen.h) */
         uint16_t mss; /* of the peer, when the cookie came; 0: no data */
+        uint16_t syn_acked; /* client: bytes that the SYN-ACK acknowledged */
         bool is_wanted; /* TCP_FASTOPEN_CONNECT */
         bool needs_no_cookie; /* TCP_FASTOPEN_NO_COOKIE */
         bool is_exp; /* as the experimental option */

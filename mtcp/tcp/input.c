@@ -314,8 +314,10 @@ static void in_syn_data_answered(struct tcp_env *e, struct tcp_conn *c, const st
     struct tcp_ack a = {.ack = in->ack, .seg = in->seg, .has_data = true};
     if (in->ack == c->snd_max)
         c->marks |= FASTOPEN_SYN_DATA;
-    if (in->ack > 0)
+    if (in->ack > 0) {
         recovery_ack(e, c, &a);
+        c->ext->fastopen.syn_acked = (uint16_t)in->ack;
+    }
     if (c->snd_una < c->snd_max)
         recovery_syn_data_lost(e, c);
 }

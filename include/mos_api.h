@@ -110,7 +110,7 @@ enum mos_event_type {
     MOS_ON_CONN_SETUP = 0x8,        /* deprecated, never fires */
     MOS_ON_CONN_NEW_DATA = 0x10,    /* NULL: new in-order bytes of a side, once per turn */
     MOS_ON_ERROR = 0x20,            /* NULL: see MOS_LASTERROR */
-    MOS_ON_TIMEOUT = 0x40,          /* reserved; what the callback of mtcp_settimer receives */
+    MOS_ON_TIMEOUT = 0x40,          /* what the callback of mtcp_settimer receives */
     MOS_ON_TCP_STATE_CHANGE = 0x80, /* SND, RCV: after each transition */
     MOS_ON_ORPHAN = 0x100,          /* NULL: a packet of no known connection */
     MOS_ON_REXMIT = 0x200,          /* RCV: payload, SYN or FIN that was seen before */
@@ -272,7 +272,7 @@ typedef struct filter_arg {
 
 /*
  * A callback: `sock` is the active (or raw) socket, or the id of a timer; `side` the side it
- * concerns: MOS_SIDE_CLI, MOS_SIDE_SVR, or MOS_SIDE_BOTH on raw sockets.
+ * concerns: MOS_SIDE_CLI, MOS_SIDE_SVR, or MOS_SIDE_BOTH on raw sockets and for timers.
  */
 typedef void (*callback_t)(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg);
 
@@ -508,12 +508,13 @@ int mtcp_reset_conn(mctx_t mctx, int sock);
 /* ---- time ------------------------------------------------------------------------------------ */
 
 /*
- * Call `cb` once after `timeout`, on the owning thread; the event is MOS_ON_TIMEOUT, `sock` is
- * `id`. Replaces a timer of that id that runs. Does not block.
- * Not there yet: declared only.
+ * Call `cb` once after `timeout`, on the owning thread and before the application's events of that
+ * turn: with `id` as its sock, MOS_SIDE_BOTH, MOS_ON_TIMEOUT and an empty arg. Replaces a timer of
+ * that id that runs. Never early; in the order of time, then of setting. Gone with the context.
+ * Does not block.
  *
- *   id       any number; usually a socket's id
- *   timeout  seconds and microseconds from now, monotonic
+ *   id       any number, of this context; usually a socket's id
+ *   timeout  seconds and microseconds from now, monotonic; 0: in the next turn
  *   returns  0 or -1
  *   errors   EACCES; EPERM; EFAULT; EINVAL a negative time, or 1,000,000 us and more; ENOMEM
  *   source   mOS
@@ -521,8 +522,8 @@ int mtcp_reset_conn(mctx_t mctx, int sock);
 int mtcp_settimer(mctx_t mctx, int id, struct timeval *timeout, callback_t cb);
 
 /*
- * Cancel the timer of an id. Does not block.
- * Not there yet: declared only.
+ * Cancel the timer of an id, which then does not fire any more, also when it is due already. Does
+ * not block.
  *
  *   returns  0 or -1
  *   errors   EACCES; EPERM; ENOENT none runs

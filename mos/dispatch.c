@@ -62,17 +62,29 @@ static void leave(struct mon *m)
 
 /* ---- delivery -------------------------------------------------------------------------------- */
 
-static void call(struct mon *m, struct mon_dispatch *d, int sock, callback_t cb)
+/* What a callback is called with. */
+struct what {
+    int sock, side;
+    event_t event;
+};
+
+static void call_user(const struct mon *m, callback_t cb, const struct what *x)
 {
     filter_arg_t arg = {0};
     int saved = errno;
+    m->sv->user_begin(m->ctx);
+    cb(m->ctx, x->sock, x->side, x->event, &arg);
+    m->sv->user_end(m->ctx);
+    errno = saved;
+}
+
+static void call(struct mon *m, struct mon_dispatch *d, int sock, callback_t cb)
+{
+    const struct what x = {sock, d->side, slot_event(d->slot)};
     d->outer = m->now;
     m->now = d;
-    m->sv->user_begin(m->ctx);
-    cb(m->ctx, sock, d->side, slot_event(d->slot), &arg);
-    m->sv->user_end(m->ctx);
+    call_user(m, cb, &x);
     m->now = d->outer;
-    errno = saved;
 }
 
 static bool watch_wants(const struct watch *w, const struct mon_dispatch *d)
@@ -106,6 +118,18 @@ void mon_dispatch_orphan(struct mon *m, const struct hook_seg *s, const struct p
             call(m, &d, d.passive->sock, cb);
     }
     leave(m);
+}
+
+void mon_dispatch_timers(struct mon *m, uint64_t now_us)
+{
+    struct what x = {.side = MOS_SIDE_BOTH, .event = MOS_ON_TIMEOUT};
+    uint64_t among = m->timers.n_set;
+    callback_t cb;
+    while (mon_timers_take(&m->timers, now_us, among, &x.sock, &cb)) {
+        enter(m);
+        call_user(m, cb, &x);
+        leave(m);
+    }
 }
 
 /* ---- changes --------------------------------------------------------------------------------- */

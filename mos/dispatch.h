@@ -29,6 +29,10 @@ void mon_dispatch(struct mon *m, struct mon_dispatch *d);
 /* A packet of no connection, to every passive socket that wants it. */
 void mon_dispatch_orphan(struct mon *m, const struct hook_seg *s, const struct packet *p);
 
+/* The callbacks of mtcp_settimer that are due; a timer that one of them sets is for a later turn.
+ */
+void mon_dispatch_timers(struct mon *m, uint64_t now_us);
+
 /* `*set` becomes the set with another callback: at once, or when the running dispatch is done.
  * 0 or -ENOMEM. */
 MUST_CHECK int mon_set_change(struct mon *m, struct cb_set **set, enum mon_slot slot,

@@ -16,6 +16,7 @@
 #include "mos/cbset.h"
 #include "mos/filter.h"
 #include "mos/peer.h"
+#include "mos/timers.h"
 #include "mos_api.h"
 #include "mtcp/base/list.h"
 #include "mtcp/base/pool.h"
@@ -34,6 +35,7 @@ struct mon {
     struct mem *mem;
     struct cb_sets sets;
     struct pool conns, watches;
+    struct mon_timers timers;
     struct list_node passives; /* in creation order */
     struct list_node due;      /* mon_conn.due: to be looked at in the next turn() */
     struct list_node graves;   /* mon_conn.due: died inside a callback, freed in the next turn() */

@@ -149,6 +149,37 @@ int mtcp_reset_conn(mctx_t mctx, int sock)
 
 /* ---- time ------------------------------------------------------------------------------------ */
 
+static bool is_timeout(const struct timeval *t)
+{
+    return t->tv_sec >= 0 && t->tv_usec >= 0 && t->tv_usec < 1000000;
+}
+
+static uint64_t time_after(uint64_t now_us, const struct timeval *t)
+{
+    const uint64_t far = UINT64_MAX / 2; /* nobody waits for it */
+    if ((uint64_t)t->tv_sec >= far / 1000000u)
+        return far;
+    return now_us + (uint64_t)t->tv_sec * 1000000u + (uint64_t)t->tv_usec;
+}
+
+int mtcp_settimer(mctx_t mctx, int id, struct timeval *timeout, callback_t cb)
+{
+    struct mon *m = hook_monitor_of(mctx);
+    if (!m)
+        return -1;
+    if (!timeout || !cb)
+        return answer(-EFAULT);
+    if (!is_timeout(timeout))
+        return answer(-EINVAL);
+    return answer(mon_timer_set(&m->timers, id, time_after(m->sv->clock_us(m->ctx), timeout), cb));
+}
+
+int mtcp_canceltimer(mctx_t mctx, int id)
+{
+    struct mon *m = hook_monitor_of(mctx);
+    return m ? answer(mon_timer_cancel(&m->timers, id)) : -1;
+}
+
 uint32_t mtcp_cb_get_ts(mctx_t mctx)
 {
     const struct mon *m = hook_monitor_of(mctx);

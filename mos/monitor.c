@@ -90,6 +90,7 @@ static void *monitor_attach(struct mtcp_context *ctx, const struct hook_services
     cb_sets_init(&m->sets, mem);
     pool_init(&m->conns, mem, sizeof(struct mon_conn), 0);
     pool_init(&m->watches, mem, sizeof(struct watch), 0);
+    mon_timers_init(&m->timers, mem);
     list_init(&m->passives);
     list_init(&m->due);
     list_init(&m->graves);
@@ -119,6 +120,7 @@ static void monitor_detach(void *mon)
         passive_stop(container_of(m->passives.next, struct mon_passive, node));
     conns_let_go(m);
     mon_conns_bury(m);
+    mon_timers_fini(&m->timers);
     pool_fini(&m->watches);
     pool_fini(&m->conns);
     mem_free(m->mem, m, sizeof(*m));

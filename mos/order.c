@@ -422,6 +422,17 @@ static void hook_turn(void *mon, enum hook_phase phase)
     }
 }
 
+static void hook_timers(void *mon, uint64_t now_us)
+{
+    mon_dispatch_timers(mon, now_us);
+}
+
+static uint64_t hook_next_us(void *mon)
+{
+    const struct mon *m = mon;
+    return mon_timers_next_us(&m->timers);
+}
+
 const struct tcp_hooks order_hooks = {
     .born = hook_born,
     .pkt = hook_pkt,
@@ -432,4 +443,6 @@ const struct tcp_hooks order_hooks = {
     .dying = hook_dying,
     .orphan = hook_orphan,
     .turn = hook_turn,
+    .timers = hook_timers,
+    .next_us = hook_next_us,
 };

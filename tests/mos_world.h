@@ -183,6 +183,7 @@ static const struct hook_services w_services = {
     .sock_free = w_sock_free,
     .sock_arg = w_sock_arg,
     .now_us = w_now_us,
+    .clock_us = w_now_us,
     .mem = w_mem,
     .check = w_check,
     .user_begin = w_user_begin,

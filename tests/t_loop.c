@@ -5,6 +5,7 @@
 #include "tests/duo.h"
 #include "tests/test.h"
 
+#include <mos_api.h>
 #include <mtcp_api.h>
 #include <mtcp_io.h>
 
@@ -139,9 +140,16 @@ static void turn(void *mon, enum hook_phase phase)
     note(phase == HOOK_TURN_INPUT ? "input " : "output ");
 }
 
+static void timers(void *mon, uint64_t now_us)
+{
+    (void)mon;
+    EXPECT_EQ(now_us, clock_us);
+    note("timers ");
+}
+
 static void each_turn_keeps_the_order(void)
 {
-    static const struct tcp_hooks hooks = {.turn = turn};
+    static const struct tcp_hooks hooks = {.turn = turn, .timers = timers};
     struct mtcp_epoll_event ev;
     mctx_t m = create("", &fake);
     struct mtcp_ctx *ctx = ctx_of(m);
@@ -150,10 +158,11 @@ static void each_turn_keeps_the_order(void)
     ctx->net.env.hooks = &hooks;
     trace[0] = '\0';
     EXPECT_EQ(mtcp_epoll_wait(m, ep, &ev, 1, 0), 0);
-    CU_ASSERT_STRING_EQUAL(trace, "clock rx input tx output "); /* tx: says who has the address */
+    CU_ASSERT_STRING_EQUAL(trace,
+                           "clock rx timers input tx output "); /* tx: says who has the address */
     trace[0] = '\0';
     EXPECT_EQ(mtcp_epoll_wait(m, ep, &ev, 1, 0), 0);
-    CU_ASSERT_STRING_EQUAL(trace, "clock rx input output ");
+    CU_ASSERT_STRING_EQUAL(trace, "clock rx timers input output ");
     ctx->net.env.hooks = NULL;
     EXPECT_EQ(mtcp_destroy_context(m), 0);
     EXPECT_EQ(n_closed, 1);
@@ -184,6 +193,25 @@ static void the_world_waits_for_the_next_thing(void)
     close(saved);
     close(null);
     EXPECT_EQ(ctx->stats.next_us, 2150000);
+    mtcp_destroy_context(m);
+}
+
+static uint64_t next_us(void *mon)
+{
+    (void)mon;
+    return 1000077;
+}
+
+static void the_world_waits_for_the_monitors_timer(void)
+{
+    static const struct tcp_hooks hooks = {.next_us = next_us};
+    mctx_t m = create("", &fake);
+    struct mtcp_ctx *ctx = ctx_of(m);
+    ctx_poll(ctx);
+    ctx->net.env.hooks = &hooks;
+    ctx_idle(ctx, UINT64_MAX);
+    EXPECT_EQ(waited_until, 1000077);
+    ctx->net.env.hooks = NULL;
     mtcp_destroy_context(m);
 }
 
@@ -279,6 +307,34 @@ static void sleep_ends_by_an_interrupt(void)
     EXPECT_EQ(errno, EINTR);
     CU_ASSERT(real_ms() - begun < LONG_US / 1000 / 2);
     pthread_join(t, NULL);
+    mtcp_destroy_context(m);
+    close(wake_fd);
+}
+
+static void raises_a_signal(mctx_t m, int id, int side, event_t ev, filter_arg_t *arg)
+{
+    (void)m, (void)id, (void)side, (void)ev, (void)arg;
+    raise(SIGUSR2);
+}
+
+static void got_signal(int signum)
+{
+    (void)signum;
+}
+
+/* A program that only monitors, on a device that never wakes it. */
+static void sleep_ends_by_a_monitors_timer(void)
+{
+    struct timeval soon = {0, 2000};
+    mctx_t m = create("spin_us = 0", NULL);
+    wake_fd = eventfd(0, 0);
+    mtcp_register_signal(SIGUSR2, got_signal);
+    EXPECT_EQ(mtcp_settimer(m, 1, &soon, raises_a_signal), 0);
+    uint64_t begun = real_ms();
+    mtcp_app_join(m);
+    CU_ASSERT(real_ms() - begun < LONG_US / 1000 / 2);
+    CU_ASSERT(n_rx < 100); /* it slept */
+    mtcp_register_signal(SIGUSR2, SIG_DFL);
     mtcp_destroy_context(m);
     close(wake_fd);
 }
@@ -502,11 +558,6 @@ static unsigned rx_join(struct mtcp_io *io, struct mtcp_pkt **pkts, unsigned n)
     return 0;
 }
 
-static void got_signal(int signum)
-{
-    (void)signum;
-}
-
 static void contexts_of_one_thread_are_joined_one_by_one(void)
 {
     static unsigned index[2] = {0, 1};
@@ -532,11 +583,13 @@ static void contexts_of_one_thread_are_joined_one_by_one(void)
 }
 
 TEST_SUITE(loop, TEST_CASE(each_turn_keeps_the_order),
-           TEST_CASE(the_world_waits_for_the_next_thing), TEST_CASE(sleep_ends_by_the_device),
+           TEST_CASE(the_world_waits_for_the_next_thing),
+           TEST_CASE(the_world_waits_for_the_monitors_timer), TEST_CASE(sleep_ends_by_the_device),
            TEST_CASE(sleep_ends_by_a_kernel_descriptor), TEST_CASE(sleep_ends_by_an_interrupt),
-           TEST_CASE(spinning_never_sleeps), TEST_CASE(a_line_tells_rates),
-           TEST_CASE(failures_say_one_line), TEST_CASE(messages_go_to_the_log),
-           TEST_CASE(slots_are_given_out_in_turn), TEST_CASE(what_is_queued_leaves_before_the_end),
+           TEST_CASE(sleep_ends_by_a_monitors_timer), TEST_CASE(spinning_never_sleeps),
+           TEST_CASE(a_line_tells_rates), TEST_CASE(failures_say_one_line),
+           TEST_CASE(messages_go_to_the_log), TEST_CASE(slots_are_given_out_in_turn),
+           TEST_CASE(what_is_queued_leaves_before_the_end),
            TEST_CASE(a_full_device_does_not_stop_the_clock),
            TEST_CASE(a_full_link_does_not_hold_up_the_end), TEST_CASE(what_can_not_leave_is_reset),
            TEST_CASE(contexts_of_one_thread_are_joined_one_by_one));

@@ -61,6 +61,11 @@ static uint64_t sv_now_us(struct mtcp_context *mctx)
     return ctx_of_live(mctx)->net.env.now_us;
 }
 
+static uint64_t sv_clock_us(struct mtcp_context *mctx)
+{
+    return ctx_now_us(ctx_of_live(mctx));
+}
+
 static struct mem *sv_mem(struct mtcp_context *mctx)
 {
     return ctx_of_live(mctx)->mem;
@@ -96,6 +101,7 @@ static const struct hook_services services = {
     .sock_free = sv_sock_free,
     .sock_arg = sv_sock_arg,
     .now_us = sv_now_us,
+    .clock_us = sv_clock_us,
     .mem = sv_mem,
     .check = sv_check,
     .user_begin = sv_user_begin,

@@ -115,7 +115,7 @@ static void conn_timer(struct net *n, struct tcp_conn *c)
     tcp_run_queued(&n->env, c);
 }
 
-void net_timers(struct net *n)
+static void wheel_timers(struct net *n)
 {
     struct timer *t;
     while ((t = wheel_expire(&n->env.wheel, n->env.now_us)) != NULL) {
@@ -140,6 +140,14 @@ void net_timers(struct net *n)
             break;
         }
     }
+}
+
+void net_timers(struct net *n)
+{
+    const struct tcp_hooks *hooks = n->env.hooks;
+    wheel_timers(n);
+    if (unlikely(hooks != NULL) && hooks->timers)
+        hooks->timers(n->env.mon, n->env.now_us);
 }
 
 void net_clock(struct net *n, uint64_t now_us)
@@ -231,7 +239,10 @@ void net_flush(struct net *n)
 
 uint64_t net_next_us(const struct net *n)
 {
-    return wheel_next_us(&n->env.wheel);
+    const struct tcp_hooks *hooks = n->env.hooks;
+    uint64_t next = wheel_next_us(&n->env.wheel);
+    uint64_t of_mon = hooks && hooks->next_us ? hooks->next_us(n->env.mon) : WHEEL_NEVER_US;
+    return of_mon < next ? of_mon : next;
 }
 
 bool net_has_work(const struct net *n)

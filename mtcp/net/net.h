@@ -259,7 +259,7 @@ void net_clock(struct net *n, uint64_t now_us);
 
 /* Receives what has come, at most some bursts from every interface; the number of packets. */
 unsigned net_rx(struct net *n);
-void net_timers(struct net *n);
+void net_timers(struct net *n); /* the stack's, then the monitor's */
 void net_flush(struct net *n);
 
 /* When something is due next (WHEEL_NEVER_US: nothing), and whether output waits. */

@@ -14,8 +14,8 @@
  *
  * Order of one incoming segment:   pkt(IN) [state()* error()*] pkt_done(IN), with the same hook_seg
  * Order of one outgoing segment:   pkt(OUT) pkt_done(OUT)       (state() came when the cause came)
- * Order of one turn: receive burst and timers, turn(HOOK_TURN_INPUT), output flush,
- *                    turn(HOOK_TURN_OUTPUT), then the application's events.
+ * Order of one turn: receive burst, the endpoint's timers, timers(), turn(HOOK_TURN_INPUT), output
+ *                    flush, turn(HOOK_TURN_OUTPUT), then the application's events.
  */
 #ifndef MTCP_TCP_HOOK_H
 #define MTCP_TCP_HOOK_H
@@ -105,6 +105,10 @@ struct tcp_hooks {
     /* A packet of no known connection (seg NULL in `s` when it is not TCP). */
     void (*orphan)(void *mon, const struct hook_seg *s, const struct packet *p);
     void (*turn)(void *mon, enum hook_phase phase);
+    /* Once per turn, for timers of the monitor's own; and when the next of them is due, so that a
+     * sleeping loop wakes up for it: 0: at once, UINT64_MAX: none runs. Both or neither. */
+    void (*timers)(void *mon, uint64_t now_us);
+    uint64_t (*next_us)(void *mon);
 };
 
 /* What the sockets of a monitor do when the public calls that exist for every socket reach them.
@@ -133,7 +137,9 @@ struct hook_services {
     /* The argument given at sock_alloc and the socket's type (MOS_SOCK_*); NULL: not a monitor's
      * socket, with *type then the type of the socket that has this id, or -1. */
     void *(*sock_arg)(struct mtcp_context *ctx, int sock, int *type);
+    /* The clock of this turn; the clock read now. */
     uint64_t (*now_us)(struct mtcp_context *ctx);
+    uint64_t (*clock_us)(struct mtcp_context *ctx);
     struct mem *(*mem)(struct mtcp_context *ctx);
     /* Is this handle valid and owned by the calling thread? 0, -EACCES, -EPERM. */
     int (*check)(struct mtcp_context *ctx);

@@ -1,14 +1,15 @@
 /*
  * Data in flight. The usual ACK (nothing lost, nothing SACKed) takes ack_open(): trim, sample,
  * grow, arm. Any other takes ack_disordered(), the steps of which are: what was delivered
- * (cumulatively, by SACK, by a duplicate ACK), what does that say of loss (RACK or NewReno), which
- * phase are we in, how large is cwnd (PRR in recovery), when do we look again.
+ * (delivery.c), what does that say of loss (RACK or NewReno), which phase are we in, how large is
+ * cwnd (PRR in recovery), when do we look again.
  *
  * Work per ACK is bounded by what it newly delivers: runs of SACKed records are skipped, RACK
  * judges each transmission once.
  */
 #include "mtcp/tcp/recovery.h"
 
+#include "mtcp/tcp/delivery.h"
 #include "mtcp/tcp/flight.h"
 #include "mtcp/tcp/rack.h"
 #include "mtcp/tcp/rtt.h"
@@ -46,14 +47,9 @@ static inline uint32_t min32(uint32_t a, uint32_t b)
 
 /* ---- how much is in flight, how much may be ---- */
 
-static inline uint32_t outstanding(const struct tcp_conn *c)
-{
-    return c->snd_una >= 0 ? (uint32_t)(c->snd_max - c->snd_una) : 0;
-}
-
 uint32_t recovery_flight_bytes(const struct tcp_conn *c)
 {
-    uint32_t n = outstanding(c);
+    uint32_t n = delivery_outstanding(c);
     const struct tcp_flight *f = c->flight;
     if (f == NULL)
         return n;
@@ -64,7 +60,7 @@ uint32_t recovery_flight_bytes(const struct tcp_conn *c)
 uint32_t recovery_oldest_len(const struct tcp_conn *c)
 {
     return c->flight != NULL && c->flight->n > 0 ? rec_len(flight_peek(c->flight, 0))
-                                                 : outstanding(c);
+                                                 : delivery_outstanding(c);
 }
 
 bool recovery_in_recovery(const struct tcp_conn *c)
@@ -405,44 +401,7 @@ bool recovery_next(const struct tcp_env *e, const struct tcp_conn *c, tcp_off_t 
     return next_lost(c, from, to) || next_probe(c, from, to);
 }
 
-/* ---- what an ACK delivers ---- */
-
-struct delivery {
-    uint32_t acked;     /* bytes, cumulatively */
-    uint32_t delivered; /* bytes, cumulatively or by SACK, that were not known before */
-    uint32_t prior_pipe;
-    uint32_t rtt_us;        /* of a segment sent once; 0: none */
-    bool is_ambiguous;      /* a retransmitted segment was cumulatively acknowledged (Karn) */
-    uint32_t resent_age_us; /* ... which was sent again so long ago, the latest if several */
-    uint32_t oldest_age_us; /* ... the first if several */
-    bool has_sack, has_dsack;
-    bool has_original; /* a segment sent once, before recovery began, was not known before */
-    bool is_dup;       /* a duplicate ACK (RFC 5681 section 2) */
-    bool has_losses;   /* more is believed lost than before it */
-};
-
-/* snd_una moves: bytes leave the send buffer, which may have room now. */
-static inline void una_advance(struct tcp_env *e, struct tcp_conn *c, tcp_off_t ack)
-{
-    struct stream *s = &c->snd;
-    tcp_off_t written = (tcp_off_t)stream_next(s);
-    bool was_full = s->unread >= s->limit;
-    if (unlikely(ack > written)) {
-        c->flags |= TCF_FIN_ACKED;
-        stream_consume(s, s->unread);
-    } else {
-        stream_consume(s, (uint64_t)ack - stream_read(s));
-    }
-    c->snd_una = ack;
-    if (unlikely(c->backoff > 0))
-        rtt_keep_backoff(c);
-    c->soft_err = 0; /* the path is there, whatever ICMP said */
-    if (unlikely(was_full))
-        tune_snd(e, c);
-    if (unlikely(was_full || c->ext != NULL)) /* options may say that room is more than a byte */
-        conn_mark_ready(e, c, TCP_READY_OUT);
-    conn_mark_output(e, c);
-}
+/* ---- samples ---- */
 
 /* The round trip by timestamps, for ACKs of retransmitted data (RFC 7323 4.1). 0: none.
  * An echo of a time before the retransmission either answers the first transmission, and then comes
@@ -497,9 +456,10 @@ static inline uint32_t trim_open(struct tcp_env *e, struct tcp_conn *c, tcp_off_
 
 static inline void ack_open(struct tcp_env *e, struct tcp_conn *c, tcp_off_t ack)
 {
-    struct delivery d = {.delivered = (uint32_t)(ack - c->snd_una), .prior_pipe = outstanding(c)};
+    struct delivery d = {.delivered = (uint32_t)(ack - c->snd_una),
+                         .prior_pipe = delivery_outstanding(c)};
     d.rtt_us = trim_open(e, c, ack);
-    una_advance(e, c, ack);
+    delivery_una(e, c, ack);
     if (likely(d.rtt_us != 0))
         take_sample(e, c, d.rtt_us);
     if (unlikely(is_cwnd_limited(c)))
@@ -507,157 +467,7 @@ static inline void ack_open(struct tcp_env *e, struct tcp_conn *c, tcp_off_t ack
     if (c->snd_una == c->snd_max)
         timers_clear_rtx(c);
     else
-        arm(e, c, outstanding(c));
-}
-
-/* ---- what a disordered ACK delivers ---- */
-
-static void deliver(struct tcp_env *e, struct tcp_conn *c, const struct seg *s, const struct rec *r,
-                    struct delivery *d)
-{
-    d->delivered += rec_len(r);
-    if (!(r->flags & REC_REXMITTED)) {
-        d->has_original |= off_leq(r->end, c->flight->recover);
-        if (d->rtt_us == 0)
-            d->rtt_us = max32(now32(e) - r->at_us, 1);
-    }
-    if (c->flags & TCF_SACK)
-        rack_note(e, c, s, r);
-}
-
-static void note_ambiguous(struct delivery *d, uint32_t age_us)
-{
-    if (!d->is_ambiguous || age_us < d->resent_age_us)
-        d->resent_age_us = age_us;
-    d->oldest_age_us = max32(d->oldest_age_us, age_us);
-    d->is_ambiguous = true;
-}
-
-static void take_cumulative(struct tcp_env *e, struct tcp_conn *c, const struct tcp_ack *a,
-                            struct delivery *d)
-{
-    struct tcp_flight *f = c->flight;
-    uint32_t i;
-    d->acked = (uint32_t)(a->ack - c->snd_una);
-    for (i = 0; i < f->n && !off_lt((uint32_t)a->ack, flight_at(f, i)->end); i++) {
-        const struct rec *r = flight_at(f, i);
-        if (r->flags & REC_REXMITTED)
-            note_ambiguous(d, now32(e) - r->at_us);
-        if (!(r->flags & REC_SACKED))
-            deliver(e, c, a->seg, r, d);
-    }
-    if (i < f->n && off_lt(flight_at(f, i)->start, (uint32_t)a->ack) &&
-        !(flight_at(f, i)->flags & REC_SACKED)) /* a part of what went as one large segment */
-        d->delivered += (uint32_t)a->ack - flight_at(f, i)->start;
-    flight_trim(f, (uint32_t)a->ack);
-    una_advance(e, c, a->ack);
-    f->n_dup_acks = 0;
-}
-
-/* A SACK block's edge on the boundary of a segment within its record, outside the block when it
- * lies in between: only whole segments are taken from the scoreboard. */
-static uint32_t segment_boundary(const struct tcp_conn *c, uint32_t off, bool is_start)
-{
-    const struct tcp_flight *f = c->flight;
-    uint32_t i = flight_find(f, off);
-    if (i == f->n)
-        return off;
-    const struct rec *r = flight_peek(f, i);
-    if (off_leq(off, r->start) || (r->flags & REC_SACKED))
-        return off;
-    uint32_t down = r->start + (off - r->start) / c->mss * c->mss;
-    if (down == off || !is_start)
-        return down;
-    return r->end - down <= c->mss ? r->end : down + c->mss;
-}
-
-/* Marks the records that lie within [from, to). */
-static void sack_records(struct tcp_env *e, struct tcp_conn *c, const struct seg *s, uint32_t from,
-                         uint32_t to, struct delivery *d)
-{
-    struct tcp_flight *f = c->flight;
-    uint32_t first = flight_find(f, from), i;
-    if (first < f->n && off_lt(flight_at(f, first)->start, from) &&
-        !(flight_at(f, first)->flags & REC_SACKED))
-        first++; /* no memory to split it */
-    for (i = first; i < f->n && off_leq(flight_at(f, i)->end, to);) {
-        struct rec *r = flight_at(f, i);
-        if (r->flags & REC_SACKED) {
-            i += flight_run(f, i);
-            continue;
-        }
-        deliver(e, c, s, r, d);
-        flight_mark_sacked(f, r);
-        d->has_sack = true;
-        i++;
-    }
-    if (i > first)
-        flight_at(f, first)->n_run = i - first;
-}
-
-static void take_block(struct tcp_env *e, struct tcp_conn *c, const struct seg *s,
-                       struct sack_block b, struct delivery *d)
-{
-    int32_t len = seq_diff(b.end, b.start);
-    tcp_off_t start = off_of_seq(c->iss, b.start, c->snd_una);
-    tcp_off_t end = start + len;
-    if (len <= 0 || end > c->snd_max || end <= c->snd_una)
-        return; /* impossible, or old */
-    if (start < c->snd_una)
-        start = c->snd_una;
-    uint32_t from = segment_boundary(c, (uint32_t)start, true);
-    uint32_t to = segment_boundary(c, (uint32_t)end, false);
-    if (!off_lt(from, to))
-        return;
-    (void)flight_split(&c->flight, e->mem, from);
-    (void)flight_split(&c->flight, e->mem, to);
-    sack_records(e, c, s, from, to, d);
-}
-
-/* RFC 2883 section 4: a first block below the ACK, or inside the second block, reports a duplicate.
- */
-static bool is_dsack(const struct seg *s)
-{
-    const struct sack_block *b = s->opt.sack;
-    if (s->opt.n_sack == 0 || !seq_lt(b[0].start, b[0].end))
-        return false;
-    if (seq_leq(b[0].end, s->ack))
-        return true;
-    return s->opt.n_sack > 1 && seq_leq(b[1].start, b[0].start) && seq_leq(b[0].end, b[1].end);
-}
-
-static void take_sacks(struct tcp_env *e, struct tcp_conn *c, const struct tcp_ack *a,
-                       struct delivery *d)
-{
-    const struct tcp_opts *o = &a->seg->opt;
-    d->has_dsack = is_dsack(a->seg);
-    if (d->has_dsack)
-        rack_note_dsack(c);
-    for (unsigned i = 0; i < o->n_sack; i++)
-        take_block(e, c, a->seg, o->sack[i], d);
-}
-
-/* Without SACK a duplicate ACK says that one segment more has left the network. */
-static void take_dup_ack(struct tcp_conn *c, struct delivery *d)
-{
-    struct tcp_flight *f = c->flight;
-    uint32_t most = outstanding(c) - min32(outstanding(c), c->mss); /* the hole itself */
-    uint32_t before = f->sacked_bytes;
-    f->sacked_bytes = min32(before + c->mss, most);
-    d->delivered += f->sacked_bytes - before;
-    if (f->n_dup_acks < UINT8_MAX)
-        f->n_dup_acks++;
-}
-
-/* ... and a cumulative ACK beyond the hole takes back as many as were reported that way. */
-static void reno_take_back(struct tcp_conn *c, struct delivery *d)
-{
-    struct tcp_flight *f = c->flight;
-    uint32_t beyond = d->acked > c->mss ? d->acked - c->mss : 0;
-    uint32_t told = min32(f->sacked_bytes, beyond);
-    f->sacked_bytes -= told;
-    f->sacked_bytes = min32(f->sacked_bytes, outstanding(c));
-    d->delivered -= min32(d->delivered, told);
+        arm(e, c, delivery_outstanding(c));
 }
 
 /* ---- phases ---- */
@@ -668,7 +478,8 @@ static void recovery_enter(struct tcp_env *e, struct tcp_conn *c, uint32_t deliv
     f->phase = PHASE_RECOVERY;
     f->recover = (uint32_t)c->snd_max;
     /* RFC 9937 section 6: what was SACKed before will not be delivered in this recovery. */
-    f->recover_fs = max32(outstanding(c) - min32(f->sacked_bytes, outstanding(c)) + delivered, 1);
+    f->recover_fs = max32(
+        delivery_outstanding(c) - min32(f->sacked_bytes, delivery_outstanding(c)) + delivered, 1);
     f->prr_delivered = f->prr_out = 0; /* also of a reduction that goes on (PHASE_CWR) */
     f->partial_seen = false;
     f->tlp_is_pending = f->tlp_is_due = false;
@@ -835,7 +646,7 @@ static void timer_step(struct tcp_env *e, struct tcp_conn *c, const struct deliv
         f->partial_seen = true;
     }
     if (restarts)
-        arm(e, c, outstanding(c));
+        arm(e, c, delivery_outstanding(c));
     if (wait_us != 0)
         arm_reo(e, c, wait_us);
 }
@@ -874,19 +685,19 @@ static void ack_disordered(struct tcp_env *e, struct tcp_conn *c, const struct t
     struct delivery d = {.prior_pipe = recovery_flight_bytes(c), .is_dup = is_dup_ack(c, a)};
     e->stats.dup_acks_in += d.is_dup;
     if (a->ack > c->snd_una)
-        take_cumulative(e, c, a, &d);
+        delivery_cumulative(e, c, a, &d);
     uint32_t wait_us = 0, lost;
     if (c->flags & TCF_SACK) {
-        take_sacks(e, c, a, &d);
+        delivery_sacks(e, c, a, &d);
         sample_step(e, c, a->seg, &d);
         undo_step(e, c, a->seg, &d);
         lost = c->flight->lost_bytes;
         wait_us = rack_detect(e, c);
     } else {
         if (d.acked > 0)
-            reno_take_back(c, &d);
+            delivery_take_back(c, &d);
         else if (d.is_dup)
-            take_dup_ack(c, &d);
+            delivery_dup_ack(c, &d);
         sample_step(e, c, a->seg, &d);
         undo_step(e, c, a->seg, &d);
         lost = c->flight->lost_bytes;
@@ -905,7 +716,7 @@ static void ack_disordered(struct tcp_env *e, struct tcp_conn *c, const struct t
 /* Nothing is in flight, but the last word on a tail loss probe may still come. */
 static void ack_late(struct tcp_env *e, struct tcp_conn *c, const struct tcp_ack *a)
 {
-    struct delivery d = {.is_dup = is_dup_ack(c, a), .has_dsack = is_dsack(a->seg)};
+    struct delivery d = {.is_dup = is_dup_ack(c, a), .has_dsack = delivery_is_dsack(a->seg)};
     tlp_take_ack(e, c, &d);
     note_rexmit(c);
     conn_mark_output(e, c); /* so that the scoreboard goes back */

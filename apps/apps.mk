@@ -8,14 +8,17 @@ app_obj = $(patsubst %.c,$(B)/%.o,$(wildcard apps/$(1)/*.c))
 EPSERVER_OBJ := $(call app_obj,epserver)
 EPCLIENT_OBJ := $(call app_obj,epclient)
 FLOWLOG_OBJ  := $(call app_obj,flowlog)
+TRACK_OBJ    := $(call app_obj,track)
+CONNLOG_OBJ  := $(call app_obj,connlog)
 EXAMPLE_OBJ  := $(call app_obj,examples)
 EXAMPLES     := $(patsubst $(B)/apps/examples/%.o,$(B)/%.so,$(EXAMPLE_OBJ))
 
-APPS := $(B)/epserver $(B)/epclient $(B)/flowlog.so $(EXAMPLES)
+PLUGINS := $(B)/flowlog.so $(B)/connlog.so
+APPS    := $(B)/epserver $(B)/epclient $(PLUGINS) $(EXAMPLES)
 
 all: apps
 .PHONY: apps
-apps: $(APPS) ## epserver, epclient, flowlog and the examples
+apps: $(APPS) ## epserver, epclient, the plugins and the examples
 
 $(B)/epserver: $(EPSERVER_OBJ) $(LIBMTCP)
 	$(CC) $(EPSERVER_OBJ) $(APP_LINK) -o $@
@@ -24,9 +27,11 @@ $(B)/epclient: $(EPCLIENT_OBJ) $(LIBMTCP)
 	$(CC) $(EPCLIENT_OBJ) $(APP_LINK) -o $@
 
 # Plugins hold none of the library: the program that loads them has it.
-$(FLOWLOG_OBJ) $(EXAMPLE_OBJ): CFLAGS_ALL += -fPIC
+$(FLOWLOG_OBJ) $(TRACK_OBJ) $(CONNLOG_OBJ) $(EXAMPLE_OBJ): CFLAGS_ALL += -fPIC
 
 $(B)/flowlog.so: $(FLOWLOG_OBJ)
+$(B)/connlog.so: $(CONNLOG_OBJ) $(TRACK_OBJ)
+$(PLUGINS):
 	$(CC) $(LDFLAGS_ALL) -shared -Wl,-Bsymbolic $^ -o $@
 
 $(EXAMPLES): $(B)/%.so: $(B)/apps/examples/%.o
@@ -36,15 +41,18 @@ $(EXAMPLES): $(B)/%.so: $(B)/apps/examples/%.o
 UNIT_APP_OBJ := $(patsubst %,$(B)/apps/epserver/%.o,path httpdate mime request) \
                 $(patsubst %,$(B)/apps/epclient/%.o,histogram url) \
                 $(B)/apps/flowlog/options.o
-# ... and unit alone: it calls the library.
-UNIT_APP_SOCK_OBJ := $(B)/apps/epclient/exchange.o
+# ... and unit alone: what calls the library, and the plugins' logic.
+UNIT_APP_SOCK_OBJ := $(B)/apps/epclient/exchange.o \
+                     $(TRACK_OBJ) \
+                     $(patsubst %,$(B)/apps/connlog/%.o,line options record service)
 $(B)/unit: $(UNIT_APP_OBJ) $(UNIT_APP_SOCK_OBJ)
 $(B)/unit: UNIT_OBJ += $(UNIT_APP_OBJ) $(UNIT_APP_SOCK_OBJ)
 $(B)/unit: LIBS := -lhttp_parser $(LIBS)
 $(B)/fuzz_http: $(UNIT_APP_OBJ)
 $(B)/fuzz_http: LIBS := $(UNIT_APP_OBJ) -lhttp_parser $(LIBS)
 
--include $(EPSERVER_OBJ:.o=.d) $(EPCLIENT_OBJ:.o=.d) $(FLOWLOG_OBJ:.o=.d) $(EXAMPLE_OBJ:.o=.d)
+-include $(EPSERVER_OBJ:.o=.d) $(EPCLIENT_OBJ:.o=.d) $(FLOWLOG_OBJ:.o=.d) $(EXAMPLE_OBJ:.o=.d) \
+    $(TRACK_OBJ:.o=.d) $(CONNLOG_OBJ:.o=.d)
 
 # A client on the kernel's sockets, for the tests.
 $(B)/many: $(B)/tests/apps/many.o

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The applications end to end: epserver, epclient, flowlog and the examples on net_tap devices, the
+# The applications end to end: epserver, epclient, the plugins and the examples on net_tap devices, the
 # kernel's tools as their peers. In network and process namespaces of its own, as root or as a user
 # who may make user namespaces; else all of it is skipped, and says so.
 #
@@ -120,8 +120,8 @@ mos {
 }
 END
 }
-monitor() { # plugin, args
-    echo "monitor \"$1\" { plugin = \"$B/$1.so\" args = \"${2:-}\" }"
+monitor() { # plugin, args, name of the section when it is another one
+    echo "monitor \"${3:-$1}\" { plugin = \"$B/$1.so\" args = \"${2:-}\" }"
 }
 
 link_up() {
@@ -780,6 +780,174 @@ test_flowlog() {
     expect "flowlog: the client has read all" "$(sed -nE 's/^edges +cli .*\(read \+([0-9]+) next \+([0-9]+) .*/\1 \2/p' \
         "$tmp/flow1" | awk '$1 != $2' | wc -l)" 0
     lacks "flowlog" "$log" 'missed|error| \?'
+}
+
+# ---- connlog against tshark -------------------------------------------------------------------------
+
+has_tshark() {
+    command -v tshark >/dev/null && command -v dumpcap >/dev/null && return 0
+    skip "tshark is not installed"
+    return 1
+}
+
+# Captures what passes a stack's device: capture_start DEVICE, capture_end.
+capture_start() {
+    : >"$tmp/dumpcap"
+    dumpcap -q -i "$1" -f tcp -s 200 -w "$tmp/pcap" 2>"$tmp/dumpcap" &
+    capture=$!
+    wait_for_long grep -q '^File: ' "$tmp/dumpcap" && return 0
+    fail "dumpcap does not start: $(cat "$tmp/dumpcap")"
+    return 1
+}
+capture_end() {
+    sleep 0.5 # the last packets are on their way to it
+    kill -INT $capture
+    wait $capture
+}
+
+# What tshark says of the capture, a line for each connection (tests/apps/truth.awk).
+truth() {
+    tshark -r "$tmp/pcap" -T fields -E separator=/t -E occurrence=f -e tcp.stream \
+        -e ip.src -e ipv6.src -e tcp.srcport -e ip.dst -e ipv6.dst -e tcp.dstport \
+        -e ip.len -e ipv6.plen -e tcp.len -e tcp.seq -e tcp.flags.syn -e tcp.flags.ack \
+        -e tcp.flags.fin -e tcp.flags.reset -e tcp.analysis.retransmission \
+        -e tcp.analysis.out_of_order 2>/dev/null | awk -f tests/apps/truth.awk | sort
+}
+
+# Columns of a conn.log by name, as zeek-cut gives them: log_columns FILE NAME...
+log_columns() {
+    local file=$1
+    shift
+    awk -F '\t' -v wanted="$*" '
+        /^#fields/ { for (i = 2; i <= NF; i++) at[$i] = i - 1; n = split(wanted, w, " ") }
+        /^#/ { next }
+        { for (i = 1; i <= n; i++) printf "%s%s", $at[w[i]], i < n ? " " : "\n" }' "$file"
+}
+
+# The log has the connections of the capture. What this stack sends in one frame that the device
+# cuts is one packet in the log: with the headers (52 bytes each) taken off, the bytes agree.
+same_conns() { # what, log
+    truth | awk '{ $11 -= 52 * $10; print $1, $2, $3, $4, $5, $6, $7, $8, $9, $11 }' >"$tmp/truth"
+    log_columns "$2" id.orig_h id.orig_p id.resp_h id.resp_p conn_state orig_bytes resp_bytes \
+        orig_pkts orig_ip_bytes resp_pkts resp_ip_bytes | sort |
+        awk '{ $11 -= 52 * $10; print $1, $2, $3, $4, $5, $6, $7, $8, $9, $11 }' >"$tmp/logged"
+    if [ -s "$tmp/truth" ] && diff "$tmp/truth" "$tmp/logged" >"$tmp/out"; then ok; else
+        fail "$1: tshark (<) and connlog (>) differ"
+        head -n 20 "$tmp/out" | sed 's/^/    /'
+    fi
+}
+
+# Connects, says half a request and resets.
+reset_client() {
+    perl -MSocket -e 'socket(my $s, AF_INET, SOCK_STREAM, 0) or die;
+        connect($s, pack_sockaddr_in(80, inet_aton($ARGV[0]))) or die $!;
+        syswrite($s, "GET / HT"); select(undef, undef, undef, 0.2);
+        setsockopt($s, SOL_SOCKET, SO_LINGER, pack("ii", 1, 0)); close($s);' "$1"
+}
+
+# Nine connections, of every end that a client of the kernel's can give them.
+connections_make() {
+    local i pids=
+    expect "/64" "$(status /64)" 200
+    for i in 1 2 3; do
+        status /1m >/dev/null &
+        pids="$pids $!"
+    done
+    wait $pids
+    printf 'SSH-2.0-x\r\n' | nc -N -w5 $svr 80 >/dev/null
+    printf '\026\003\001\001\000\001' | nc -N -w5 $svr 80 >/dev/null
+    nc -N -w5 $svr 80 </dev/null >/dev/null
+    reset_client $svr
+    curl -6 --silent --max-time 10 --output /dev/null "http://[$svr6]/64" || status /64 >/dev/null
+}
+
+test_connlog() {
+    local log=$tmp/conn.log
+    has_tshark || return
+    mos="tcp_tw_interval = 1 $(monitor connlog "file=$log")
+        $(monitor connlog "file=$log.json format=json" json)" serve -p "$tmp/www" || return
+    capture_start t0 || return
+    connections_make
+    wait_for_long eval '[ "$(log_columns "$log" uid | wc -l)" = 9 ]'
+    capture_end
+    same_conns "connections" "$log"
+    expect "as many as tshark has" "$(tshark -r "$tmp/pcap" -q -z conv,tcp 2>/dev/null |
+        grep -c '<->.*:80 ')" 9
+    expect "states" "$(log_columns "$log" conn_state | sort | uniq -c | tr -s ' \n' ' ')" \
+        " 1 RSTO 8 SF "
+    expect "services" "$(log_columns "$log" service | sort | uniq -c | tr -s ' \n' ' ')" \
+        " 1 - 6 http 1 ssh 1 ssl "
+    expect "who is who" "$(log_columns "$log" proto local_orig local_resp missed_bytes | sort -u)" \
+        "tcp F T 0"
+    expect "names" "$(log_columns "$log" uid | sort -u | grep -c '^C')" 9
+    log_columns "$log" history >"$tmp/histories"
+    lacks "histories" "$tmp/histories" '^[^S]|^S[^h]|^.h[^A]'
+    contains "histories" "$tmp/histories" '^ShADa*R$'
+    # Times of the capture's first packets, to a tenth of a second.
+    tshark -r "$tmp/pcap" -Y 'tcp.flags.syn == 1 && tcp.flags.ack == 0' -T fields \
+        -e frame.time_epoch 2>/dev/null | sort -n >"$tmp/times"
+    expect "times" "$(log_columns "$log" ts | sort -n | paste - "$tmp/times" |
+        awk '$1 - $2 < 0.1 && $2 - $1 < 0.1' | wc -l)" 9
+    # A connection that is open when the server ends has its line too.
+    sleep 20 | nc $svr 80 >/dev/null &
+    local nc=$!
+    wait_for_long eval 'ss -Htn state established "dst $svr" | grep -q .'
+    serve_end
+    kill $nc 2>/dev/null
+    wait $nc 2>/dev/null
+    expect "lines" "$(log_columns "$log" uid | wc -l)" 10
+    expect "a line of JSON for each" "$(perl -MJSON::PP -ne '$c = decode_json($_);
+        print "$c->{\"id.orig_p\"} $c->{conn_state} $c->{resp_pkts}\n"' "$log.json" | sort)" \
+        "$(log_columns "$log" id.orig_p conn_state resp_pkts | sort)"
+    expect "the header and the end" "$(grep '^#' "$log" | cut -f1 | tr '\n' ' ')" \
+        '#separator \x09 #set_separator #empty_field #unset_field #path #open #fields #types #close '
+}
+
+# Of a client's stack; and two cores that write to one file.
+test_connlog_of_a_client() {
+    local log=$tmp/client.log
+    has_tshark || return
+    client_link || return
+    serve -p "$tmp/www" || return
+    conf "$tmp/cli.conf" 1 "num_cores = $(($(nproc) > 1 ? 2 : 1)) $(monitor connlog "file=$log")"
+    capture_start t1 || return
+    client "http://$svr/64" 200 -c 8
+    expect "epclient" $? 0
+    client "http://$svr:81/" 3
+    capture_end
+    # Packets for a connection that is over are none of its.
+    expect "200 requests" "$(log_columns "$log" conn_state service orig_bytes local_orig | sort |
+        uniq -c | tr -s ' \n' ' ')" " 3 REJ - 0 T 200 SF http $(log_columns "$log" orig_bytes |
+        sort -n | tail -n 1) T "
+    log_columns "$log" id.orig_p conn_state resp_bytes | sort >"$tmp/logged"
+    truth | awk '{ print $2, $5, $7 }' | sort >"$tmp/truth"
+    check "the same as tshark" diff "$tmp/truth" "$tmp/logged"
+    expect "headers" "$(grep -c '^#fields' "$log")" 2
+    serve_end
+}
+
+test_connlog_errors() {
+    local what
+    for what in "file= :: 'file=' is none of" "file=$tmp/none/x :: none/x: No such file" \
+        "format=xml :: 'format=xml' is none of"; do
+        conf "$tmp/bad.conf" 0 "$(monitor connlog "${what%% ::*}")"
+        timeout 20 "$B/epserver" -p "$tmp/www" -f "$tmp/bad.conf" >"$tmp/out" 2>"$tmp/err"
+        expect "connlog ${what%% ::*}" $? 1
+        contains "connlog ${what%% ::*}" "$tmp/err" "connlog: .*${what##*:: }"
+    done
+    [ -c /dev/full ] || return
+    mos="tcp_tw_interval = 1 $(monitor connlog "file=/dev/full format=json")" \
+        serve -p "$tmp/www" || return
+    for what in 1 2 3; do
+        expect "with a full disk" "$(status /64)" 200
+        sleep 1.5
+    done
+    kill -INT $server
+    wait $server
+    expect "exit status" $? 0
+    expect "a full disk" "$(cat "$tmp/svr.err")" \
+        "connlog: /dev/full: No space left on device; connections are missing there
+connlog: /dev/full: 3 connections are missing"
 }
 
 test_examples() {

@@ -1,0 +1,293 @@
+/*
+ * connlog - a monitor that writes one line per connection, when it is over, as Zeek does to its
+ * conn.log: who with whom, when, how long, how many bytes and packets, how it began and ended.
+ *
+ * A plugin: mos.conf names it, `monitor "log" { plugin = "./connlog.so" args = "file=conn.log" }`,
+ * and any program of the library has it. options.h lists the args; record.h says what is gathered,
+ * line.h how it is written. It looks at segments, with or without an endpoint of this process.
+ */
+#include "apps/connlog/options.h"
+#include "apps/connlog/out.h"
+#include "apps/connlog/record.h"
+#include "apps/connlog/service.h"
+#include "apps/track/segment.h"
+
+#include <mtcp_api.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+/* A line is in the file at the latest so long after its connection's end. */
+#define FLUSH_SECONDS 1
+
+_Static_assert((int)ORIGINATOR == MOS_SIDE_CLI && (int)RESPONDER == MOS_SIDE_SVR,
+               "who opens a connection is its client");
+
+/* One per context: the context pointer of the passive socket. */
+struct connlog {
+    struct connlog *next;
+    mctx_t mctx;
+    int sock; /* the passive socket */
+    struct out *out;
+    uint64_t seed, n_conns; /* of the names */
+    bool flush_is_due;      /* the timer runs */
+};
+
+/* One per connection: the context pointer of its active socket. */
+struct conn {
+    struct connlog *log;
+    struct record record;
+    uint64_t start_us; /* on the stack's clock */
+    uint64_t epoch_us; /* ... and since 1970 */
+    const char *service;
+    bool service_is_settled[2]; /* nothing more can be told from the bytes of that host */
+    char uid[24];
+};
+
+/* mos_monitor_fini is told the context and nothing of ours: this finds the log of a context. */
+static pthread_mutex_t logs_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct connlog *logs;
+
+/* ---- a connection ---- */
+
+static uint64_t now_us(clockid_t clock)
+{
+    struct timespec ts;
+
+    clock_gettime(clock, &ts);
+    return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+/* When its last packet came, on the stack's clock. */
+static uint64_t last_active_us(mctx_t mctx, int sock)
+{
+    uint64_t at = 0;
+    socklen_t len = sizeof(at);
+
+    (void)mtcp_getsockopt(mctx, sock, SOL_MONSOCKET, MOS_TIMESTAMP, &at, &len);
+    return at;
+}
+
+/* NULL without memory: the connection is not logged. */
+static struct conn *conn_create(mctx_t mctx, int sock)
+{
+    struct connlog *log = mtcp_get_uctx(mctx, mtcp_get_passive(mctx, sock));
+    struct conn *c = malloc(sizeof(*c));
+
+    if (c == NULL)
+        return NULL;
+    *c = (struct conn){.log = log, .start_us = last_active_us(mctx, sock)};
+    c->epoch_us = now_us(CLOCK_REALTIME) - (now_us(CLOCK_MONOTONIC) - c->start_us);
+    record_init(&c->record, (uint32_t)c->start_us);
+    line_uid(c->uid, log->seed, log->n_conns++);
+    mtcp_set_uctx(mctx, sock, c);
+    return c;
+}
+
+static struct conn *conn_of(mctx_t mctx, int sock)
+{
+    struct conn *c = mtcp_get_uctx(mctx, sock);
+
+    return c != NULL ? c : conn_create(mctx, sock);
+}
+
+/* The first bytes of what `from` sent are in the other host's stream until they are read. */
+static void service_find(struct conn *c, mctx_t mctx, int sock, int from)
+{
+    int receiver = from == MOS_SIDE_CLI ? MOS_SIDE_SVR : MOS_SIDE_CLI;
+    char bytes[SERVICE_BYTES];
+    const char *name;
+
+    if (c->service != NULL || c->service_is_settled[from])
+        return;
+    ssize_t n = mtcp_ppeek(mctx, sock, receiver, bytes, sizeof(bytes), 0);
+    enum service_answer a = n > 0 ? service_guess(bytes, (size_t)n, &name) : SERVICE_UNKNOWN;
+    if (a == SERVICE_KNOWN)
+        c->service = name;
+    c->service_is_settled[from] = a != SERVICE_NEEDS_MORE;
+}
+
+/* ---- lines ---- */
+
+static void on_flush(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    struct connlog *log = mtcp_get_uctx(mctx, sock);
+
+    (void)side, (void)event, (void)arg;
+    log->flush_is_due = false;
+    out_flush(log->out);
+}
+
+static void flush_later(struct connlog *log)
+{
+    struct timeval after = {.tv_sec = FLUSH_SECONDS};
+
+    if (!log->flush_is_due)
+        log->flush_is_due = mtcp_settimer(log->mctx, log->sock, &after, on_flush) == 0;
+    if (!log->flush_is_due)
+        out_flush(log->out);
+}
+
+static void line_address(struct line *l, mctx_t mctx, int sock, int side)
+{
+    struct sockaddr_storage addr = {0};
+    socklen_t len = sizeof(addr);
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)&addr;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&addr;
+
+    strcpy(l->addr[side], "-");
+    if (mtcp_getpeername(mctx, sock, (struct sockaddr *)&addr, &len, side) < 0)
+        return;
+    bool is_v4 = addr.ss_family == AF_INET;
+    inet_ntop(addr.ss_family, is_v4 ? (const void *)&v4->sin_addr : (const void *)&v6->sin6_addr,
+              l->addr[side], sizeof(l->addr[side]));
+    l->port[side] = ntohs(is_v4 ? v4->sin_port : v6->sin6_port);
+}
+
+static void conn_log(const struct conn *c, mctx_t mctx, int sock)
+{
+    struct line l = {
+        .start_us = c->epoch_us, .service = c->service, .local = -1, .record = &c->record};
+    socklen_t len = sizeof(l.local);
+    uint64_t last_us = last_active_us(mctx, sock);
+
+    last_us -= (uint32_t)last_us - c->record.last_us; /* what does not count; less than an hour */
+    l.duration_us = last_us > c->start_us ? last_us - c->start_us : 0;
+    memcpy(l.uid, c->uid, sizeof(l.uid));
+    line_address(&l, mctx, sock, MOS_SIDE_CLI);
+    line_address(&l, mctx, sock, MOS_SIDE_SVR);
+    (void)mtcp_getsockopt(mctx, sock, SOL_MONSOCKET, MOS_REAL_SIDE, &l.local, &len);
+    out_line(c->log->out, &l);
+    flush_later(c->log);
+}
+
+/* ---- events ---- */
+
+static void on_start(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    (void)side, (void)event, (void)arg;
+    conn_of(mctx, sock);
+}
+
+/* At its receiver: what a monitor has dropped never comes there. */
+static void on_packet(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    int from = side == MOS_SIDE_CLI ? MOS_SIDE_SVR : MOS_SIDE_CLI;
+    struct conn *c = conn_of(mctx, sock);
+    struct segment s;
+
+    (void)event, (void)arg;
+    if (c == NULL || !segment_get(mctx, sock, side, &s))
+        return;
+    record_segment(&c->record, (enum record_who)from, &s);
+    if (s.len > 0)
+        service_find(c, mctx, sock, from);
+}
+
+/* Each side has two; the last of the four is the server's as sender. */
+static void on_end(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    struct conn *c = mtcp_get_uctx(mctx, sock);
+
+    (void)event, (void)arg;
+    if (side != MOS_SIDE_SVR || c == NULL)
+        return;
+    conn_log(c, mctx, sock);
+    mtcp_set_uctx(mctx, sock, NULL);
+    record_free(&c->record);
+    free(c);
+}
+
+/* ---- start and end ---- */
+
+static const struct {
+    event_t event;
+    int hook;
+    callback_t call;
+} callbacks[] = {
+    {MOS_ON_CONN_START, MOS_HK_SND, on_start},
+    {MOS_ON_PKT_IN, MOS_HK_RCV, on_packet},
+    {MOS_ON_CONN_END, MOS_HK_SND, on_end},
+};
+
+static bool socket_open(struct connlog *log)
+{
+    log->sock = mtcp_socket(log->mctx, AF_UNSPEC, MOS_SOCK_MONITOR_STREAM, 0);
+    bool ok = log->sock >= 0;
+    for (size_t i = 0; ok && i < sizeof(callbacks) / sizeof(callbacks[0]); i++)
+        ok = mtcp_register_callback(log->mctx, log->sock, callbacks[i].event, callbacks[i].hook,
+                                    callbacks[i].call) == 0;
+    if (ok)
+        mtcp_set_uctx(log->mctx, log->sock, log);
+    else
+        fprintf(stderr, "connlog: socket: %s\n", strerror(errno));
+    return ok;
+}
+
+static bool log_open(struct connlog *log, const char *args)
+{
+    struct connlog_options options;
+    char err[400];
+
+    if (!connlog_options_read(&options, args, err, sizeof(err))) {
+        fprintf(stderr, "connlog: %s\n", err);
+        return false;
+    }
+    if (getrandom(&log->seed, sizeof(log->seed), 0) != sizeof(log->seed))
+        log->seed = now_us(CLOCK_REALTIME);
+    log->out = out_open(&options);
+    if (log->out == NULL) {
+        fprintf(stderr, "connlog: %s: %s\n",
+                options.file[0] != '\0' ? options.file : "standard output", strerror(errno));
+        return false;
+    }
+    return socket_open(log);
+}
+
+static void log_free(struct connlog *log)
+{
+    if (log->flush_is_due)
+        (void)mtcp_canceltimer(log->mctx, log->sock);
+    if (log->sock >= 0)
+        mtcp_close(log->mctx, log->sock);
+    out_close(log->out);
+    free(log);
+}
+
+int mos_monitor_init(mctx_t mctx, const char *args)
+{
+    struct connlog *log = calloc(1, sizeof(*log));
+
+    if (log == NULL)
+        return -1;
+    log->mctx = mctx;
+    log->sock = -1;
+    if (!log_open(log, args)) {
+        log_free(log);
+        return -1;
+    }
+    pthread_mutex_lock(&logs_lock);
+    log->next = logs;
+    logs = log;
+    pthread_mutex_unlock(&logs_lock);
+    return 0;
+}
+
+/* All its connections have ended before. */
+void mos_monitor_fini(mctx_t mctx)
+{
+    pthread_mutex_lock(&logs_lock);
+    struct connlog **at = &logs, *log;
+    while ((log = *at) != NULL && log->mctx != mctx)
+        at = &log->next;
+    if (log != NULL)
+        *at = log->next;
+    pthread_mutex_unlock(&logs_lock);
+    if (log != NULL)
+        log_free(log);
+}

@@ -208,10 +208,10 @@ MOS_PROMISE(offsetof(struct tcp_ring_fragment, len) == 8);
 /* ---- packets --------------------------------------------------------------------------------- */
 
 /* `option` of mtcp_setlastpkt: one action, one place (not with MOS_DROP), any of the checksums. */
-#define MOS_ETH_HDR           (1 << 0) /* place: from the Ethernet header on */
-#define MOS_IP_HDR            (1 << 1) /* place: from the IP header on */
-#define MOS_TCP_HDR           (1 << 2) /* place: from the TCP header on */
-#define MOS_TCP_PAYLOAD       (1 << 3) /* place: from the payload on */
+#define MOS_ETH_HDR           (1 << 0) /* place: the Ethernet header */
+#define MOS_IP_HDR            (1 << 1) /* place: the IP header with what extends it */
+#define MOS_TCP_HDR           (1 << 2) /* place: the TCP header with its options */
+#define MOS_TCP_PAYLOAD       (1 << 3) /* place: the payload */
 #define MOS_UPDATE_IP_CHKSUM  (1 << 4) /* recompute the IPv4 header checksum after the change */
 #define MOS_UPDATE_TCP_CHKSUM (1 << 5) /* recompute the TCP checksum after the change */
 #define MOS_DROP              (1 << 6) /* action: the packet never existed */
@@ -463,18 +463,21 @@ int mtcp_getlastpkt(mctx_t mctx, int sock, int side, struct pkt_info *p);
 
 /*
  * Drop or change the packet of the current callback; on a connection of this process's endpoint
- * only in MOS_ON_PKT_IN at MOS_HK_SND, before any TCP state moves. Does not block. Active.
+ * only in MOS_ON_PKT_IN at MOS_HK_SND, before any TCP state moves. There incoming packets can have
+ * their payload overwritten, and headers of both directions be changed as long as it stays the same
+ * segment of the same connection: see mtcp_setlastpkt(3). Does not block. Active.
  *
  *   side     as mtcp_getlastpkt
- *   offset   bytes from the start of the place that `option` names
+ *   offset   bytes from the start of the place that `option` names, within which it stays
  *   data     datalen bytes; NULL with MOS_CHOMP and MOS_DROP
  *   option   one of MOS_DROP, MOS_OVERWRITE, MOS_CHOMP, MOS_INSERT; without MOS_DROP one of
  *            MOS_ETH_HDR, MOS_IP_HDR, MOS_TCP_HDR, MOS_TCP_PAYLOAD; and MOS_UPDATE_IP_CHKSUM,
- *            MOS_UPDATE_TCP_CHKSUM as wanted
+ *            MOS_UPDATE_TCP_CHKSUM as wanted. Lengths in headers are kept right
  *   returns  0 or -1 with the packet as it was
  *   errors   EACCES; EPERM also a change that an endpoint's connection does not allow, or not in
- *            this callback; EBADF; ENOTSOCK; EFAULT; EINVAL option, side, or beyond the frame;
- *            ENODATA no packet's callback is running; ENOMEM
+ *            this callback; EBADF; ENOTSOCK; EFAULT; EINVAL option, side, bytes beyond the place,
+ *            a header or a frame of impossible length; ENODATA no packet's callback is running, or
+ *            the packet was not kept (SYN cookie); ENOMEM
  *   source   mOS
  */
 int mtcp_setlastpkt(mctx_t mctx, int sock, int side, off_t offset, byte *data, uint16_t datalen,

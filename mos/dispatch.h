@@ -14,11 +14,11 @@ struct mon_dispatch {
     enum mon_slot slot;
     int side;
     const struct hook_seg *seg; /* the packet; NULL: none */
-    bool is_verdict;            /* the packet may be dropped */
+    struct hook_seg *verdict;   /* the same while it may be dropped or changed, else NULL */
     enum hook_error error;      /* SLOT_ERROR */
     uint64_t overrun_to;        /* HOOK_OVERRUN: only to those that have not peeked below this */
     /* answers and links */
-    bool drop;
+    bool drop, changed;
     struct mon_passive *passive; /* an orphan's monitor */
     struct mon_dispatch *outer;
 };

@@ -4,7 +4,6 @@
 #include "mos/as_sent.h"
 #include "mos/conns.h"
 #include "mos/dispatch.h"
-#include "mos/edit.h"
 #include "mtcp/wire/build.h"
 
 #include <errno.h>
@@ -110,7 +109,7 @@ int lastpkt_get(struct mon *m, const struct mon_conn *c, const struct mon_passiv
     const struct hook_seg *s = d->seg;
     if (s->is_rebuilt)
         return -ENODATA;
-    struct frame f = {(uint8_t *)(uintptr_t)s->frame, s->frame_len, s->l3_off, s->l4_off};
+    struct frame f = {s->frame, s->frame_len, s->l3_off, s->l4_off};
     if (!s->frame) {
         int rc = s->seg && c ? assemble(m, c, s, &f) : -ENODATA;
         if (rc != 0)
@@ -122,15 +121,109 @@ int lastpkt_get(struct mon *m, const struct mon_conn *c, const struct mon_passiv
 
 /* ---- the verdict ----------------------------------------------------------------------------- */
 
-int lastpkt_set(struct mon *m, const struct mon_conn *c, int option)
+static int parse(struct packet *p, const struct hook_seg *s, const uint8_t *frame, uint32_t len)
 {
-    if (!edit_option_is_valid(option))
+    return s->l3_off > 0 ? packet_parse(p, frame, len, PACKET_CSUM_GOOD)
+                         : packet_parse_ip(p, frame, len, PACKET_CSUM_GOOD);
+}
+
+static bool opts_mean_the_same(const struct tcp_opts *a, const struct tcp_opts *b)
+{
+    if (a->n_sack != b->n_sack || a->has_ts != b->has_ts)
+        return false;
+    if (a->n_sack > 0 && memcmp(a->sack, b->sack, a->n_sack * sizeof(a->sack[0])) != 0)
+        return false;
+    return !a->has_ts || (a->ts_val == b->ts_val && a->ts_ecr == b->ts_ecr);
+}
+
+/* Is it still the same segment of the same connection? Timestamps count as part of the sequence
+ * number (RFC 7323 5.1), SACK blocks as part of the acknowledgement. */
+static bool means_the_same(const struct packet *was, const struct packet *now)
+{
+    const uint8_t control = TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK;
+    const struct seg *a = &was->seg, *b = &now->seg;
+    if (now->kind != PACKET_TCP || now->frame_len - now->l3_off > UINT16_MAX)
+        return false;
+    return ip_addr_eq(&was->src, &now->src) && ip_addr_eq(&was->dst, &now->dst) &&
+           a->tuple.local_port == b->tuple.local_port &&
+           a->tuple.remote_port == b->tuple.remote_port && seq_eq(a->seq, b->seq) &&
+           seq_eq(a->ack, b->ack) && (a->flags & control) == (b->flags & control) &&
+           a->len == b->len && opts_mean_the_same(&a->opt, &b->opt);
+}
+
+/* What is known without a look at the frame: on an endpoint's connection both ends have to count
+ * the same bytes, and what was built for the device and the path keeps its length. */
+static bool is_possible(const struct hook_seg *s, int option)
+{
+    if (s->dir == HOOK_OUT)
+        return (option & MOS_OVERWRITE) && !(option & MOS_TCP_PAYLOAD);
+    return (option & MOS_OVERWRITE) || !(option & MOS_TCP_PAYLOAD);
+}
+
+/* The changed frame, in a buffer of its own; *now is the parse of it. */
+static int change_copy(const struct hook_seg *s, const struct edit *e, struct edit_frame *f,
+                       struct packet *now)
+{
+    struct packet was;
+    memcpy(f->at, s->frame, s->frame_len);
+    if (parse(&was, s, f->at, s->frame_len) != 0 || was.kind != PACKET_TCP)
+        return -EPERM;
+    *f = edit_frame_of(&was, f->at, f->room);
+    int rc = edit_apply(f, e);
+    if (rc != 0)
+        return rc;
+    edit_checksums(f, e->option & ~((s->ip_csum_due ? MOS_UPDATE_IP_CHKSUM : 0) |
+                                    (s->tcp_csum_due ? MOS_UPDATE_TCP_CHKSUM : 0)));
+    if (parse(now, s, f->at, f->len) != 0 || !means_the_same(&was, now))
+        return -EPERM;
+    return f->len <= s->frame_room ? 0 : -EINVAL;
+}
+
+/* The changed frame takes the place of the one that there was. */
+static void change_keep(struct mon *m, struct hook_seg *s, const struct edit_frame *f)
+{
+    struct flow_tuple tuple = s->seg->tuple; /* with the zone of a link-local address */
+    memcpy(s->frame, f->at, f->len);
+    s->frame_len = f->len;
+    s->l4_off = (uint16_t)f->l4;
+    (void)!parse(&m->changed, s, s->frame, s->frame_len); /* as the copy, which parsed */
+    m->changed.seg.tuple = tuple;
+    s->seg = &m->changed.seg;
+}
+
+static int change(struct mon *m, struct hook_seg *s, const struct edit *e)
+{
+    if (!is_possible(s, e->option))
+        return -EPERM;
+    if (!s->frame)
+        return -ENODATA;
+    struct packet now;
+    uint32_t room = s->frame_len + e->len;
+    struct edit_frame f = {.at = mem_alloc(m->mem, room), .room = room};
+    if (!f.at)
+        return -ENOMEM;
+    uint8_t *copy = f.at;
+    int rc = change_copy(s, e, &f, &now);
+    if (rc == 0)
+        change_keep(m, s, &f);
+    mem_free(m->mem, copy, room);
+    return rc;
+}
+
+int lastpkt_set(struct mon *m, const struct mon_conn *c, const struct edit *e)
+{
+    if (!edit_option_is_valid(e->option))
         return -EINVAL;
     struct mon_dispatch *d = running(m, c, NULL);
     if (!d)
         return -ENODATA;
-    if (!d->is_verdict || !(option & MOS_DROP))
+    if (!d->verdict)
         return -EPERM;
-    d->drop = true;
-    return 0;
+    if (e->option & MOS_DROP) {
+        d->drop = true;
+        return 0;
+    }
+    int rc = change(m, d->verdict, e);
+    d->changed |= rc == 0;
+    return rc;
 }

@@ -2,6 +2,7 @@
 #ifndef MOS_LASTPKT_H
 #define MOS_LASTPKT_H
 
+#include "mos/edit.h"
 #include "mos/mon.h"
 
 /* mtcp_getlastpkt of a connection's packet, or of the orphan that `p` is being shown: 0 or -errno
@@ -9,7 +10,8 @@
 MUST_CHECK int lastpkt_get(struct mon *m, const struct mon_conn *c, const struct mon_passive *p,
                            struct pkt_info *out);
 
-/* mtcp_setlastpkt: 0, -EINVAL (option), -ENODATA, -EPERM (not the verdict step, or not allowed). */
-MUST_CHECK int lastpkt_set(struct mon *m, const struct mon_conn *c, int option);
+/* mtcp_setlastpkt: 0, -EINVAL (option, bounds), -ENODATA, -EPERM (not the verdict step, or not a
+ * change that an endpoint's connection allows), -ENOMEM. e->option may be anything. */
+MUST_CHECK int lastpkt_set(struct mon *m, const struct mon_conn *c, const struct edit *e);
 
 #endif

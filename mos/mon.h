@@ -51,6 +51,7 @@ struct mon {
     struct mon_conn *pkt_conn;
     uint8_t *frame;
     uint32_t frame_room;
+    struct packet changed;   /* the packet as a callback left it at its verdict (lastpkt.c) */
     uint64_t n_missed_conns; /* the budget of ids or memory was used up */
 };
 

@@ -120,19 +120,18 @@ int mtcp_getlastpkt(mctx_t mctx, int sock, int side, struct pkt_info *p)
     return answer(lastpkt_get(m, s.watch ? s.watch->conn : NULL, s.passive, p));
 }
 
-/* Of the changes, only the verdict. */
 int mtcp_setlastpkt(mctx_t mctx, int sock, int side, off_t offset, byte *data, uint16_t datalen,
                     int option)
 {
+    const struct edit e = {.option = option, .offset = offset, .data = data, .len = datalen};
     struct watch *w = watch_of(mctx, sock);
-    (void)offset;
     if (!w)
         return -1;
     if (!data && datalen > 0 && (option & (MOS_OVERWRITE | MOS_INSERT)))
         return answer(-EFAULT);
     if (!side_is_one(side))
         return answer(-EINVAL);
-    return answer(lastpkt_set(w->conn->mon, w->conn, option));
+    return answer(lastpkt_set(w->conn->mon, w->conn, &e));
 }
 
 int mtcp_reset_conn(mctx_t mctx, int sock)

@@ -199,17 +199,19 @@ static void fire_states(struct mon_conn *c, enum mon_slot slot, int side, const 
     }
 }
 
-static enum hook_verdict ask(struct mon_conn *c, const struct hook_seg *s)
+static enum hook_verdict ask(struct mon_conn *c, struct hook_seg *s)
 {
     struct mon_dispatch d = {
         .conn = c,
         .slot = SLOT_PKT_IN_SND,
         .side = side_of_sender(c, s),
         .seg = s,
-        .is_verdict = true,
+        .verdict = s,
     };
     mon_dispatch(c->mon, &d);
-    return d.drop ? HOOK_DROP : HOOK_PASS;
+    if (d.drop)
+        return HOOK_DROP;
+    return d.changed ? HOOK_CHANGED : HOOK_PASS;
 }
 
 /* Stream offset of the first payload byte. */
@@ -298,30 +300,28 @@ static struct moves receiver_update(struct mon_conn *c, const struct hook_seg *s
 
 /* ---- hooks ----------------------------------------------------------------------------------- */
 
-static enum hook_verdict hook_born(void *mon, const struct hook_seg *s, struct flow *flow,
-                                   void **handle)
+static enum hook_verdict hook_born(void *mon, struct hook_seg *s, struct flow *flow, void **handle)
 {
     struct mon_conn *c = mon_conn_create(mon, flow, s);
     *handle = NULL;
     if (!c)
         return HOOK_PASS;
-    if (ask(c, s) == HOOK_DROP) {
+    enum hook_verdict v = ask(c, s);
+    if (v == HOOK_DROP)
         mon_conn_free(c);
-        return HOOK_DROP;
-    }
-    *handle = c;
-    return HOOK_PASS;
+    else
+        *handle = c;
+    return v;
 }
 
-static enum hook_verdict hook_pkt(void *mon, void *handle, const struct hook_seg *s)
+static enum hook_verdict hook_pkt(void *mon, void *handle, struct hook_seg *s)
 {
     struct mon_conn *c = handle;
     struct mon *m = mon;
     int side = side_of_sender(c, s);
-    if (!c->verdict_given && ask(c, s) == HOOK_DROP)
-        return HOOK_DROP;
-    if (!c->flow)
-        return HOOK_PASS; /* it died of a callback */
+    enum hook_verdict v = c->verdict_given ? HOOK_PASS : ask(c, s);
+    if (v == HOOK_DROP || !c->flow) /* or it died of a callback */
+        return v;
     c->verdict_given = false;
     c->last_active_us = s->now_us;
     m->pkt = s;
@@ -336,7 +336,7 @@ static enum hook_verdict hook_pkt(void *mon, void *handle, const struct hook_seg
         fire(c, SLOT_REXMIT_RCV, side_other(side), s);
     if (rexmit && refused_differs(c, s))
         fire_error(c, c->real, HOOK_INCONSISTENT, 0);
-    return HOOK_PASS;
+    return v;
 }
 
 static void hook_pkt_done(void *mon, void *handle, const struct hook_seg *s)

@@ -239,6 +239,12 @@ static inline ssize_t w_ppeek(int sock, int side, char *buf, size_t len, uint64_
     return x ? watch_ppeek(x, side, buf, len, off) : -1;
 }
 
+/* Of the packet whose callback runs: an option that needs no more. */
+static inline int w_setpkt(const struct mon_conn *c, int option)
+{
+    return lastpkt_set(w.m, c, &(struct edit){.option = option});
+}
+
 /* ---- the recorder ---------------------------------------------------------------------------- */
 
 static inline const char *w_state_name(int s)

@@ -485,7 +485,7 @@ static void no_packet_outside_packets(void)
     w_end();
     begin(MOS_ON_PKT_IN);
     EXPECT_EQ(lastpkt_get(w.m, w.f.handle, NULL, &pkt), -ENODATA);
-    EXPECT_EQ(lastpkt_set(w.m, w.f.handle, MOS_DROP), -ENODATA);
+    EXPECT_EQ(w_setpkt(w.f.handle, MOS_DROP), -ENODATA);
     w_end();
 }
 
@@ -494,7 +494,7 @@ static void look_from_elsewhere(int s, int side, event_t ev)
     struct mon_conn other = {0};
     (void)s, (void)side, (void)ev;
     EXPECT_EQ(lastpkt_get(w.m, &other, NULL, &pkt), -ENODATA);
-    EXPECT_EQ(lastpkt_set(w.m, &other, MOS_DROP), -ENODATA);
+    EXPECT_EQ(w_setpkt(&other, MOS_DROP), -ENODATA);
     EXPECT_EQ(lastpkt_get(w.m, NULL, mon_passive(w.m, passive, ENOTSOCK), &pkt), -ENODATA);
 }
 
@@ -539,13 +539,13 @@ static void try_options(int s, int side, event_t ev)
 {
     const struct mon_conn *c = mon_watch(w.m, s, ENOTSOCK)->conn;
     (void)side, (void)ev;
-    EXPECT_EQ(lastpkt_set(w.m, c, 0), -EINVAL);
-    EXPECT_EQ(lastpkt_set(w.m, c, MOS_DROP | MOS_OVERWRITE), -EINVAL);
-    EXPECT_EQ(lastpkt_set(w.m, c, MOS_DROP | MOS_TCP_HDR), -EINVAL);
-    EXPECT_EQ(lastpkt_set(w.m, c, MOS_OVERWRITE), -EINVAL);
-    EXPECT_EQ(lastpkt_set(w.m, c, MOS_OVERWRITE | MOS_TCP_HDR | MOS_IP_HDR), -EINVAL);
-    EXPECT_EQ(lastpkt_set(w.m, c, MOS_DROP | 1 << 10), -EINVAL);
-    EXPECT_EQ(lastpkt_set(w.m, c, MOS_CHOMP | MOS_TCP_PAYLOAD), -EPERM);
+    EXPECT_EQ(w_setpkt(c, 0), -EINVAL);
+    EXPECT_EQ(w_setpkt(c, MOS_DROP | MOS_OVERWRITE), -EINVAL);
+    EXPECT_EQ(w_setpkt(c, MOS_DROP | MOS_TCP_HDR), -EINVAL);
+    EXPECT_EQ(w_setpkt(c, MOS_OVERWRITE), -EINVAL);
+    EXPECT_EQ(w_setpkt(c, MOS_OVERWRITE | MOS_TCP_HDR | MOS_IP_HDR), -EINVAL);
+    EXPECT_EQ(w_setpkt(c, MOS_DROP | 1 << 10), -EINVAL);
+    EXPECT_EQ(w_setpkt(c, MOS_CHOMP | MOS_TCP_PAYLOAD), -EPERM);
 }
 
 static void options_of_setlastpkt(void)

@@ -592,7 +592,7 @@ static void drop(int sock, int side, event_t ev)
     struct watch *x = mon_watch(w.m, sock, ENOTSOCK);
     (void)side;
     if (ev == drop_at)
-        w_say("(%d) ", lastpkt_set(w.m, x->conn, MOS_DROP));
+        w_say("(%d) ", w_setpkt(x->conn, MOS_DROP));
 }
 
 static void dropped_packet_moves_nothing(void)
@@ -692,7 +692,7 @@ static void drop_by_one_of_two(int sock, int side, event_t ev)
     const struct watch *x = mon_watch(w.m, sock, ENOTSOCK);
     (void)side, (void)ev;
     if (x == x->conn->watches)
-        EXPECT_EQ(lastpkt_set(w.m, x->conn, MOS_DROP), 0);
+        EXPECT_EQ(w_setpkt(x->conn, MOS_DROP), 0);
 }
 
 static void all_are_asked_and_drop_wins(void)

@@ -2,9 +2,12 @@
 #include "tests/net_world.h"
 #include "tests/test.h"
 
+#include "mtcp/wire/csum.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* A monitor that writes down what it hears and says what it was told to say. */
@@ -20,6 +23,11 @@ struct tape {
     const char *detaches;  /* ... or wants no more of it */
     const char *unlistens; /* ... or closes the listener, whose memory is used for other things */
     struct net_listener *listener;
+    const char *changes; /* the call in which it changes the packet, by writing at one place */
+    uint32_t change_at;  /* from the start of the TCP header */
+    const char *change_to;
+    struct packet changed;
+    bool due; /* the device sums what was changed */
 };
 
 static void note(struct tape *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -96,20 +104,41 @@ static enum hook_verdict heard(struct tape *t, const char *call, const struct ho
     return t->drops && strcmp(t->drops, what) == 0 ? HOOK_DROP : HOOK_PASS;
 }
 
-static enum hook_verdict on_born(void *mon, const struct hook_seg *s, struct flow *f, void **handle)
+/* As a monitor does it: in place, and parsed again. */
+static void change(struct tape *t, struct hook_seg *s)
+{
+    memcpy(s->frame + s->l4_off + t->change_at, t->change_to, strlen(t->change_to));
+    EXPECT_EQ(packet_parse(&t->changed, s->frame, s->frame_len, PACKET_CSUM_GOOD), 0);
+    s->seg = &t->changed.seg;
+    EXPECT_EQ(s->ip_csum_due, s->tcp_csum_due);
+    t->due = s->ip_csum_due;
+}
+
+static enum hook_verdict asked(struct tape *t, const char *call, struct hook_seg *s)
+{
+    char what[32];
+    enum hook_verdict v = heard(t, call, s);
+    snprintf(what, sizeof(what), "%s %s %s", call, s->dir == HOOK_IN ? "IN" : "OUT", flags_of(s));
+    if (!t->changes || strcmp(t->changes, what) != 0)
+        return v;
+    change(t, s);
+    return HOOK_CHANGED;
+}
+
+static enum hook_verdict on_born(void *mon, struct hook_seg *s, struct flow *f, void **handle)
 {
     struct tape *t = mon;
     t->flow = f;
     t->n_born++;
     CU_ASSERT(s->has_off && s->off == -1);
     *handle = t->ignores ? NULL : t;
-    return heard(t, "born", s);
+    return asked(t, "born", s);
 }
 
-static enum hook_verdict on_pkt(void *mon, void *handle, const struct hook_seg *s)
+static enum hook_verdict on_pkt(void *mon, void *handle, struct hook_seg *s)
 {
     CU_ASSERT_PTR_EQUAL(mon, handle);
-    return heard(mon, "pkt", s);
+    return asked(mon, "pkt", s);
 }
 
 static void on_done(void *mon, void *handle, const struct hook_seg *s)
@@ -382,6 +411,170 @@ static void the_last_ack_of_a_handshake_can_be_dropped(void)
     EXPECT_EQ(world_flow(&w, 4000)->kind, FLOW_HALF_OPEN);
     EXPECT_EQ(l.n_accept, 0);
     world_down(&w);
+}
+
+/* ---- changes -------------------------------------------------------------------------------- */
+
+/* A connection of port 4000, whose next packet is changed so. */
+static struct tcp_conn *up_changing(struct tape *t, struct world *w, struct net_listener *l,
+                                    uint32_t at, const char *to)
+{
+    tape_up(t, w, NULL);
+    world_listen(w, l, 10);
+    world_handshake(w, 4000);
+    struct tcp_conn *c = net_accept(&w->net, l);
+    c->sock = 1;
+    t->len = 0;
+    t->changes = "pkt IN A";
+    t->change_at = at;
+    t->change_to = to;
+    return c;
+}
+
+static struct seg hello(const struct tcp_conn *c)
+{
+    return (struct seg){.tuple.local_port = 4000,
+                        .flags = TCP_ACK | TCP_PSH,
+                        .seq = seq_make(1001),
+                        .ack = seq_add(c->iss, 1),
+                        .payload = (const uint8_t *)"hello",
+                        .len = 5};
+}
+
+static void expect_bytes(const struct tcp_conn *c, const char *want, uint32_t len)
+{
+    char got[64];
+    EXPECT_EQ(tcp_readable(c), len);
+    CU_ASSERT_FATAL(len <= sizeof(got));
+    EXPECT_EQ(stream_copy(&c->rcv, 0, got, len), len);
+    EXPECT_EQ(memcmp(got, want, len), 0);
+}
+
+static void changed_payload_is_what_arrives(void)
+{
+    struct world w;
+    struct tape t;
+    struct net_listener l;
+    const struct tcp_conn *c = up_changing(&t, &w, &l, 20, "HE");
+    struct seg s = hello(c);
+    world_in(&w, &s);
+    world_turn(&w);
+    expect_tape(&t, "pkt IN A; done IN A; pkt OUT A; done OUT A; ");
+    expect_bytes(c, "HEllo", 5);
+    world_down(&w);
+}
+
+/* The window, say. */
+static void changed_headers_are_taken(void)
+{
+    struct world w;
+    struct tape t;
+    struct net_listener l;
+    const struct tcp_conn *c = up_changing(&t, &w, &l, 14, "\1\2");
+    world_seg(&w, 4000, TCP_ACK, 1001, c->iss.v + 1);
+    world_turn(&w);
+    EXPECT_EQ(c->snd_wnd, 0x102);
+    world_down(&w);
+}
+
+/* Two fragments: the whole is not in a packet of the device. */
+static void fragments_are_changed_as_a_whole(void)
+{
+    struct world w;
+    struct tape t;
+    struct net_listener l;
+    const struct tcp_conn *c = up_changing(&t, &w, &l, 20, "HE");
+    struct seg s = hello(c);
+    world_in(&w, &s);
+    struct mtcp_pkt *pkt = w.dev.rx[--w.dev.n_rx];
+    uint8_t *ip = pkt->data + 14, part[64];
+    uint16_t id_and_rest[2][2] = {{36, 0x2000}, {29, 2}}; /* bytes, flags and offset / 8 */
+    for (unsigned i = 0; i < 2; i++) {
+        memcpy(part, pkt->data, 34);
+        memcpy(part + 34, ip + 20 + i * 16, id_and_rest[i][0] - 20u);
+        part[17] = (uint8_t)id_and_rest[i][0];
+        part[20] = (uint8_t)(id_and_rest[i][1] >> 8);
+        part[21] = (uint8_t)id_and_rest[i][1];
+        part[24] = part[25] = 0;
+        uint16_t sum = csum_fold(csum_add(0, part + 14, 20));
+        memcpy(part + 24, &sum, 2);
+        world_in_frame(&w, part, 14u + id_and_rest[i][0], 0);
+    }
+    free(pkt);
+    world_turn(&w);
+    EXPECT_EQ(w.net.stats.reassembled, 1);
+    expect_tape(&t, "pkt IN A; done IN A; pkt OUT A; done OUT A; ");
+    expect_bytes(c, "HEllo", 5);
+    world_down(&w);
+}
+
+/* The record is that of the SYN as it is now: its MSS, its window. */
+static void a_changed_syn_makes_the_record(void)
+{
+    static const struct {
+        uint32_t at;
+        const char *to;
+        uint16_t mss, wnd;
+    } row[] = {{22, "\2\4", 516, 50000}, {14, "\1\2", 1460, 0x102}, {20, "\1\1\1\1", 536, 50000}};
+    for (unsigned i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+        struct world w;
+        struct tape t;
+        struct net_listener l;
+        tape_up(&t, &w, NULL);
+        world_listen(&w, &l, 10);
+        t.changes = "born IN S";
+        t.change_at = row[i].at;
+        t.change_to = row[i].to;
+        world_syn(&w, 4000, 1000);
+        world_turn(&w);
+        expect_tape(&t, "born IN S; pkt IN S; 1>3; done IN S; pkt OUT SA; done OUT SA; ");
+        const struct tcp_half_open *h = (const void *)world_flow(&w, 4000);
+        EXPECT_EQ(h->mss_peer, row[i].mss);
+        EXPECT_EQ(h->wnd_peer, row[i].wnd);
+        uint32_t iss = world_expect(&w, 4000, TCP_SYN | TCP_ACK)->seq.v;
+        t.changes = "pkt IN A"; /* and the ACK that completes the handshake, with its data */
+        t.change_at = 20;
+        t.change_to = "W";
+        struct seg s = {.tuple.local_port = 4000,
+                        .flags = TCP_ACK,
+                        .seq = seq_make(1001),
+                        .ack = seq_make(iss + 1),
+                        .payload = (const uint8_t *)"w",
+                        .len = 1};
+        world_in(&w, &s);
+        world_turn(&w);
+        struct tcp_conn *c = net_accept(&w.net, &l);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+        c->sock = 1;
+        expect_bytes(c, "W", 1);
+        world_down(&w);
+    }
+}
+
+/* What goes out is what the monitor made of it, with and without a device that sums. */
+static void what_was_changed_leaves(void)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        struct world w;
+        struct tape t;
+        struct world_opts o = {.conf = world_conf};
+        o.caps = i ? MTCP_IO_TX_IP_CSUM | MTCP_IO_TX_TCP_CSUM : 0;
+        tape_up(&t, &w, &o);
+        t.changes = "born OUT S";
+        t.change_at = 20;
+        t.change_to = "\2\4\2\1";
+        struct net_end local = {0}, remote = {world_ip("10.0.0.2"), 7};
+        int err;
+        struct tcp_conn *c = net_connect_prepare(&w.net, &local, &remote, &err);
+        c->sock = 1;
+        net_connect_start(&w.net, c);
+        world_turn(&w);
+        expect_tape(&t, "born OUT S; pkt OUT S; done OUT S; ");
+        EXPECT_EQ(t.due, i != 0);
+        const struct mtcp_pkt *pkt = w.dev.tx[w.dev.at_tx];
+        EXPECT_EQ(memcmp(pkt->data + 14 + 40, "\2\4\2\1", 4), 0);
+        world_down(&w);
+    }
 }
 
 /* ---- reset and detach ----------------------------------------------------------------------- */
@@ -761,7 +954,9 @@ TEST_SUITE(net_hook, TEST_CASE(data_in_a_syn), TEST_CASE(a_cookie_is_told_when_i
            TEST_CASE(a_dropped_syn_never_was), TEST_CASE(a_dropped_syn_does_not_leave),
            TEST_CASE(a_dropped_segment_moves_nothing), TEST_CASE(a_refused_segment_is_marked),
            TEST_CASE(the_last_ack_of_a_handshake_can_be_dropped),
-           TEST_CASE(a_monitor_resets_whenever_it_wants),
+           TEST_CASE(changed_payload_is_what_arrives), TEST_CASE(changed_headers_are_taken),
+           TEST_CASE(fragments_are_changed_as_a_whole), TEST_CASE(a_changed_syn_makes_the_record),
+           TEST_CASE(what_was_changed_leaves), TEST_CASE(a_monitor_resets_whenever_it_wants),
            TEST_CASE(a_reset_comes_before_the_answer),
            TEST_CASE(a_reset_in_the_verdict_comes_before_the_data),
            TEST_CASE(after_detach_nothing_is_told), TEST_CASE(the_listener_may_go_at_any_time),

@@ -194,19 +194,20 @@ static struct hook_seg half_open_hook_seg(const struct net *n, const struct tcp_
 }
 
 /* Is the connection to be? A monitor may want it not to, or may want to see it (mon). */
-static bool half_open_is_wanted(struct net *n, struct tcp_half_open *h, const struct hook_seg *hs)
+static enum hook_verdict half_open_ask(struct net *n, struct tcp_half_open *h, struct hook_seg *hs)
 {
     const struct tcp_hooks *hooks = n->env.hooks;
-    if (hooks->born(n->env.mon, hs, &h->flow, &h->mon) == HOOK_DROP) {
+    enum hook_verdict v = hooks->born(n->env.mon, hs, &h->flow, &h->mon);
+    if (v == HOOK_DROP) {
         h->mon = NULL;
         n->stats.hook_drops++;
-        return false;
+        return v;
     }
     if (h->mon)
         (void)hooks->pkt(n->env.mon, h->mon, hs); /* the verdict was born()'s */
     if (h->mon)
         hooks->state(n->env.mon, h->mon, TCPS_LISTEN, TCPS_SYN_RCVD);
-    return true;
+    return v;
 }
 
 static void half_open_told(struct net *n, struct tcp_half_open *h, const struct hook_seg *hs)
@@ -238,9 +239,19 @@ static void record_begin(struct net *n, struct net_listener *l, const struct rx 
     half_open_insert(n, h, x->hash);
     struct hook_seg hs = half_open_hook_seg(n, h, x);
     hs.accepted = true;
-    if (unlikely(n->env.hooks != NULL) && !half_open_is_wanted(n, h, &hs)) {
+    enum hook_verdict v = HOOK_PASS;
+    if (unlikely(n->env.hooks != NULL))
+        v = half_open_ask(n, h, &hs);
+    if (unlikely(v == HOOK_DROP)) {
         half_open_end(n, h, HOOK_END_ABORT);
         return;
+    }
+    struct rx changed;
+    if (unlikely(v == HOOK_CHANGED)) {
+        rx_changed(&changed, x, &hs);
+        x = &changed;
+        if (!half_open_is_over(h))
+            tcp_half_open_offer(&n->env, h, &x->p.seg, &l->params);
     }
     enum fastopen_answer fast = fastopen_judge(n, l, &x->p.seg);
     if (unlikely(fast >= FASTOPEN_TAKEN) && fastopen_begin(n, h, x, &hs, fast == FASTOPEN_RENEWED))
@@ -430,9 +441,15 @@ static void half_open_in_monitored(struct net *n, struct tcp_half_open *h, const
 {
     struct hook_seg hs = half_open_hook_seg(n, h, x);
     hs.accepted = v == TCP_HO_PROMOTE || v == TCP_HO_CLOSED;
-    if (n->env.hooks->pkt(n->env.mon, h->mon, &hs) == HOOK_DROP) {
+    struct rx changed;
+    enum hook_verdict said = n->env.hooks->pkt(n->env.mon, h->mon, &hs);
+    if (said == HOOK_DROP) {
         n->stats.hook_drops++;
         return;
+    }
+    if (said == HOOK_CHANGED) {
+        rx_changed(&changed, x, &hs);
+        x = &changed;
     }
     if (half_open_is_over(h))
         v = TCP_HO_DROP;
@@ -464,7 +481,7 @@ static bool cookie_told(struct net *n, struct tcp_half_open *h, const struct rx 
                           .has_off = true,
                           .off = -1,
                           .now_us = n->env.now_us};
-    if (!half_open_is_wanted(n, h, &hs))
+    if (half_open_ask(n, h, &hs) == HOOK_DROP)
         return false;
     half_open_told(n, h, &hs);
     if (!h->mon)

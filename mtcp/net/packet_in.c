@@ -36,11 +36,22 @@ struct hook_seg rx_hook_seg(const struct net *n, const struct rx *x)
         .seg = x->p.kind == PACKET_TCP ? &x->p.seg : NULL,
         .frame = x->pkt->data,
         .frame_len = x->p.frame_len,
+        .frame_room = x->pkt->room,
         .l3_off = x->p.l3_off,
         .l4_off = x->p.l4_off,
         .netif = x->nif->index,
         .now_us = n->env.now_us,
     };
+}
+
+void rx_changed(struct rx *changed, const struct rx *x, struct hook_seg *hs)
+{
+    *changed = *x;
+    changed->p.seg = *hs->seg;
+    changed->p.frame_len = hs->frame_len;
+    changed->p.l4_off = hs->l4_off;
+    changed->pkt->len = hs->frame_len;
+    hs->seg = &changed->p.seg;
 }
 
 void rx_orphan(struct net *n, const struct rx *x)
@@ -162,10 +173,16 @@ static void tcp_to_monitored(struct net *n, struct tcp_conn *c, const struct rx 
         return;
     }
     struct hook_seg hs = conn_hook_seg(n, c, x);
-    if (n->env.hooks->pkt(n->env.mon, c->mon, &hs) == HOOK_DROP) {
+    struct rx changed;
+    enum hook_verdict v = n->env.hooks->pkt(n->env.mon, c->mon, &hs);
+    if (v == HOOK_DROP) {
         n->stats.hook_drops++;
         tcp_run_queued(&n->env, c);
         return;
+    }
+    if (v == HOOK_CHANGED) {
+        rx_changed(&changed, x, &hs);
+        x = &changed;
     }
     rx_give_to_conn(n, c, x, &hs);
 }

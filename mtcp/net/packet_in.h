@@ -15,6 +15,9 @@ struct rx {
 /* What a hook gets to see of the packet: everything but accepted, has_off and off. */
 struct hook_seg rx_hook_seg(const struct net *n, const struct rx *x);
 
+/* A monitor has changed the packet: *changed is `x` as it is now, and hs speaks of that one. */
+void rx_changed(struct rx *changed, const struct rx *x, struct hook_seg *hs);
+
 /* A packet that no connection takes, for the monitors. */
 void rx_orphan(struct net *n, const struct rx *x);
 

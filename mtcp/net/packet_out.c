@@ -125,11 +125,14 @@ static struct hook_seg hook_seg_out(const struct net *n, const struct tcp_tx *tx
         .seg = &tx->seg,
         .frame = o->pkt->data,
         .frame_len = o->pkt->len,
+        .frame_room = o->pkt->len,
         .l3_off = o->lens.l2,
         .l4_off = (uint16_t)(o->lens.l2 + o->lens.l3),
         .netif = o->nif->index,
         .accepted = true,
         .rexmit = tx->rexmit,
+        .ip_csum_due = o->pkt->flags & MTCP_PKT_TX_IP_CSUM,
+        .tcp_csum_due = o->pkt->flags & MTCP_PKT_TX_TCP_CSUM,
         .has_off = true,
         .off = tx->off,
         .now_us = n->env.now_us,
@@ -195,7 +198,7 @@ static bool is_first_syn(const struct net *n, const struct tcp_conn *c, const st
 
 /* The verdict of the monitors, which are asked once per segment and before anything has moved. */
 static enum hook_verdict conn_ask(struct net *n, struct tcp_conn *c, const struct tcp_tx *tx,
-                                  const struct hook_seg *hs)
+                                  struct hook_seg *hs)
 {
     const struct tcp_hooks *hooks = n->env.hooks;
     if (is_first_syn(n, c, tx)) {
@@ -216,7 +219,7 @@ static enum out_result conn_send_monitored(struct net *n, struct tcp_conn *c, st
                                            const struct out *o)
 {
     struct hook_seg hs = hook_seg_out(n, tx, o);
-    bool passed = conn_ask(n, c, tx, &hs) == HOOK_PASS;
+    bool passed = conn_ask(n, c, tx, &hs) != HOOK_DROP;
     tcp_output_sent(&n->env, c, tx, passed);
     if (!passed) {
         frame_drop(n, o);

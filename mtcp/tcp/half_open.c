@@ -11,6 +11,17 @@
 
 #include <string.h>
 
+void tcp_half_open_offer(const struct tcp_env *e, struct tcp_half_open *h, const struct seg *syn,
+                         const struct tcp_params *p)
+{
+    h->opts = (uint8_t)tcp_opts_agreed(&e->params, &syn->opt);
+    h->has_ecn = ecn_agrees(&e->params, syn);
+    h->mss_peer = tcp_mss_offered(&syn->tuple.local, &syn->opt);
+    h->wnd_peer = syn->wnd;
+    h->snd_wscale = (h->opts & TCF_WSCALE) ? syn->opt.wscale : 0;
+    h->rcv_wscale = (h->opts & TCF_WSCALE) ? tcp_wscale_for(tune_rcvbuf_most(p)) : 0;
+}
+
 void tcp_half_open_init(struct tcp_env *e, struct tcp_half_open *h, const struct seg *syn,
                         uint16_t mtu, const struct tcp_params *p)
 {
@@ -22,13 +33,8 @@ void tcp_half_open_init(struct tcp_env *e, struct tcp_half_open *h, const struct
     h->irs = syn->seq;
     h->ts_offset = tcp_ts_offset(e, &syn->tuple);
     h->ts_recent = syn->opt.ts_val;
-    h->opts = (uint8_t)tcp_opts_agreed(&e->params, &syn->opt);
-    h->has_ecn = ecn_agrees(&e->params, syn);
     h->mtu = mtu;
-    h->mss_peer = tcp_mss_offered(&syn->tuple.local, &syn->opt);
-    h->wnd_peer = syn->wnd;
-    h->snd_wscale = (h->opts & TCF_WSCALE) ? syn->opt.wscale : 0;
-    h->rcv_wscale = (h->opts & TCF_WSCALE) ? tcp_wscale_for(tune_rcvbuf_most(p)) : 0;
+    tcp_half_open_offer(e, h, syn, p);
     h->rcv_wnd = p->rcvbuf < UINT16_MAX ? p->rcvbuf : UINT16_MAX;
     h->born_us = e->now_us;
     timer_init(&h->timer, TIMER_HALF_OPEN);

@@ -34,7 +34,12 @@ struct mtcp_context;
 struct flow;
 
 enum hook_dir { HOOK_IN, HOOK_OUT };
-enum hook_verdict { HOOK_PASS, HOOK_DROP };
+/* HOOK_CHANGED: the packet passes as the hook_seg and its frame say now. A monitor writes the frame
+ * in place, and sets frame_len and seg (what the parser makes of it, valid until pkt_done()); headers
+ * may be longer or shorter then. Never changed: addresses and ports, sequence and acknowledgement
+ * number, SYN, FIN, RST and ACK, SACK blocks, timestamps, the number of payload bytes; of what goes
+ * out no byte of payload and no length. */
+enum hook_verdict { HOOK_PASS, HOOK_DROP, HOOK_CHANGED };
 enum hook_error { HOOK_OVERRUN = 1, HOOK_BEYOND_WINDOW = 2, HOOK_INCONSISTENT = 3 };
 enum hook_phase { HOOK_TURN_INPUT, HOOK_TURN_OUTPUT };
 
@@ -70,13 +75,15 @@ struct tcp_flow_view {
 struct hook_seg {
     enum hook_dir dir;
     const struct seg *seg;
-    const uint8_t *frame; /* NULL: the frame lies in pieces or there is none */
+    uint8_t *frame; /* NULL: the frame lies in pieces or there is none */
     uint32_t frame_len;
+    uint32_t frame_room; /* bytes that a changed frame may have */
     uint16_t l3_off, l4_off;
     uint8_t netif;
     bool accepted;  /* IN: the segment passed the acceptability checks and will move TCP state */
     bool rexmit;    /* OUT: some of it was passed out before. IN: left to the monitor, see off */
     bool is_rebuilt; /* a SYN or SYN-ACK put together again from a SYN cookie: there is no frame */
+    bool ip_csum_due, tcp_csum_due; /* OUT: the device fills it in */
     bool has_off;   /* the ISN of the sender is known, so off is valid */
     tcp_off_t off;  /* stream offset of the first payload byte (SYN counted as -1) */
     uint64_t now_us;
@@ -84,12 +91,12 @@ struct hook_seg {
 
 struct tcp_hooks {
     /* The first SYN of a connection, in or out, before any record of it moved: the verdict step.
-     * HOOK_DROP: the packet never was. *handle is what pkt() and the others get; left NULL when no
+     * HOOK_DROP: the packet never was, nor the connection. *handle is what pkt() and the others get; left NULL when no
      * monitor wants the connection. */
-    enum hook_verdict (*born)(void *mon, const struct hook_seg *s, struct flow *flow, void **handle);
+    enum hook_verdict (*born)(void *mon, struct hook_seg *s, struct flow *flow, void **handle);
     /* A segment of a monitored connection (the first SYN too, right after born()). For the first SYN
      * the verdict was given and is not asked again. */
-    enum hook_verdict (*pkt)(void *mon, void *handle, const struct hook_seg *s);
+    enum hook_verdict (*pkt)(void *mon, void *handle, struct hook_seg *s);
     /* The receiver of that segment has been updated. */
     void (*pkt_done)(void *mon, void *handle, const struct hook_seg *s);
     /* The local side's state machine moved. */

@@ -200,6 +200,10 @@ _Static_assert(sizeof(struct tcp_half_open) <= 144, "a half-open record must sta
 void tcp_half_open_init(struct tcp_env *e, struct tcp_half_open *h, const struct seg *syn,
                         uint16_t mtu, const struct tcp_params *p);
 
+/* What the SYN offers, read again because a monitor has changed it. Before the first SYN-ACK. */
+void tcp_half_open_offer(const struct tcp_env *e, struct tcp_half_open *h, const struct seg *syn,
+                         const struct tcp_params *p);
+
 /* The tuple's last incarnation used the numbers before `used`: this one begins beyond them, as it must
  * when it ends a TIME_WAIT (RFC 1122 4.2.2.13). Before the first SYN-ACK. */
 void tcp_half_open_begin_after(struct tcp_half_open *h, tcp_seq_t used);

@@ -221,20 +221,21 @@ MOS_PROMISE(offsetof(struct tcp_ring_fragment, len) == 8);
 
 /*
  * A packet: numbers in host byte order, headers in place (in network byte order). Of a raw socket
- * only cur_ts, in_ifidx, eth_len, ip_len, ethh and iph have a meaning.
+ * only cur_ts, in_ifidx, eth_len, ip_len, ethh and iph have a meaning, the rest is 0 and NULL.
  */
 struct pkt_info {
     uint32_t cur_ts;     /* when it was received or built, us, wraps */
     int8_t in_ifidx;     /* index of the device it came from; -1: built here */
     uint16_t eth_len;    /* bytes of the frame with its Ethernet header; at most 65535 is said */
-    uint16_t ip_len;     /* bytes of the IP packet with its header */
+    uint16_t ip_len;     /* bytes of the IP packet with its header; 0: there is none */
     uint64_t offset;     /* stream offset of its first payload byte */
     uint16_t payloadlen; /* bytes of payload */
     uint32_t seq;
     uint32_t ack_seq;
     uint16_t window;     /* as on the wire, not scaled */
     struct ethhdr *ethh; /* NULL when the device has no Ethernet header */
-    struct iphdr *iph;   /* of either version: look at iph->version, 6 means a struct ip6_hdr */
+    struct iphdr *iph;   /* of either version: look at iph->version, 6 means a struct ip6_hdr. NULL:
+                            no whole header of IP */
     struct tcphdr *tcph;
     uint8_t *payload;
 };
@@ -450,9 +451,9 @@ ssize_t mtcp_peek_consume(mctx_t mctx, int sock, int side, size_t len);
 
 /*
  * Look at the packet of the current callback, in place; a frame that lies in pieces is put together
- * first. Does not block. Active, raw.
+ * first. Does not block. Active, raw; passive in MOS_ON_ORPHAN.
  *
- *   side     MOS_SIDE_CLI, MOS_SIDE_SVR: the same packet; ignored on raw sockets
+ *   side     MOS_SIDE_CLI, MOS_SIDE_SVR: the same packet; ignored on raw and passive sockets
  *   p        filled; its pointers are valid until the callback returns
  *   returns  0 or -1
  *   errors   EACCES; EPERM; EBADF; ENOTSOCK; EFAULT; EINVAL side; ENODATA no packet's callback is
@@ -465,7 +466,8 @@ int mtcp_getlastpkt(mctx_t mctx, int sock, int side, struct pkt_info *p);
  * Drop or change the packet of the current callback; on a connection of this process's endpoint
  * only in MOS_ON_PKT_IN at MOS_HK_SND, before any TCP state moves. There incoming packets can have
  * their payload overwritten, and headers of both directions be changed as long as it stays the same
- * segment of the same connection: see mtcp_setlastpkt(3). Does not block. Active.
+ * segment of the same connection: see mtcp_setlastpkt(3). Does not block. Active; on a raw socket
+ * it fails with EPERM, because connections' monitors are asked.
  *
  *   side     as mtcp_getlastpkt
  *   offset   bytes from the start of the place that `option` names, within which it stays
@@ -485,13 +487,15 @@ int mtcp_setlastpkt(mctx_t mctx, int sock, int side, off_t offset, byte *data, u
 
 /*
  * Send a packet as built: ports, numbers, flags, options and payload untouched, checksums filled.
- * Copied; leaves at the end of the turn, at most once. Does not block. Active, raw.
- * Not there yet: declared only.
+ * Copied; leaves at the end of the turn, at most once, by the route of its destination. Raw
+ * monitors see it, connections and their monitors do not. Does not block. Active, raw.
  *
- *   pkt      iph, tcph and payload with payloadlen (and ethh or NULL) are used
+ *   pkt      iph, tcph and payload with payloadlen are used, and ethh: NULL, or with a destination
+ *            of zeros, it is filled in
  *   returns  0 or -1
- *   errors   EACCES; EPERM; EBADF; ENOTSOCK; EFAULT pkt, or a header in it, is NULL; EINVAL the
- *            headers contradict each other; EMSGSIZE; EHOSTUNREACH; ENOBUFS
+ *   errors   EACCES; EPERM; EBADF; ENOTSOCK; EFAULT pkt, or what is needed of it, is NULL; EINVAL
+ *            the headers contradict each other; EMSGSIZE larger than the device's MTU; EHOSTUNREACH
+ *            no route, or the destination is no host; ENOBUFS
  *   source   mOS
  */
 int mtcp_sendpkt(mctx_t mctx, int sock, const struct pkt_info *pkt);

@@ -16,10 +16,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The pairs of a built-in event and a hook point that can fire on a stream monitor. */
+/* The pairs of a built-in event and a hook point that can fire. */
 enum mon_slot {
     SLOT_PKT_IN_SND,
     SLOT_PKT_IN_RCV,
+    SLOT_PKT_IN_RAW, /* of raw monitors */
     SLOT_CONN_START_SND,
     SLOT_CONN_START_RCV,
     SLOT_NEW_DATA,

@@ -107,17 +107,29 @@ void mon_dispatch(struct mon *m, struct mon_dispatch *d)
     leave(m);
 }
 
-void mon_dispatch_orphan(struct mon *m, const struct hook_seg *s, const struct packet *p)
+/* A packet that is shown to sockets and not to connections. */
+static void dispatch_packet(struct mon *m, enum mon_slot slot, const struct hook_seg *s,
+                            const struct packet *p)
 {
-    struct mon_dispatch d = {.slot = SLOT_ORPHAN, .side = MOS_SIDE_BOTH, .seg = s};
+    struct mon_dispatch d = {.slot = slot, .side = MOS_SIDE_BOTH, .seg = s};
     enter(m);
     LIST_FOREACH (n, &m->passives) {
         d.passive = container_of(n, struct mon_passive, node);
-        callback_t cb = cb_set_find(d.passive->set, SLOT_ORPHAN);
+        callback_t cb = cb_set_find(d.passive->set, slot);
         if (cb && !d.passive->is_closed && filter_match(d.passive->orphan, s, p))
             call(m, &d, d.passive->sock, cb);
     }
     leave(m);
+}
+
+void mon_dispatch_frame(struct mon *m, const struct hook_seg *f)
+{
+    dispatch_packet(m, SLOT_PKT_IN_RAW, f, NULL);
+}
+
+void mon_dispatch_orphan(struct mon *m, const struct hook_seg *s, const struct packet *p)
+{
+    dispatch_packet(m, SLOT_ORPHAN, s, p);
 }
 
 void mon_dispatch_timers(struct mon *m, uint64_t now_us)
@@ -197,6 +209,8 @@ void passive_stop(struct mon_passive *p)
 {
     struct mon *m = p->mon;
     p->is_closed = true;
+    if (p->is_raw && --m->n_raw == 0)
+        m->sv->watch_frames(m->ctx, false);
     m->sv->sock_free(m->ctx, p->sock);
     while (!list_is_empty(&p->watches))
         watch_stop(container_of(p->watches.next, struct watch, of_passive));

@@ -10,7 +10,7 @@
 
 /* What is being delivered. The caller fills the first part; `now` of the monitor points to it. */
 struct mon_dispatch {
-    struct mon_conn *conn; /* NULL: an orphan */
+    struct mon_conn *conn; /* NULL: an orphan, or a frame */
     enum mon_slot slot;
     int side;
     const struct hook_seg *seg; /* the packet; NULL: none */
@@ -19,14 +19,17 @@ struct mon_dispatch {
     uint64_t overrun_to;        /* HOOK_OVERRUN: only to those that have not peeked below this */
     /* answers and links */
     bool drop, changed;
-    struct mon_passive *passive; /* an orphan's monitor */
+    struct mon_passive *passive; /* an orphan's or frame's monitor */
     struct mon_dispatch *outer;
 };
 
 /* To every monitor of d->conn. */
 void mon_dispatch(struct mon *m, struct mon_dispatch *d);
 
-/* A packet of no connection, to every passive socket that wants it. */
+/* A frame, to every raw socket that wants it. */
+void mon_dispatch_frame(struct mon *m, const struct hook_seg *f);
+
+/* A packet of no connection, to every passive or raw socket that wants it. */
 void mon_dispatch_orphan(struct mon *m, const struct hook_seg *s, const struct packet *p);
 
 /* The callbacks of mtcp_settimer that are due; a timer that one of them sets is for a later turn.

@@ -5,6 +5,7 @@
 #include "mos/conns.h"
 #include "mos/dispatch.h"
 #include "mtcp/wire/build.h"
+#include "mtcp/wire/hdr.h"
 
 #include <errno.h>
 #include <string.h>
@@ -78,21 +79,35 @@ static void info_tcp(const struct hook_seg *s, const struct frame *f, struct pkt
     out->payload = f->at + (f->len - seg->len);
 }
 
+/* Bytes of the IP packet in a frame that may hold anything; 0: it holds none, not even a header. */
+static uint32_t ip_len_of(const struct frame *f)
+{
+    const uint8_t *ip = f->at + f->l3_off;
+    uint32_t room = f->len - f->l3_off, len = 0;
+    uint16_t type = f->l3_off > 0 ? be16_get(((const struct eth_hdr *)(void *)f->at)->type) : 0;
+    uint8_t version = room > 0 ? ip[0] >> 4 : 0;
+    if (room >= IPV4_HDR_LEN && version == 4 && (type == ETH_TYPE_IPV4 || f->l3_off == 0))
+        len = be16_get(((const struct ipv4_hdr *)(const void *)ip)->total_len);
+    else if (room >= IPV6_HDR_LEN && version == 6 && (type == ETH_TYPE_IPV6 || f->l3_off == 0))
+        len = IPV6_HDR_LEN + be16_get(((const struct ipv6_hdr *)(const void *)ip)->payload_len);
+    return len < room ? len : room;
+}
+
 static void info_fill(const struct hook_seg *s, const struct frame *f, struct pkt_info *out)
 {
+    uint32_t ip_len = s->seg ? f->len - f->l3_off : ip_len_of(f);
     *out = (struct pkt_info){
         .cur_ts = (uint32_t)s->now_us,
         .in_ifidx = s->dir == HOOK_IN ? (int8_t)s->netif : -1,
         .eth_len = cap16(f->len),
-        .ip_len = cap16(f->len - f->l3_off),
+        .ip_len = cap16(ip_len),
         .ethh = f->l3_off > 0 ? (void *)f->at : NULL,
-        .iph = (void *)(f->at + f->l3_off),
+        .iph = ip_len > 0 ? (void *)(f->at + f->l3_off) : NULL,
     };
-    if (s->seg)
-        info_tcp(s, f, out);
 }
 
-/* The dispatch in whose callback we are, if it is about that connection or orphan. */
+/* The dispatch in whose callback we are, if it is about that connection, or shown to that socket.
+ */
 static struct mon_dispatch *running(const struct mon *m, const struct mon_conn *c,
                                     const struct mon_passive *p)
 {
@@ -116,6 +131,8 @@ int lastpkt_get(struct mon *m, const struct mon_conn *c, const struct mon_passiv
             return rc;
     }
     info_fill(s, &f, out);
+    if (s->seg && !(p && p->is_raw))
+        info_tcp(s, &f, out);
     return 0;
 }
 
@@ -210,11 +227,12 @@ static int change(struct mon *m, struct hook_seg *s, const struct edit *e)
     return rc;
 }
 
-int lastpkt_set(struct mon *m, const struct mon_conn *c, const struct edit *e)
+int lastpkt_set(struct mon *m, const struct mon_conn *c, const struct mon_passive *p,
+                const struct edit *e)
 {
     if (!edit_option_is_valid(e->option))
         return -EINVAL;
-    struct mon_dispatch *d = running(m, c, NULL);
+    struct mon_dispatch *d = running(m, c, p);
     if (!d)
         return -ENODATA;
     if (!d->verdict)

@@ -5,13 +5,15 @@
 #include "mos/edit.h"
 #include "mos/mon.h"
 
-/* mtcp_getlastpkt of a connection's packet, or of the orphan that `p` is being shown: 0 or -errno
- * (ENODATA, ENOMEM). One of c and p is given. */
+/* mtcp_getlastpkt of a connection's packet, or of the frame or orphan that `p` is being shown: 0 or
+ * -errno (ENODATA, ENOMEM). One of c and p is given. */
 MUST_CHECK int lastpkt_get(struct mon *m, const struct mon_conn *c, const struct mon_passive *p,
                            struct pkt_info *out);
 
-/* mtcp_setlastpkt: 0, -EINVAL (option, bounds), -ENODATA, -EPERM (not the verdict step, or not a
- * change that an endpoint's connection allows), -ENOMEM. e->option may be anything. */
-MUST_CHECK int lastpkt_set(struct mon *m, const struct mon_conn *c, const struct edit *e);
+/* mtcp_setlastpkt, of the same packets: 0, -EINVAL (option, bounds), -ENODATA, -EPERM (not the
+ * verdict step, or not a change that an endpoint's connection allows), -ENOMEM. e->option may be
+ * anything. */
+MUST_CHECK int lastpkt_set(struct mon *m, const struct mon_conn *c, const struct mon_passive *p,
+                           const struct edit *e);
 
 #endif

@@ -2,7 +2,7 @@
  * The records of the monitor, one set per context:
  *
  *   struct mon          the monitor of a context
- *   struct mon_passive  a passive socket: scope, callbacks, policies for its connections
+ *   struct mon_passive  a passive or raw socket: scope, callbacks, policies for its connections
  *   struct mon_conn     a monitored connection: the handle that the endpoint keeps for us
  *   struct watch        one monitor's interest in one connection: an active socket
  *
@@ -46,6 +46,7 @@ struct mon {
     struct list_node changes; /* of callback sets */
     struct list_node stopped; /* watch.of_passive */
     bool has_closed;          /* a passive socket */
+    unsigned n_raw;           /* raw sockets */
     /* The packet whose hooks run, and a frame put together for a callback (lastpkt.c). */
     const struct hook_seg *pkt;
     struct mon_conn *pkt_conn;
@@ -55,17 +56,18 @@ struct mon {
     uint64_t n_missed_conns; /* the budget of ids or memory was used up */
 };
 
+/* A raw socket is one, with another scope and no connections. */
 struct mon_passive {
     struct list_node node;    /* in mon.passives */
     struct list_node watches; /* watch.of_passive */
     struct mon *mon;
     struct cb_set *set;
-    struct filter *syn, *orphan;
+    struct filter *syn, *orphan; /* raw: orphan is raw_pkt_filter, also of frames */
     void *uctx;
     int sock;
     int32_t hist[SIDES];   /* MOS_*BUF; -1: not set */
     int32_t policy[SIDES]; /* MOS_*OVERLAP; -1: not set */
-    bool is_closed;
+    bool is_closed, is_raw;
 };
 
 /* One of the two hosts of a connection. */

@@ -5,6 +5,7 @@
 #include "mos/monitor.h"
 #include "mos/passive.h"
 #include "mos/peek.h"
+#include "mos/sendpkt.h"
 
 #include <errno.h>
 
@@ -104,15 +105,22 @@ ssize_t mtcp_peek_consume(mctx_t mctx, int sock, int side, size_t len)
 
 /* ---- packets --------------------------------------------------------------------------------- */
 
-/* Of an active socket, or of a passive one whose orphan callback runs. */
+/* An active or raw socket, or a passive one whose orphan callback runs. */
+static struct mon *packet_sock_of(mctx_t mctx, int sock, struct mon_sock *s)
+{
+    struct mon *m = sock_of(mctx, sock, s);
+    if (!m || s->watch || s->passive->is_raw || (m->now && m->now->passive == s->passive))
+        return m;
+    errno = ENOTSOCK;
+    return NULL;
+}
+
 int mtcp_getlastpkt(mctx_t mctx, int sock, int side, struct pkt_info *p)
 {
     struct mon_sock s;
-    struct mon *m = sock_of(mctx, sock, &s);
+    struct mon *m = packet_sock_of(mctx, sock, &s);
     if (!m)
         return -1;
-    if (s.passive && (!m->now || m->now->passive != s.passive))
-        return answer(-ENOTSOCK);
     if (!p)
         return answer(-EFAULT);
     if (s.watch && !side_is_one(side))
@@ -124,14 +132,28 @@ int mtcp_setlastpkt(mctx_t mctx, int sock, int side, off_t offset, byte *data, u
                     int option)
 {
     const struct edit e = {.option = option, .offset = offset, .data = data, .len = datalen};
-    struct watch *w = watch_of(mctx, sock);
-    if (!w)
+    struct mon_sock s;
+    struct mon *m = sock_of(mctx, sock, &s);
+    if (!m)
         return -1;
+    if (s.passive && !s.passive->is_raw)
+        return answer(-ENOTSOCK);
     if (!data && datalen > 0 && (option & (MOS_OVERWRITE | MOS_INSERT)))
         return answer(-EFAULT);
-    if (!side_is_one(side))
+    if (s.watch && !side_is_one(side))
         return answer(-EINVAL);
-    return answer(lastpkt_set(w->conn->mon, w->conn, &e));
+    return answer(lastpkt_set(m, s.watch ? s.watch->conn : NULL, s.passive, &e));
+}
+
+int mtcp_sendpkt(mctx_t mctx, int sock, const struct pkt_info *pkt)
+{
+    struct mon_sock s;
+    struct mon *m = sock_of(mctx, sock, &s);
+    if (!m)
+        return -1;
+    if (s.passive && !s.passive->is_raw)
+        return answer(-ENOTSOCK);
+    return answer(sendpkt(m, s.watch ? s.watch->conn : NULL, pkt));
 }
 
 int mtcp_reset_conn(mctx_t mctx, int sock)

@@ -395,6 +395,21 @@ static int passive_setsockopt(void *arg, int sock, int level, int name, const vo
     return answer(rc ? rc : passive_set(arg, name, val, len));
 }
 
+/* A raw one has none. */
+static int raw_getsockopt(void *arg, int sock, int level, int name, void *val, socklen_t *len)
+{
+    int rc = level_check(level);
+    (void)arg, (void)sock, (void)name, (void)val, (void)len;
+    return answer(rc ? rc : -ENOTSOCK);
+}
+
+static int raw_setsockopt(void *arg, int sock, int level, int name, const void *val, socklen_t len)
+{
+    int rc = level_check(level);
+    (void)arg, (void)sock, (void)name, (void)val, (void)len;
+    return answer(rc ? rc : -ENOTSOCK);
+}
+
 /* ---- addresses, end -------------------------------------------------------------------------- */
 
 static size_t sockaddr_write(void *to, const struct ip_addr *ip, uint16_t port)
@@ -481,6 +496,13 @@ const struct hook_sock_ops mon_active_ops = {
 const struct hook_sock_ops mon_passive_ops = {
     .getsockopt = passive_getsockopt,
     .setsockopt = passive_setsockopt,
+    .getpeername = passive_getpeername,
+    .close = passive_close,
+};
+
+const struct hook_sock_ops mon_raw_ops = {
+    .getsockopt = raw_getsockopt,
+    .setsockopt = raw_setsockopt,
     .getpeername = passive_getpeername,
     .close = passive_close,
 };

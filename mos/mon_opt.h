@@ -9,5 +9,6 @@
 
 extern const struct hook_sock_ops mon_active_ops;  /* arg: struct watch */
 extern const struct hook_sock_ops mon_passive_ops; /* arg: struct mon_passive */
+extern const struct hook_sock_ops mon_raw_ops;     /* the same */
 
 #endif

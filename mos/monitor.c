@@ -19,7 +19,7 @@ int mon_sock_find(struct mon *m, int sock, struct mon_sock *s)
     *s = (struct mon_sock){0};
     if (arg && type == MOS_SOCK_MONITOR_STREAM_ACTIVE)
         s->watch = arg;
-    else if (arg && type == MOS_SOCK_MONITOR_STREAM)
+    else if (arg && (type == MOS_SOCK_MONITOR_STREAM || type == MOS_SOCK_MONITOR_RAW))
         s->passive = arg;
     else
         errno = type == -1 || type == MOS_SOCK_UNUSED ? EBADF : ENOTSOCK;
@@ -51,10 +51,12 @@ static struct cb_set **sock_set(const struct mon_sock *s)
     return s->watch ? &s->watch->set : &s->passive->set;
 }
 
-/* Can it fire on such a socket? An orphan has no active one. */
+/* Can it fire on such a socket? Frames and orphans have no active one. */
 static bool slot_is_for(const struct mon_sock *s, int slot)
 {
-    return slot >= 0 && !(s->watch && slot == SLOT_ORPHAN);
+    if (s->passive && s->passive->is_raw)
+        return slot == SLOT_PKT_IN_RAW || slot == SLOT_ORPHAN;
+    return slot >= 0 && slot != SLOT_PKT_IN_RAW && !(s->watch && slot == SLOT_ORPHAN);
 }
 
 int mon_sock_register(struct mon *m, const struct mon_sock *s, int slot, callback_t cb)
@@ -132,11 +134,11 @@ static int monitor_socket(void *mon, int domain, int type)
         errno = EAFNOSUPPORT;
         return -1;
     }
-    if (type != MOS_SOCK_MONITOR_STREAM) {
+    if (type != MOS_SOCK_MONITOR_STREAM && type != MOS_SOCK_MONITOR_RAW) {
         errno = EPROTONOSUPPORT;
         return -1;
     }
-    return passive_create(mon);
+    return passive_create(mon, type);
 }
 
 static int monitor_plugin_load(void *mon, const char *path, const char *args, char *err,

@@ -4,8 +4,8 @@
 
 #include "mos/mon.h"
 
-/* The active or passive socket of an id; NULL and errno: EBADF, or `wrong_kind` when it is another
- * kind of socket. */
+/* The active, or the passive or raw socket of an id; NULL and errno: EBADF, or `wrong_kind` when it
+ * is another kind of socket. */
 struct watch *mon_watch(struct mon *m, int sock, int wrong_kind);
 struct mon_passive *mon_passive(struct mon *m, int sock, int wrong_kind);
 

@@ -405,6 +405,11 @@ static void hook_orphan(void *mon, const struct hook_seg *s, const struct packet
     mon_dispatch_orphan(mon, s, p);
 }
 
+static void hook_frame(void *mon, const struct hook_seg *f)
+{
+    mon_dispatch_frame(mon, f);
+}
+
 static void hook_turn(void *mon, enum hook_phase phase)
 {
     struct mon *m = mon;
@@ -442,6 +447,7 @@ const struct tcp_hooks order_hooks = {
     .moved = hook_moved,
     .dying = hook_dying,
     .orphan = hook_orphan,
+    .frame = hook_frame,
     .turn = hook_turn,
     .timers = hook_timers,
     .next_us = hook_next_us,

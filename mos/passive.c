@@ -1,11 +1,11 @@
-/* Passive sockets. */
+/* Passive and raw sockets. */
 #include "mos/passive.h"
 
 #include "mos/mon_opt.h"
 
 #include <errno.h>
 
-int passive_create(struct mon *m)
+int passive_create(struct mon *m, int type)
 {
     struct mon_passive *p = mem_zalloc(m->mem, sizeof(*p));
     if (!p) {
@@ -13,16 +13,19 @@ int passive_create(struct mon *m)
         return -1;
     }
     p->mon = m;
+    p->is_raw = type == MOS_SOCK_MONITOR_RAW;
     list_init(&p->watches);
     for (int side = 0; side < SIDES; side++)
         p->hist[side] = p->policy[side] = -1;
-    p->sock = m->sv->sock_alloc(m->ctx, MOS_SOCK_MONITOR_STREAM, &mon_passive_ops, p);
+    p->sock = m->sv->sock_alloc(m->ctx, type, p->is_raw ? &mon_raw_ops : &mon_passive_ops, p);
     if (p->sock < 0) {
         mem_free(m->mem, p, sizeof(*p));
         errno = EMFILE;
         return -1;
     }
     list_push_tail(&m->passives, &p->node);
+    if (p->is_raw && m->n_raw++ == 0)
+        m->sv->watch_frames(m->ctx, true);
     return p->sock;
 }
 
@@ -40,14 +43,17 @@ int passive_bind(struct mon_passive *p, const union monitor_filter *ft)
 {
     struct mem *mem = p->mon->mem;
     struct filter *syn = NULL, *orphan = NULL;
-    if (ft) {
-        int rc = filter_compile(mem, ft->stream_syn_filter, &syn);
+    int rc = 0;
+    if (ft && p->is_raw) {
+        rc = filter_compile(mem, ft->raw_pkt_filter, &orphan);
+    } else if (ft) {
+        rc = filter_compile(mem, ft->stream_syn_filter, &syn);
         if (rc == 0)
             rc = filter_compile(mem, ft->stream_orphan_filter, &orphan);
-        if (rc != 0) {
-            filter_free(mem, syn);
-            return rc;
-        }
+    }
+    if (rc != 0) {
+        filter_free(mem, syn);
+        return rc;
     }
     filter_free(mem, p->syn);
     filter_free(mem, p->orphan);
@@ -58,5 +64,5 @@ int passive_bind(struct mon_passive *p, const union monitor_filter *ft)
 
 bool passive_wants(const struct mon_passive *p, const struct hook_seg *syn)
 {
-    return cb_set_wants_conns(p->set) && filter_match(p->syn, syn, NULL);
+    return !p->is_raw && cb_set_wants_conns(p->set) && filter_match(p->syn, syn, NULL);
 }

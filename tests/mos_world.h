@@ -54,6 +54,12 @@ static struct world {
     unsigned n_socks, max_socks;
     int user_depth, max_user_depth;
     uint64_t now;
+    bool watches_frames;
+    uint8_t sent[2048]; /* the last packet of a monitor's own */
+    uint32_t n_sent, sent_len;
+    struct ip_addr sent_to;
+    bool sent_eth;
+    int send_rc;
     struct flow f;
     char text[W_TEXT];
     size_t text_len;
@@ -98,6 +104,25 @@ static inline void w_detach(struct mtcp_context *ctx, struct flow *f)
     (void)ctx;
     f->n_detached++;
     f->handle = NULL;
+}
+
+static inline int w_send(struct mtcp_context *ctx, const struct ip_addr *to, const uint8_t *eth,
+                         const uint8_t *ip, uint32_t len)
+{
+    (void)ctx;
+    CU_ASSERT_FATAL(len <= sizeof(w.sent));
+    memcpy(w.sent, ip, len);
+    w.sent_len = len;
+    w.sent_to = *to;
+    w.sent_eth = eth != NULL;
+    w.n_sent++;
+    return w.send_rc;
+}
+
+static inline void w_watch_frames(struct mtcp_context *ctx, bool is_on)
+{
+    (void)ctx;
+    w.watches_frames = is_on;
 }
 
 /* An id: 1000 + slot + 100 * generation, so that a freed one is not known any more. */
@@ -179,6 +204,8 @@ static const struct hook_services w_services = {
     .set_policy = w_set_policy,
     .reset = w_reset,
     .detach = w_detach,
+    .send = w_send,
+    .watch_frames = w_watch_frames,
     .sock_alloc = w_sock_alloc,
     .sock_free = w_sock_free,
     .sock_arg = w_sock_arg,
@@ -242,7 +269,7 @@ static inline ssize_t w_ppeek(int sock, int side, char *buf, size_t len, uint64_
 /* Of the packet whose callback runs: an option that needs no more. */
 static inline int w_setpkt(const struct mon_conn *c, int option)
 {
-    return lastpkt_set(w.m, c, &(struct edit){.option = option});
+    return lastpkt_set(w.m, c, NULL, &(struct edit){.option = option});
 }
 
 /* ---- the recorder ---------------------------------------------------------------------------- */
@@ -501,6 +528,22 @@ static inline enum hook_verdict w_step(enum hook_dir dir, const struct wseg *x)
 static inline void w_write(const char *data)
 {
     EXPECT_EQ(stream_append(&w.f.snd, w.mem, data, (uint32_t)strlen(data)), (int64_t)strlen(data));
+}
+
+/* A frame of a device passes. */
+static inline void w_frame(enum hook_dir dir, const void *bytes, uint32_t len)
+{
+    static uint8_t frame[2048];
+    CU_ASSERT_FATAL(len <= sizeof(frame));
+    memcpy(frame, bytes, len);
+    struct hook_seg f = {.dir = dir,
+                         .frame = frame,
+                         .frame_len = len,
+                         .l3_off = len < 14 ? 0 : 14,
+                         .netif = 2,
+                         .now_us = w.now};
+    if (w.watches_frames)
+        w.hooks->frame(w.m, &f);
 }
 
 static inline void w_promote(void)

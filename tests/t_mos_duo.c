@@ -535,6 +535,7 @@ static void all_fail(mctx_t m, int sock, int err, int ppeek_err)
     FAILS(mtcp_peek_consume(m, sock, 0, 1), err);
     FAILS(mtcp_getlastpkt(m, sock, 0, &p), err);
     FAILS(mtcp_setlastpkt(m, sock, 0, 0, NULL, 0, MOS_DROP), err);
+    FAILS(mtcp_sendpkt(m, sock, &p), err);
     FAILS(mtcp_reset_conn(m, sock), err);
     FAILS(mtcp_get_passive(m, sock), err);
 }

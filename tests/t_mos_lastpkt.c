@@ -52,7 +52,7 @@ static void do_it(int sock, int side, event_t ev)
     const struct watch *x = mon_watch(w.m, sock, ENOTSOCK);
     (void)side, (void)ev;
     unsigned i = n_done < n_todo ? n_done : n_todo - 1;
-    todo[i].rc = lastpkt_set(w.m, x->conn, &todo[i].e);
+    todo[i].rc = lastpkt_set(w.m, x->conn, NULL, &todo[i].e);
     n_done++;
 }
 

@@ -37,6 +37,17 @@ static void sv_detach(struct mtcp_context *mctx, struct flow *flow)
     net_flow_detach(flow);
 }
 
+static int sv_send(struct mtcp_context *mctx, const struct ip_addr *to, const uint8_t *eth,
+                   const uint8_t *ip, uint32_t len)
+{
+    return net_send_own(&ctx_of_live(mctx)->net, to, eth, ip, len);
+}
+
+static void sv_watch_frames(struct mtcp_context *mctx, bool is_on)
+{
+    net_watch_frames(&ctx_of_live(mctx)->net, is_on);
+}
+
 static int sv_sock_alloc(struct mtcp_context *mctx, int type, const struct hook_sock_ops *ops,
                          void *arg)
 {
@@ -97,6 +108,8 @@ static const struct hook_services services = {
     .set_policy = sv_set_policy,
     .reset = sv_reset,
     .detach = sv_detach,
+    .send = sv_send,
+    .watch_frames = sv_watch_frames,
     .sock_alloc = sv_sock_alloc,
     .sock_free = sv_sock_free,
     .sock_arg = sv_sock_arg,

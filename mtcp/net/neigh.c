@@ -128,10 +128,13 @@ static struct neigh *victim_unknown(struct neigh_table *t)
     return NULL;
 }
 
-/* Makes room in a full table. */
+/* Makes room in a full table; not for what a monitor's code asks, which runs while others hold on
+ * to entries. */
 static bool evict_one(struct net *n)
 {
     struct neigh_table *t = n->neighs;
+    if (n->env.user_depth > 0)
+        return false;
     struct neigh *victim = victim_unused(t);
     if (!victim)
         victim = victim_unknown(t);

@@ -8,6 +8,7 @@
 #include "mtcp/net/half_open.h"
 #include "mtcp/net/listener.h"
 #include "mtcp/net/netif.h"
+#include "mtcp/net/own_packet.h"
 #include "mtcp/net/packet_out.h"
 #include "mtcp/net/pmtu.h"
 #include "mtcp/net/reass.h"
@@ -223,6 +224,8 @@ void net_flush(struct net *n)
         n->prune_ready = false;
     }
     conns_flush(n);
+    if (unlikely(n->has_own))
+        own_packets_flush(n);
     for (unsigned i = 0; i < n->n_ifs; i++) {
         struct net_if *nif = &n->ifs[i];
         if (unlikely(nif->announce_due)) {
@@ -247,7 +250,7 @@ uint64_t net_next_us(const struct net *n)
 
 bool net_has_work(const struct net *n)
 {
-    if (n->env.out_head || n->env.dead_head)
+    if (n->env.out_head || n->env.dead_head || n->has_own)
         return true;
     for (unsigned i = 0; i < n->n_ifs; i++)
         if (n->ifs[i].n_tx > 0 || n->ifs[i].announce_due)
@@ -301,6 +304,13 @@ void net_flow_reset(struct net *n, struct flow *f)
         f->marks |= NET_MARK_RESET;
         wheel_arm(&n->env.wheel, &h->timer, 0);
     }
+}
+
+void net_watch_frames(struct net *n, bool is_on)
+{
+    n->is_watched = is_on;
+    for (unsigned i = 0; i < n->n_ifs; i++)
+        n->ifs[i].watcher = is_on ? n : NULL;
 }
 
 void net_flow_detach(struct flow *f)

@@ -72,6 +72,8 @@ struct net_if {
     struct mtcp_pkt *tx[NET_TX_BURST]; /* built, not yet taken by the device */
     uint64_t stuck_since_us;           /* no packet could be had since then; 0: it could */
     const char *name;
+    struct net *watcher; /* whose monitor sees each frame; NULL: none does */
+    struct mtcp_pkt *own_head, *own_last; /* packets of a monitor's own (own_packet.c), in order */
     uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
     uint64_t rx_malformed, rx_bad_csum, rx_not_ours, tx_no_buffer, tx_refused;
 };
@@ -201,6 +203,8 @@ struct net {
     uint32_t n_fastopen;  /* servers' Fast Opens whose handshake is not over */
     uint32_t n_forgotten; /* connections with NET_MARK_FORGOTTEN */
     bool is_ending;       /* net_fini() runs */
+    bool is_watched;      /* a monitor sees each frame of every interface */
+    bool has_own;         /* a monitor's own packets wait to be sent */
     bool prune_ready;     /* connections without an owner may be on the ready list */
     uint32_t next_ephemeral;
     struct rate_limit rst_limit, icmp_limit;
@@ -323,6 +327,15 @@ void net_flow_set_hist(struct flow *f, bool is_rcv, uint32_t bytes);
 void net_flow_set_policy(struct flow *f, bool is_rcv, enum stream_policy p);
 void net_flow_reset(struct net *n, struct flow *f); /* carried out when no monitor's code runs */
 void net_flow_detach(struct flow *f);
+
+/* Is the monitor's frame() to be called? */
+void net_watch_frames(struct net *n, bool is_on);
+
+/* A packet of a monitor's own: `len` bytes of IP at `ip` for `to`, checksums right, copied and sent
+ * as they are with the next flush. `eth`: its Ethernet header, or NULL to have it made. No
+ * connection takes part. 0, -EHOSTUNREACH (no route), -EMSGSIZE (the device's MTU), -ENOBUFS. */
+MUST_CHECK int net_send_own(struct net *n, const struct ip_addr *to, const uint8_t *eth,
+                            const uint8_t *ip, uint32_t len);
 
 /* ---- counting ---- */
 /* Endpoint connections: half-open, established, closing. Those in TIME_WAIT have bounds of their

@@ -3,6 +3,7 @@
 
 #include "mtcp/net/ndp.h"
 #include "mtcp/net/neigh.h"
+#include "mtcp/net/own_packet.h"
 #include "mtcp/net/pmtu.h"
 #include "mtcp/net/route.h"
 #include "mtcp/wire/hdr.h"
@@ -47,6 +48,7 @@ int net_if_add(struct net *n, struct mtcp_io *io, const char *name, const struct
         .mtu6 = io->mtu,
         .index = (uint8_t)n->n_ifs,
         .tso_len = tso_len_of(io),
+        .watcher = n->is_watched ? n : NULL,
     };
     memcpy(nif->mac.b, io->mac, sizeof(nif->mac.b));
     n->n_ifs++;
@@ -64,6 +66,7 @@ void netif_fini(struct net *n, struct net_if *nif)
     for (unsigned i = 0; i < nif->n_tx; i++)
         nif->io->free(nif->io, nif->tx[i]);
     nif->n_tx = 0;
+    own_packets_drop(nif);
     ndp_disable(n, nif);
 }
 
@@ -210,6 +213,20 @@ struct mtcp_pkt *netif_alloc(struct net_if *nif)
     return pkt;
 }
 
+void netif_show(const struct net_if *nif, const struct mtcp_pkt *pkt, enum hook_dir dir)
+{
+    const struct net *n = nif->watcher;
+    struct hook_seg f = {
+        .dir = dir,
+        .frame = pkt->data,
+        .frame_len = pkt->len,
+        .l3_off = pkt->len < ETH_HDR_LEN ? 0 : ETH_HDR_LEN,
+        .netif = nif->index,
+        .now_us = n->env.now_us,
+    };
+    n->env.hooks->frame(n->env.mon, &f);
+}
+
 void netif_send(struct net_if *nif, struct mtcp_pkt *pkt)
 {
     if (unlikely(!netif_has_room(nif))) {
@@ -218,6 +235,8 @@ void netif_send(struct net_if *nif, struct mtcp_pkt *pkt)
         return;
     }
     nif->tx[nif->n_tx++] = pkt;
+    if (unlikely(nif->watcher != NULL))
+        netif_show(nif, pkt, HOOK_OUT);
 }
 
 void netif_send_to(struct net *n, const struct net_hop *hop, struct mtcp_pkt *pkt)

@@ -21,6 +21,10 @@ static inline bool netif_has_room(struct net_if *nif)
 /* An empty packet that may be sent, or NULL (counted): no buffer, or the device takes no more. */
 struct mtcp_pkt *netif_alloc(struct net_if *nif);
 
+/* The monitor sees a frame of the device. It may do anything but send at once: the caller holds on
+ * to nothing that another call of net/ could change, neighbours excepted (neigh.c evicts none). */
+void netif_show(const struct net_if *nif, const struct mtcp_pkt *pkt, enum hook_dir dir);
+
 /* Queues a finished frame for the device; it is gone. Dropped and counted when there is no room. */
 void netif_send(struct net_if *nif, struct mtcp_pkt *pkt);
 

@@ -349,6 +349,8 @@ static unsigned netif_rx(struct net *n, struct net_if *nif)
         rx[i].pkt = pkts[i];
         rx[i].nif = nif;
         nif->rx_bytes += pkts[i]->len;
+        if (unlikely(nif->watcher != NULL))
+            netif_show(nif, pkts[i], HOOK_IN);
         if (unlikely(!rx_parse(n, &rx[i])))
             rx[i].pkt = NULL;
     }

@@ -111,6 +111,9 @@ struct tcp_hooks {
     void (*dying)(void *mon, void *handle, enum hook_end reason);
     /* A packet of no known connection (seg NULL in `s` when it is not TCP). */
     void (*orphan)(void *mon, const struct hook_seg *s, const struct packet *p);
+    /* A frame of a device, each once (seg NULL): in, before it is looked at; out, when it is complete.
+     * Only while watch_frames() wants it. */
+    void (*frame)(void *mon, const struct hook_seg *f);
     void (*turn)(void *mon, enum hook_phase phase);
     /* Once per turn, for timers of the monitor's own; and when the next of them is due, so that a
      * sleeping loop wakes up for it: 0: at once, UINT64_MAX: none runs. Both or neither. */
@@ -138,6 +141,12 @@ struct hook_services {
     void (*reset)(struct mtcp_context *ctx, struct flow *flow);
     /* The monitor wants no more of this connection: its handle is NULL from now on. */
     void (*detach)(struct mtcp_context *ctx, struct flow *flow);
+    /* Sends an IP packet of the monitor's own as it is, at the end of the turn. `eth`: 14 bytes in
+     * front of it, NULL: made. Copied. 0, -EHOSTUNREACH, -EMSGSIZE, -ENOBUFS. */
+    int (*send)(struct mtcp_context *ctx, const struct ip_addr *to, const uint8_t *eth,
+                const uint8_t *ip, uint32_t len);
+    /* Is frame() to be called? */
+    void (*watch_frames)(struct mtcp_context *ctx, bool is_on);
     /* Socket ids above the endpoint's, with a generation. -1: the budget is used up. */
     int (*sock_alloc)(struct mtcp_context *ctx, int type, const struct hook_sock_ops *ops, void *arg);
     void (*sock_free)(struct mtcp_context *ctx, int sock);

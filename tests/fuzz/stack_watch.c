@@ -367,7 +367,8 @@ static void act_end(void)
     mtcp_close(w.m, wm.passive[--wm.n_passive]);
 }
 
-/* A reset by a monitor: from now on the application gets nothing, also one that accepts only now. */
+/* A reset by a monitor: from now on the application gets nothing, also one that accepts only now.
+ */
 static void act_reset(int sock)
 {
     if (mtcp_reset_conn(w.m, sock) < 0)
@@ -430,6 +431,40 @@ static void act_lastpkt(int sock, int side)
     HOLDS(p.iph && p.ip_len <= p.eth_len);
     for (uint16_t i = 0; i < p.ip_len; i++) /* all of it can be read */
         buf[i % CHUNK] = (char)((const uint8_t *)p.iph)[i];
+}
+
+/* A change of the packet: any of what comes in; of SYNs and of what goes out only those that the
+ * peer's checks of what the stack sends do not stumble over. With arg2 & 4 arguments that mean
+ * nothing, as a rule. */
+static void act_setpkt(int sock, int side, const struct step *s)
+{
+    static const int actions[] = {MOS_OVERWRITE, MOS_CHOMP, MOS_INSERT};
+    struct pkt_info p;
+    if (mtcp_getlastpkt(w.m, sock, side, &p) < 0)
+        return;
+    bool is_any =
+        side != get_int(sock, MOS_REAL_SIDE) && !(((const uint8_t *)p.tcph)[13] & TCP_SYN);
+    int option = is_any ? 1 << (s->arg & 3) : MOS_IP_HDR;
+    option |= actions[(s->arg >> 2) % 3] | MOS_UPDATE_IP_CHKSUM | MOS_UPDATE_TCP_CHKSUM;
+    if (is_any && (s->arg2 & 4))
+        option = s->wnd;
+    memset(buf, (int)s->wnd, 64);
+    if (mtcp_setlastpkt(w.m, sock, side, s->seq % 80, (byte *)buf, (uint16_t)(s->len % 64),
+                        option) == 0)
+        w.has_lied = true;
+}
+
+/* The packet again, from no connection of the peer's. */
+static void act_sendpkt(int sock, int side)
+{
+    struct pkt_info p;
+    uint8_t tcp[60];
+    if (mtcp_getlastpkt(w.m, sock, side, &p) < 0)
+        return;
+    memcpy(tcp, p.tcph, (size_t)(p.payload - (uint8_t *)p.tcph));
+    tcp[0] = tcp[2] = 0;
+    p.tcph = (void *)tcp;
+    mtcp_sendpkt(w.m, sock, &p);
 }
 
 /* The application's calls, from where it should not call. */
@@ -499,7 +534,9 @@ static void act(int sock, int side, const struct step *s)
         act_ppeek(sock, side, s);
         break;
     case ACT_SETPKT:
-        mtcp_setlastpkt(w.m, sock, side, s->seq, (byte *)buf, (uint16_t)(s->len % CHUNK), s->wnd);
+        act_setpkt(sock, side, s);
+        if (s->arg2 & 8)
+            act_sendpkt(sock, side);
         break;
     case ACT_ADDRS:
         mtcp_getpeername(w.m, sock, (struct sockaddr *)a, &len, s->arg % 3);

@@ -248,7 +248,8 @@ awk -F '\t' -v page="$tmp/page" -v wrong="$tmp/wrong" -v sums="$tmp/sums" '
             n_all_kind[1], n_all_kind[2], n_all_kind[3], n_all_reasons["SHOULD"], n_all_reasons["MAY"], n_all_maps >sums
         print n_passed + 0, n_failed + 0 >sums
     }' "$tmp/tags" "$tmp/names" tests/rfc/rfc9293.tsv $(ls tests/rfc/*.tsv | grep -v rfc9293 | sort) \
-    tests/rfc/arms.map tests/rfc/stack.map tests/rfc/options.map tests/rfc/hard_cases.map
+    tests/rfc/arms.map tests/rfc/stack.map tests/rfc/options.map tests/rfc/hard_cases.map \
+    tests/rfc/monitor.map
 
 [ -f "$tmp/wrong" ] && cat "$tmp/wrong"
 passed=$(sed -n '2s/ .*//p' "$tmp/sums")

@@ -10,10 +10,11 @@ EPCLIENT_OBJ := $(call app_obj,epclient)
 FLOWLOG_OBJ  := $(call app_obj,flowlog)
 TRACK_OBJ    := $(call app_obj,track)
 CONNLOG_OBJ  := $(call app_obj,connlog)
+TCPSTAT_OBJ  := $(call app_obj,tcpstat) $(B)/apps/epclient/histogram.o
 EXAMPLE_OBJ  := $(call app_obj,examples)
 EXAMPLES     := $(patsubst $(B)/apps/examples/%.o,$(B)/%.so,$(EXAMPLE_OBJ))
 
-PLUGINS := $(B)/flowlog.so $(B)/connlog.so
+PLUGINS := $(B)/flowlog.so $(B)/connlog.so $(B)/tcpstat.so
 APPS    := $(B)/epserver $(B)/epclient $(PLUGINS) $(EXAMPLES)
 
 all: apps
@@ -27,12 +28,14 @@ $(B)/epclient: $(EPCLIENT_OBJ) $(LIBMTCP)
 	$(CC) $(EPCLIENT_OBJ) $(APP_LINK) -o $@
 
 # Plugins hold none of the library: the program that loads them has it.
-$(FLOWLOG_OBJ) $(TRACK_OBJ) $(CONNLOG_OBJ) $(EXAMPLE_OBJ): CFLAGS_ALL += -fPIC
+$(FLOWLOG_OBJ) $(TRACK_OBJ) $(CONNLOG_OBJ) $(TCPSTAT_OBJ) $(EXAMPLE_OBJ): CFLAGS_ALL += -fPIC
 
 $(B)/flowlog.so: $(FLOWLOG_OBJ)
 $(B)/connlog.so: $(CONNLOG_OBJ) $(TRACK_OBJ)
+$(B)/tcpstat.so: $(TCPSTAT_OBJ) $(TRACK_OBJ)
+$(B)/tcpstat.so: PLUGIN_LIBS := -lncurses -ltinfo
 $(PLUGINS):
-	$(CC) $(LDFLAGS_ALL) -shared -Wl,-Bsymbolic $^ -o $@
+	$(CC) $(LDFLAGS_ALL) -shared -Wl,-Bsymbolic $^ $(PLUGIN_LIBS) -o $@
 
 $(EXAMPLES): $(B)/%.so: $(B)/apps/examples/%.o
 	$(CC) $(LDFLAGS_ALL) -shared -Wl,-Bsymbolic $^ -o $@
@@ -44,7 +47,8 @@ UNIT_APP_OBJ := $(patsubst %,$(B)/apps/epserver/%.o,path httpdate mime request) 
 # ... and unit alone: what calls the library, and the plugins' logic.
 UNIT_APP_SOCK_OBJ := $(B)/apps/epclient/exchange.o \
                      $(TRACK_OBJ) \
-                     $(patsubst %,$(B)/apps/connlog/%.o,line options record service)
+                     $(patsubst %,$(B)/apps/connlog/%.o,line options record service) \
+                     $(patsubst %,$(B)/apps/tcpstat/%.o,board meter options report table totals)
 $(B)/unit: $(UNIT_APP_OBJ) $(UNIT_APP_SOCK_OBJ)
 $(B)/unit: UNIT_OBJ += $(UNIT_APP_OBJ) $(UNIT_APP_SOCK_OBJ)
 $(B)/unit: LIBS := -lhttp_parser $(LIBS)
@@ -52,7 +56,7 @@ $(B)/fuzz_http: $(UNIT_APP_OBJ)
 $(B)/fuzz_http: LIBS := $(UNIT_APP_OBJ) -lhttp_parser $(LIBS)
 
 -include $(EPSERVER_OBJ:.o=.d) $(EPCLIENT_OBJ:.o=.d) $(FLOWLOG_OBJ:.o=.d) $(EXAMPLE_OBJ:.o=.d) \
-    $(TRACK_OBJ:.o=.d) $(CONNLOG_OBJ:.o=.d)
+    $(TRACK_OBJ:.o=.d) $(CONNLOG_OBJ:.o=.d) $(TCPSTAT_OBJ:.o=.d)
 
 # A client on the kernel's sockets, for the tests.
 $(B)/many: $(B)/tests/apps/many.o

@@ -34,7 +34,7 @@ outside() {
     fi
     [ -n "$is_built" ] ||
         make --no-print-directory -s -j"$(nproc)" apps "build/$VARIANT/many" \
-            "build/$VARIANT/net_tool" || exit 1
+            "build/$VARIANT/net_tool" "build/$VARIANT/lossy" || exit 1
     tmp=$(mktemp -d "${TMPDIR:-/tmp}/mtcp-apps.XXXXXX") || exit 1
     trap 'rm -rf "$tmp"' EXIT
     # The end of this script, whatever ends it, closes the pipe: the inside ends itself.
@@ -782,7 +782,7 @@ test_flowlog() {
     lacks "flowlog" "$log" 'missed|error| \?'
 }
 
-# ---- connlog against tshark -------------------------------------------------------------------------
+# ---- connlog and tcpstat against tshark -------------------------------------------------------------
 
 has_tshark() {
     command -v tshark >/dev/null && command -v dumpcap >/dev/null && return 0
@@ -948,6 +948,126 @@ test_connlog_errors() {
     expect "a full disk" "$(cat "$tmp/svr.err")" \
         "connlog: /dev/full: No space left on device; connections are missing there
 connlog: /dev/full: 3 connections are missing"
+}
+
+# The numbers of a report, from its JSON: report_get FILE EXPRESSION...
+report_get() {
+    perl -MJSON::PP -e 'my $file = shift; open(my $in, "<", $file) or die; my @all = <$in>;
+        $r = decode_json($all[-1]); print join(" ", map { eval($_) // "?" } @ARGV), "\n"' "$@"
+}
+# Segments with payload that tshark flags as sent again or overtaken: of clients, of servers.
+truth_again() {
+    truth | awk '{ o += $12; r += $13 } END { print o + 0, r + 0 }'
+}
+
+# Over a link that loses and reorders, 10 ms each way: echoes, so that both sides send much.
+test_tcpstat() {
+    local i pids= bad again
+    has_tshark || return
+    mos="tcp_tw_interval = 1 $(monitor tcpstat "report=$tmp/stat format=json interval=100")" \
+        serve --echo -P 7 || return
+    ip addr flush dev t0 && ip link set t0 arp off
+    "$B/lossy" t0 k0 3 10 10 10 >"$tmp/lossy" 2>&1 &
+    bad=$!
+    wait_for grep -q ready "$tmp/lossy" && ip addr add 10.77.0.1/24 dev k0 && ip link set k0 up ||
+        fail "lossy does not start"
+    capture_start t0 || return
+    for i in 1 2 3 4; do
+        nc -N -w30 $svr 7 <"$tmp/www/1m" | sha256sum >"$tmp/sum$i" &
+        pids="$pids $!"
+    done
+    sleep 30 | nc $svr 7 >/dev/null &
+    local nc=$!
+    wait $pids
+    for i in 1 2 3 4; do
+        expect "echo $i" "$(cat "$tmp/sum$i")" "$(sha256sum <"$tmp/www/1m")"
+    done
+    kill -USR1 $server
+    wait_for grep -q ']}$' "$tmp/stat"
+    expect "a report on SIGUSR1" "$(report_get "$tmp/stat" '$r->{begun}' \
+        'scalar @{$r->{connections}}' '$r->{connections}[4]{state}')" "5 5 ESTAB/ESTAB"
+    capture_end
+    serve_end
+    kill $nc 2>/dev/null
+    wait $nc 2>/dev/null
+    kill $bad
+    wait $bad
+    lines "reports" "$tmp/stat" 2
+    expect "connections" "$(report_get "$tmp/stat" '$r->{begun}' '$r->{ended}' \
+        'scalar @{$r->{connections}}')" "5 5 5"
+    expect "bytes" "$(report_get "$tmp/stat" '$r->{clients_sent}{bytes}' \
+        '$r->{servers_sent}{bytes}')" "4194304 4194304"
+    again=$(report_get "$tmp/stat" '$r->{clients_sent}{again_fast} + $r->{clients_sent}{again_timer} +
+        $r->{clients_sent}{again_spurious} + $r->{clients_sent}{out_of_order}')
+    expect "sent again or overtaken, as tshark has it" "$again" "$(truth_again | cut -d' ' -f1)"
+    expect "both kinds are there" "$(report_get "$tmp/stat" \
+        '$r->{clients_sent}{again_fast} > 0' '$r->{clients_sent}{out_of_order} > 0' \
+        '$r->{servers_sent}{again_fast} > 0')" "1 1 1"
+    expect "times" "$(report_get "$tmp/stat" '$r->{handshake_us}{n} >= 4' \
+        '$r->{handshake_us}{min} >= 20000' '$r->{rtt_cli_us}{min} >= 20000' \
+        '$r->{rtt_svr_us}{min} < 20000')" "1 1 1 1"
+    rm "$tmp/stat"
+}
+
+# A client that does not read closes its window.
+test_tcpstat_windows() {
+    local log=$tmp/stat
+    has_tshark || return
+    rm -f "$log"
+    mos="tcp_tw_interval = 1 $(monitor tcpstat "report=$log sort=zero_window")" \
+        serve -p "$tmp/www" || return
+    capture_start t0 || return
+    printf 'GET /40m HTTP/1.1\r\nHost: x\r\n\r\n' | nc -w5 $svr 80 | (
+        sleep 2
+        head -c 41000000 >/dev/null
+    ) &
+    local reader=$!
+    sleep 4
+    capture_end
+    kill $reader 2>/dev/null
+    serve_end
+    expect "zero windows, as tshark has them" \
+        "$(sed -nE 's/^zero windows +([0-9]+) .*/\1/p' "$log")" \
+        "$(tshark -r "$tmp/pcap" -Y tcp.analysis.zero_window 2>/dev/null | wc -l)"
+    contains "zero windows" "$log" '^zero windows +[1-9]'
+    contains "its connection" "$log" "^10.77.0.1:[0-9]+ +$svr:80 "
+    rm "$log"
+}
+
+# A terminal, and one that takes nothing any more: the server goes on.
+test_tcpstat_screen() {
+    local tty=
+    mkfifo "$tmp/keys"
+    exec 7<>"$tmp/keys"
+    TERM=xterm script -qfc "stty rows 40 cols 200; tty; exec sleep 100" "$tmp/typed" \
+        <"$tmp/keys" >/dev/null 2>&1 &
+    local terminal=$!
+    wait_for grep -q '^/dev/' "$tmp/typed"
+    tty=$(sed -n 's/^\(\/dev\/[a-z0-9\/]*\).*/\1/p' "$tmp/typed" | head -n 1)
+    mos=$(monitor tcpstat "screen=$tty interval=100 report=$tmp/stat") TERM=xterm \
+        serve -p "$tmp/www" || return
+    expect "with a screen" "$(status /64)" 200
+    sleep 30 | nc $svr 80 >/dev/null &
+    local nc=$!
+    check "the screen" wait_for_long grep -aq '10.77.0.1:[0-9].*ESTAB/ESTAB' "$tmp/typed"
+    contains "the screen" "$tmp/typed" 'largest again'
+    printf '>' >&7
+    check "the next column" wait_for_long grep -aq '1;[0-9]*Hfast' "$tmp/typed"
+    kill -STOP $terminal # nobody reads what is drawn
+    wrk_run "a terminal that is stuck" -H 'Connection: close' "http://$svr/64"
+    kill -CONT $terminal
+    kill $nc 2>/dev/null
+    wait $nc 2>/dev/null
+    serve_end
+    contains "the report" "$tmp/stat" '^connections +[0-9]+ begun'
+    kill $terminal
+    wait $terminal 2>/dev/null
+    exec 7>&-
+    # Without a terminal.
+    conf "$tmp/bad.conf" 0 "$(monitor tcpstat "screen=/dev/null")"
+    timeout 20 "$B/epserver" -p "$tmp/www" -f "$tmp/bad.conf" >"$tmp/out" 2>"$tmp/err"
+    expect "no terminal" $? 1
+    contains "no terminal" "$tmp/err" 'tcpstat: screen: /dev/null: '
 }
 
 test_examples() {

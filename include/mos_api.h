@@ -265,7 +265,9 @@ MOS_PROMISE(offsetof(struct pkt_ctx, batch_index) == 43 + 4 * sizeof(void *));
 
 /* ---- scope and callbacks --------------------------------------------------------------------- */
 
-/* What an event's filter looks at beside the connection; for built-in events arg NULL, len 0. */
+/* What an event's filter looks at beside the connection: the definition's copy of the bytes, for
+ * all threads and not to be written to. NULL and 0 when there are none: of built-in events, of those
+ * of mtcp_alloc_event, in timers. */
 typedef struct filter_arg {
     void *arg;
     size_t len; /* bytes at arg */
@@ -277,7 +279,11 @@ typedef struct filter_arg {
  */
 typedef void (*callback_t)(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg);
 
-/* The condition of a user-defined event. Runs at most once per event, hook point and side. */
+/*
+ * The condition of a user-defined event, which `event` is. Runs when the event's base has fired, at
+ * most once per socket, hook point and side, and only if a callback of this event or of one below it
+ * is registered there. False: neither it nor any below it fires. It may do what a callback may.
+ */
 typedef bool (*filter_t)(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg);
 
 /* Scope of a monitor, in pcap-filter(7)'s language; NULL: everything. */
@@ -328,11 +334,12 @@ int mtcp_register_callback(mctx_t mctx, int sock, event_t event, int hook_point,
 int mtcp_unregister_callback(mctx_t mctx, int sock, event_t event, int hook_point);
 
 /*
- * Define an event that fires when `base` fires and `filter` is true. For the whole process and its
- * lifetime; equal (base, filter, bytes of arg) give the same event. Any thread. Does not block.
- * Not there yet: declared only.
+ * Define an event that fires when `base` fires and `filter` is true. It is registered at the hook
+ * points of the built-in event it comes from. A base fires before what is defined on it, that in
+ * order of definition. For the whole process and its lifetime; equal (base, filter, bytes of arg)
+ * give the same event. Any thread. Does not block.
  *
- *   base     a built-in or user-defined event
+ *   base     a built-in event with a hook point, or a user-defined one
  *   arg      handed to the filter and the callbacks; its bytes are copied. NULL: none
  *   returns  the event, or 0
  *   errors   EINVAL base; EFAULT filter is NULL, or arg->arg with arg->len > 0; ENOMEM
@@ -341,11 +348,10 @@ int mtcp_unregister_callback(mctx_t mctx, int sock, event_t event, int hook_poin
 event_t mtcp_define_event(event_t base, filter_t filter, struct filter_arg *arg);
 
 /*
- * Create an event that fires only when the filter of `parent` calls mtcp_raise_event for it. For
- * the whole process and its lifetime. Any thread. Does not block.
- * Not there yet: declared only.
+ * Create an event that fires only when the filter or a callback of `parent` raises it: another one
+ * at each call. For the whole process and its lifetime. Any thread. Does not block.
  *
- *   parent   an event of mtcp_define_event
+ *   parent   a built-in event with a hook point, or a user-defined one
  *   returns  the event, or 0
  *   errors   EINVAL parent; ENOMEM
  *   source   mOS
@@ -353,13 +359,14 @@ event_t mtcp_define_event(event_t base, filter_t filter, struct filter_arg *arg)
 event_t mtcp_alloc_event(event_t parent);
 
 /*
- * Let a child event fire, for the packet, hook point and side whose filter is running. Does not
- * block.
- * Not there yet: declared only.
+ * Let an event fire, for the socket, hook point and side whose filter or callback is running: after
+ * that, in order of definition, once however often it is raised. Not if the filter then says false.
+ * Does not block.
  *
- *   child    an event of mtcp_alloc_event whose parent's filter is running
- *   returns  0 or -1
- *   errors   EACCES; EPERM not inside a filter; EINVAL not a child of the event being filtered
+ *   child    an event of mtcp_alloc_event whose parent's filter or callback is running
+ *   returns  0, also if nobody has registered for it; or -1
+ *   errors   EACCES; EPERM not inside the filter or callback of an event; EINVAL not a child of that
+ *            event, or one that has a filter; ENOMEM
  *   source   mOS
  */
 int mtcp_raise_event(mctx_t mctx, event_t child);

@@ -3,6 +3,7 @@
 
 #include "mos/conns.h"
 #include "mos/passive.h"
+#include "mos/user_events.h"
 
 #include <errno.h>
 
@@ -62,31 +63,6 @@ static void leave(struct mon *m)
 
 /* ---- delivery -------------------------------------------------------------------------------- */
 
-/* What a callback is called with. */
-struct what {
-    int sock, side;
-    event_t event;
-};
-
-static void call_user(const struct mon *m, callback_t cb, const struct what *x)
-{
-    filter_arg_t arg = {0};
-    int saved = errno;
-    m->sv->user_begin(m->ctx);
-    cb(m->ctx, x->sock, x->side, x->event, &arg);
-    m->sv->user_end(m->ctx);
-    errno = saved;
-}
-
-static void call(struct mon *m, struct mon_dispatch *d, int sock, callback_t cb)
-{
-    const struct what x = {sock, d->side, slot_event(d->slot)};
-    d->outer = m->now;
-    m->now = d;
-    call_user(m, cb, &x);
-    m->now = d->outer;
-}
-
 static bool watch_wants(const struct watch *w, const struct mon_dispatch *d)
 {
     if (w->stopped[d->side])
@@ -100,9 +76,13 @@ void mon_dispatch(struct mon *m, struct mon_dispatch *d)
 {
     enter(m);
     for (struct watch *w = d->conn->watches; w; w = w->next) {
-        callback_t cb = cb_set_find(w->set, d->slot);
-        if (cb && watch_wants(w, d))
-            call(m, d, w->sock, cb);
+        unsigned has = cb_set_has(w->set, d->slot);
+        if (!has || !watch_wants(w, d))
+            continue;
+        if (likely(has == CB_BUILTIN))
+            mon_call(m, d, w->sock, w->set->cb[d->slot]);
+        else
+            user_events_fire(m, d, w);
     }
     leave(m);
 }
@@ -114,10 +94,15 @@ static void dispatch_packet(struct mon *m, enum mon_slot slot, const struct hook
     struct mon_dispatch d = {.slot = slot, .side = MOS_SIDE_BOTH, .seg = s};
     enter(m);
     LIST_FOREACH (n, &m->passives) {
-        d.passive = container_of(n, struct mon_passive, node);
-        callback_t cb = cb_set_find(d.passive->set, slot);
-        if (cb && !d.passive->is_closed && filter_match(d.passive->orphan, s, p))
-            call(m, &d, d.passive->sock, cb);
+        struct mon_passive *x = container_of(n, struct mon_passive, node);
+        unsigned has = cb_set_has(x->set, slot);
+        if (!has || x->is_closed || !filter_match(x->orphan, s, p))
+            continue;
+        d.passive = x;
+        if (likely(has == CB_BUILTIN))
+            mon_call(m, &d, x->sock, x->set->cb[slot]);
+        else
+            user_events_fire(m, &d, NULL);
     }
     leave(m);
 }
@@ -132,16 +117,25 @@ void mon_dispatch_orphan(struct mon *m, const struct hook_seg *s, const struct p
     dispatch_packet(m, SLOT_ORPHAN, s, p);
 }
 
+static void call_timer(struct mon *m, int id, callback_t cb)
+{
+    filter_arg_t arg = {0};
+    int saved = errno;
+    enter(m);
+    m->sv->user_begin(m->ctx);
+    cb(m->ctx, id, MOS_SIDE_BOTH, MOS_ON_TIMEOUT, &arg);
+    m->sv->user_end(m->ctx);
+    leave(m);
+    errno = saved;
+}
+
 void mon_dispatch_timers(struct mon *m, uint64_t now_us)
 {
-    struct what x = {.side = MOS_SIDE_BOTH, .event = MOS_ON_TIMEOUT};
     uint64_t among = m->timers.n_set;
     callback_t cb;
-    while (mon_timers_take(&m->timers, now_us, among, &x.sock, &cb)) {
-        enter(m);
-        call_user(m, cb, &x);
-        leave(m);
-    }
+    int id;
+    while (mon_timers_take(&m->timers, now_us, among, &id, &cb))
+        call_timer(m, id, cb);
 }
 
 /* ---- changes --------------------------------------------------------------------------------- */
@@ -173,7 +167,7 @@ static struct change *change_add(struct mon *m, struct cb_set **set)
     return c;
 }
 
-int mon_set_change(struct mon *m, struct cb_set **set, enum mon_slot slot, callback_t cb)
+int mon_set_change(struct mon *m, struct cb_set **set, const struct cb_at *where, callback_t cb)
 {
     struct cb_set **at = set;
     if (m->depth > 0) {
@@ -185,7 +179,7 @@ int mon_set_change(struct mon *m, struct cb_set **set, enum mon_slot slot, callb
         at = &c->set;
     }
     struct cb_set *next;
-    int rc = cb_set_with(&m->sets, *at, slot, cb, &next);
+    int rc = cb_set_with(&m->sets, *at, where, cb, &next);
     if (rc != 0)
         return rc;
     cb_set_put(&m->sets, *at);

@@ -8,6 +8,8 @@
 
 #include "mos/mon.h"
 
+#include <errno.h>
+
 /* What is being delivered. The caller fills the first part; `now` of the monitor points to it. */
 struct mon_dispatch {
     struct mon_conn *conn; /* NULL: an orphan, or a frame */
@@ -21,7 +23,33 @@ struct mon_dispatch {
     bool drop, changed;
     struct mon_passive *passive; /* an orphan's or frame's monitor */
     struct mon_dispatch *outer;
+    struct mon_run *run; /* user_events.c; NULL: only the slot's own callback */
 };
+
+/* Around each call of the user's code in a dispatch. Begin gives what end takes. */
+static inline int mon_user_begin(struct mon *m, struct mon_dispatch *d)
+{
+    d->outer = m->now;
+    m->now = d;
+    m->sv->user_begin(m->ctx);
+    return errno;
+}
+
+static inline void mon_user_end(struct mon *m, struct mon_dispatch *d, int saved)
+{
+    m->sv->user_end(m->ctx);
+    m->now = d->outer;
+    errno = saved;
+}
+
+/* The callback of the slot's own event. */
+static inline void mon_call(struct mon *m, struct mon_dispatch *d, int sock, callback_t cb)
+{
+    filter_arg_t arg = {0};
+    int saved = mon_user_begin(m, d);
+    cb(m->ctx, sock, d->side, slot_event(d->slot), &arg);
+    mon_user_end(m, d, saved);
+}
 
 /* To every monitor of d->conn. */
 void mon_dispatch(struct mon *m, struct mon_dispatch *d);
@@ -38,7 +66,7 @@ void mon_dispatch_timers(struct mon *m, uint64_t now_us);
 
 /* `*set` becomes the set with another callback: at once, or when the running dispatch is done.
  * 0 or -ENOMEM. */
-MUST_CHECK int mon_set_change(struct mon *m, struct cb_set **set, enum mon_slot slot,
+MUST_CHECK int mon_set_change(struct mon *m, struct cb_set **set, const struct cb_at *where,
                               callback_t cb);
 
 /* The set that *set will be. */

@@ -43,6 +43,8 @@ struct mon {
     /* Running user code; what it asked for and has to wait until it is done (dispatch.c). */
     unsigned depth;
     struct mon_dispatch *now;
+    uint32_t *raised; /* events, as indexes (user_events.c) */
+    unsigned n_raised, raised_room;
     struct list_node changes; /* of callback sets */
     struct list_node stopped; /* watch.of_passive */
     bool has_closed;          /* a passive socket */

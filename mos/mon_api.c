@@ -6,6 +6,7 @@
 #include "mos/passive.h"
 #include "mos/peek.h"
 #include "mos/sendpkt.h"
+#include "mos/user_events.h"
 
 #include <errno.h>
 
@@ -44,15 +45,41 @@ int mtcp_bind_monitor_filter(mctx_t mctx, int sock, monitor_filter_t ft)
 int mtcp_register_callback(mctx_t mctx, int sock, event_t event, int hook_point, callback_t cb)
 {
     struct mon_sock s;
+    struct cb_at at;
     struct mon *m = sock_of(mctx, sock, &s);
-    return m ? answer(mon_sock_register(m, &s, slot_find(event, hook_point), cb)) : -1;
+    if (!m)
+        return -1;
+    int rc = cb_at_find(event, hook_point, &at);
+    return answer(rc ? rc : mon_sock_register(m, &s, &at, cb));
 }
 
 int mtcp_unregister_callback(mctx_t mctx, int sock, event_t event, int hook_point)
 {
     struct mon_sock s;
+    struct cb_at at;
     struct mon *m = sock_of(mctx, sock, &s);
-    return m ? answer(mon_sock_unregister(m, &s, slot_find(event, hook_point))) : -1;
+    if (!m)
+        return -1;
+    int rc = cb_at_find(event, hook_point, &at);
+    return answer(rc ? rc : mon_sock_unregister(m, &s, &at));
+}
+
+event_t mtcp_define_event(event_t base, filter_t filter, struct filter_arg *arg)
+{
+    event_t event = 0;
+    return answer(event_define(base, filter, arg, &event)) == 0 ? event : 0;
+}
+
+event_t mtcp_alloc_event(event_t parent)
+{
+    event_t event = 0;
+    return answer(event_alloc(parent, &event)) == 0 ? event : 0;
+}
+
+int mtcp_raise_event(mctx_t mctx, event_t child)
+{
+    struct mon *m = hook_monitor_of(mctx);
+    return m ? answer(user_event_raise(m, child)) : -1;
 }
 
 void mtcp_set_uctx(mctx_t mctx, int sock, void *uctx)

@@ -6,6 +6,7 @@
 #include "mos/order.h"
 #include "mos/passive.h"
 #include "mos/plugin.h"
+#include "mos/user_events.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -52,27 +53,28 @@ static struct cb_set **sock_set(const struct mon_sock *s)
 }
 
 /* Can it fire on such a socket? Frames and orphans have no active one. */
-static bool slot_is_for(const struct mon_sock *s, int slot)
+static bool slot_is_for(const struct mon_sock *s, enum mon_slot slot)
 {
     if (s->passive && s->passive->is_raw)
         return slot == SLOT_PKT_IN_RAW || slot == SLOT_ORPHAN;
-    return slot >= 0 && slot != SLOT_PKT_IN_RAW && !(s->watch && slot == SLOT_ORPHAN);
+    return slot != SLOT_PKT_IN_RAW && !(s->watch && slot == SLOT_ORPHAN);
 }
 
-int mon_sock_register(struct mon *m, const struct mon_sock *s, int slot, callback_t cb)
+int mon_sock_register(struct mon *m, const struct mon_sock *s, const struct cb_at *at,
+                      callback_t cb)
 {
-    if (!slot_is_for(s, slot))
+    if (!slot_is_for(s, at->slot))
         return -EINVAL;
-    return mon_set_change(m, sock_set(s), (enum mon_slot)slot, cb);
+    return mon_set_change(m, sock_set(s), at, cb);
 }
 
-int mon_sock_unregister(struct mon *m, const struct mon_sock *s, int slot)
+int mon_sock_unregister(struct mon *m, const struct mon_sock *s, const struct cb_at *at)
 {
-    if (!slot_is_for(s, slot))
+    if (!slot_is_for(s, at->slot))
         return -EINVAL;
-    if (!cb_set_find(mon_set_next(m, sock_set(s)), (enum mon_slot)slot))
+    if (!cb_set_find(mon_set_next(m, sock_set(s)), at))
         return -ENOENT;
-    return mon_set_change(m, sock_set(s), (enum mon_slot)slot, NULL);
+    return mon_set_change(m, sock_set(s), at, NULL);
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -123,6 +125,7 @@ static void monitor_detach(void *mon)
     conns_let_go(m);
     mon_conns_bury(m);
     mon_timers_fini(&m->timers);
+    user_events_fini(m);
     pool_fini(&m->watches);
     pool_fini(&m->conns);
     mem_free(m->mem, m, sizeof(*m));

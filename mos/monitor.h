@@ -19,7 +19,8 @@ struct mon_sock {
 int mon_sock_find(struct mon *m, int sock, struct mon_sock *s);
 
 /* mtcp_register_callback, mtcp_unregister_callback: 0, -EINVAL, -ENOENT, -ENOMEM. */
-MUST_CHECK int mon_sock_register(struct mon *m, const struct mon_sock *s, int slot, callback_t cb);
-MUST_CHECK int mon_sock_unregister(struct mon *m, const struct mon_sock *s, int slot);
+MUST_CHECK int mon_sock_register(struct mon *m, const struct mon_sock *s, const struct cb_at *at,
+                                 callback_t cb);
+MUST_CHECK int mon_sock_unregister(struct mon *m, const struct mon_sock *s, const struct cb_at *at);
 
 #endif

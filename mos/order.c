@@ -17,11 +17,11 @@ static void fire(struct mon_conn *c, enum mon_slot slot, int side, const struct 
     mon_dispatch(c->mon, &d);
 }
 
-/* Has any monitor a callback for it? */
+/* Has any monitor a callback for it, or for an event that comes from it? */
 static bool is_wanted(const struct mon_conn *c, enum mon_slot slot)
 {
     for (const struct watch *w = c->watches; w; w = w->next)
-        if (cb_set_find(w->set, slot))
+        if (cb_set_has(w->set, slot))
             return true;
     return false;
 }

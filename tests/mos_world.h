@@ -250,8 +250,21 @@ static inline int w_close(int sock)
 static inline int w_register(int sock, event_t ev, int hook, callback_t cb)
 {
     struct mon_sock s;
-    int rc = mon_sock_find(w.m, sock, &s);
-    return rc ? -errno : mon_sock_register(w.m, &s, slot_find(ev, hook), cb);
+    struct cb_at at;
+    if (mon_sock_find(w.m, sock, &s) < 0)
+        return -errno;
+    int rc = cb_at_find(ev, hook, &at);
+    return rc ? rc : mon_sock_register(w.m, &s, &at, cb);
+}
+
+static inline int w_unregister(int sock, event_t ev, int hook)
+{
+    struct mon_sock s;
+    struct cb_at at;
+    if (mon_sock_find(w.m, sock, &s) < 0)
+        return -errno;
+    int rc = cb_at_find(ev, hook, &at);
+    return rc ? rc : mon_sock_unregister(w.m, &s, &at);
 }
 
 static inline ssize_t w_peek(int sock, int side, char *buf, size_t len)

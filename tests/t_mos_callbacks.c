@@ -12,13 +12,6 @@ static void begin(uint64_t events)
     w.text_len = 0;
 }
 
-static int unregister(int s, event_t ev, int hook)
-{
-    struct mon_sock x;
-    int rc = mon_sock_find(w.m, s, &x);
-    return rc ? -errno : mon_sock_unregister(w.m, &x, slot_find(ev, hook));
-}
-
 static void in(const char *data)
 {
     IN(.flags = TCP_ACK, .data = data);
@@ -61,7 +54,7 @@ static void an_active_socket_has_no_orphans(void)
 {
     begin(MOS_ON_PKT_IN);
     EXPECT_EQ(w_register(sock, MOS_ON_ORPHAN, MOS_NULL, w_cb_null), -EINVAL);
-    EXPECT_EQ(unregister(sock, MOS_ON_ORPHAN, MOS_NULL), -EINVAL);
+    EXPECT_EQ(w_unregister(sock, MOS_ON_ORPHAN, MOS_NULL), -EINVAL);
     EXPECT_EQ(w_register(sock, MOS_ON_CONN_END, MOS_HK_RCV, w_cb_rcv), 0);
     w_end();
 }
@@ -83,10 +76,10 @@ static void sockets_that_are_none_of_ours(void)
 static void unregistering(void)
 {
     begin(MOS_ON_PKT_IN);
-    EXPECT_EQ(unregister(passive, MOS_ON_REXMIT, MOS_HK_RCV), -ENOENT);
-    EXPECT_EQ(unregister(passive, MOS_ON_REXMIT, MOS_HK_SND), -EINVAL);
-    EXPECT_EQ(unregister(sock, MOS_ON_PKT_IN, MOS_HK_SND), 0);
-    EXPECT_EQ(unregister(sock, MOS_ON_PKT_IN, MOS_HK_SND), -ENOENT);
+    EXPECT_EQ(w_unregister(passive, MOS_ON_REXMIT, MOS_HK_RCV), -ENOENT);
+    EXPECT_EQ(w_unregister(passive, MOS_ON_REXMIT, MOS_HK_SND), -EINVAL);
+    EXPECT_EQ(w_unregister(sock, MOS_ON_PKT_IN, MOS_HK_SND), 0);
+    EXPECT_EQ(w_unregister(sock, MOS_ON_PKT_IN, MOS_HK_SND), -ENOENT);
     in("a");
     EXPECT_EVENTS("RS PKT_IN;");
     EXPECT_EQ(w_register(sock, MOS_ON_PKT_IN, MOS_HK_RCV, NULL), 0); /* deregisters */
@@ -125,11 +118,7 @@ static void a_passive_change_is_for_later_connections(void)
 
 static unsigned n_sets(void)
 {
-    unsigned n = 0;
-    LIST_FOREACH (at, &w.m->sets.all) {
-        n++;
-    }
-    return n;
+    return w.m->sets.n;
 }
 
 static void sets_are_shared_private_and_shared_again(void)
@@ -219,8 +208,8 @@ static void change_often(int s, int side, event_t ev)
     (void)side;
     if (ev != MOS_ON_PKT_IN)
         return;
-    EXPECT_EQ(unregister(s, MOS_ON_PKT_IN, MOS_HK_SND), 0);
-    EXPECT_EQ(unregister(s, MOS_ON_PKT_IN, MOS_HK_SND), -ENOENT); /* of what will be */
+    EXPECT_EQ(w_unregister(s, MOS_ON_PKT_IN, MOS_HK_SND), 0);
+    EXPECT_EQ(w_unregister(s, MOS_ON_PKT_IN, MOS_HK_SND), -ENOENT); /* of what will be */
     EXPECT_EQ(w_register(s, MOS_ON_PKT_IN, MOS_HK_SND, w_cb_snd), 0);
     EXPECT_EQ(w_register(s, MOS_ON_REXMIT, MOS_HK_RCV, w_cb_rcv), 0);
 }

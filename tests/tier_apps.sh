@@ -1071,13 +1071,15 @@ test_tcpstat_screen() {
 }
 
 test_examples() {
-    mos="$(monitor states) $(monitor fragments)" serve --echo -P 7 || return
+    mos="$(monitor states) $(monitor fragments) $(monitor requests)" serve --echo -P 7 || return
     expect "with the examples" "$(echo hello | nc -N -w5 $svr 7)" hello
+    expect "a request" "$(echo 'GET /x' | nc -N -w5 $svr 7)" 'GET /x'
     # A queue too short for the bursts of the kernel loses segments: holes on our side.
     ip link set t0 txqueuelen 4
     head -c 3M /dev/urandom >"$tmp/3m"
     nc -N -w20 $svr 7 <"$tmp/3m" | sha256sum >"$tmp/sum"
     expect "echo with losses" "$(cat "$tmp/sum")" "$(sha256sum <"$tmp/3m")"
+    sleep 1.2 # the counts come once a second
     serve_end
     tr -s ' ' <"$tmp/svr.out" >"$tmp/states"
     contains "states" "$tmp/states" '^#[0-9]+ cli SYN_SENT svr LISTEN'
@@ -1087,6 +1089,9 @@ test_examples() {
     contains "states" "$tmp/states" '^#[0-9]+ cli FIN_WAIT_[12] svr CLOSE_WAIT'
     contains "fragments" "$tmp/states" '^#[0-9]+ svr: [2-9][0-9]* runs: [0-9]+\.\.[0-9]+ [0-9]+\.\.[0-9]+'
     lacks "fragments" "$tmp/states" 'unreadable'
+    contains "requests" "$tmp/states" '^#[0-9]+ GET$'
+    contains "requests" "$tmp/states" '^#[0-9]+ other$'
+    contains "requests" "$tmp/states" '^1 GET, 0 POST, 2 other$'
 }
 
 test_run() {

@@ -31,6 +31,7 @@ static struct {
     unsigned n_passive, n_lazy;
     unsigned n_events;
     unsigned n_inside; /* callbacks of the acting monitor */
+    unsigned n_asked;  /* its filters */
     struct lazy lazy[LIVES_MAX];
 } wm;
 static uint8_t seen[LIVES_MAX][SEEN_MAX];
@@ -342,10 +343,36 @@ static void on_lazy(mctx_t m, int sock, int side, event_t event, filter_arg_t *a
 
 static void on_act(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg);
 
-static const event_t act_events[] = {MOS_ON_PKT_IN, MOS_ON_CONN_START, MOS_ON_TCP_STATE_CHANGE,
-                                     MOS_ON_REXMIT, MOS_ON_CONN_END,   MOS_ON_CONN_NEW_DATA,
-                                     MOS_ON_ERROR,  MOS_ON_ORPHAN};
+/* The last ones are defined by act_define(). */
+enum { USER_EVENTS = 5, FIRST_USER = 8, ACT_EVENTS = FIRST_USER + USER_EVENTS };
+static event_t act_events[ACT_EVENTS] = {MOS_ON_PKT_IN, MOS_ON_CONN_START, MOS_ON_TCP_STATE_CHANGE,
+                                         MOS_ON_REXMIT, MOS_ON_CONN_END,   MOS_ON_CONN_NEW_DATA,
+                                         MOS_ON_ERROR,  MOS_ON_ORPHAN};
 static const int hooks[] = {MOS_HK_SND, MOS_HK_RCV, MOS_NULL};
+
+/* Acts as a callback does, raises what it can, and is false now and then. */
+static bool on_filter(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    on_act(m, sock, side, event, arg);
+    for (unsigned i = FIRST_USER; i < ACT_EVENTS; i++)
+        mtcp_raise_event(m, act_events[i]);
+    return wm.n_asked++ % 4 != 0;
+}
+
+/* Two bases, one below the other, and what each can raise. */
+static void act_define(void)
+{
+    event_t *ev = &act_events[FIRST_USER];
+    if (ev[0])
+        return;
+    ev[0] = mtcp_define_event(MOS_ON_PKT_IN, on_filter, NULL);
+    ev[1] = mtcp_alloc_event(ev[0]);
+    ev[2] = mtcp_define_event(ev[1], on_filter, NULL);
+    ev[3] = mtcp_alloc_event(ev[2]);
+    ev[4] = mtcp_define_event(MOS_ON_CONN_NEW_DATA, on_filter, NULL);
+    for (unsigned i = 0; i < USER_EVENTS; i++)
+        HOLDS(ev[i] != 0);
+}
 
 static void act_begin(void)
 {
@@ -354,7 +381,8 @@ static void act_begin(void)
     int s = mtcp_socket(w.m, AF_UNSPEC, MOS_SOCK_MONITOR_STREAM, 0);
     if (s < 0)
         return;
-    for (unsigned e = 0; e < sizeof(act_events) / sizeof(act_events[0]); e++)
+    act_define();
+    for (unsigned e = 0; e < ACT_EVENTS; e++)
         for (unsigned h = 0; h < 3; h++)
             mtcp_register_callback(w.m, s, act_events[e], hooks[h], on_act);
     wm.passive[wm.n_passive++] = s;
@@ -387,12 +415,16 @@ static void act_reset(int sock)
 
 static void act_callback(int sock, const struct step *s)
 {
-    event_t event = act_events[s->arg % (sizeof(act_events) / sizeof(act_events[0]))];
+    event_t event = act_events[s->arg % ACT_EVENTS];
     int hook = hooks[(s->arg >> 4) % 3], to = (s->arg2 & 2) ? wm.passive[wm.n_passive - 1] : sock;
     if (s->arg2 & 1)
         mtcp_register_callback(w.m, to, event, hook, on_act);
     else
         mtcp_unregister_callback(w.m, to, event, hook);
+    if (s->arg2 & 4)
+        mtcp_settimer(w.m, sock, &(struct timeval){0, s->len}, on_act);
+    if (s->arg2 & 8)
+        mtcp_canceltimer(w.m, sock);
 }
 
 static void act_option(int sock, int name, int value, bool of_passive)

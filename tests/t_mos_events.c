@@ -429,7 +429,9 @@ static void both_get_the_event_its_arg_and_the_packet(void)
 
 static void drops(int s)
 {
-    EXPECT_EQ(lastpkt_set(w.m, mon_watch(w.m, s, ENOTSOCK)->conn, MOS_DROP), 0);
+    EXPECT_EQ(lastpkt_set(w.m, mon_watch(w.m, s, ENOTSOCK)->conn, NULL,
+                          &(struct edit){.option = MOS_DROP}),
+              0);
 }
 
 static void a_filter_can_drop_the_packet(void)
@@ -623,6 +625,23 @@ static void orphans_have_events_too(void)
     EXPECT_EVENTS("base a?");
     orphan();
     EXPECT_EVENTS("");
+    end();
+}
+
+static void frames_of_a_raw_monitor_have_events_too(void)
+{
+    uint8_t frame[60] = {0};
+    begin();
+    event_t a = define('a', MOS_ON_PKT_IN);
+    int raw = hook_monitor.socket(w.m, AF_UNSPEC, MOS_SOCK_MONITOR_RAW);
+    EXPECT_EQ(w_register(raw, a, MOS_HK_RCV, heard), -EINVAL);
+    EXPECT_EQ(w_register(raw, a, MOS_NULL, heard), 0);
+    EXPECT_EQ(w_register(passive, a, MOS_NULL, heard), -EINVAL);
+    w_frame(HOOK_IN, frame, sizeof(frame));
+    EXPECT_EVENTS("a? a!");
+    EXPECT_EQ(w_register(raw, MOS_ON_PKT_IN, MOS_NULL, base), 0);
+    w_frame(HOOK_OUT, frame, sizeof(frame));
+    EXPECT_EVENTS("base a? a!");
     end();
 }
 
@@ -1078,27 +1097,25 @@ static void any_forest_agrees_with_a_plain_walk(void)
     }
 }
 
-TEST_SUITE(mos_events, TEST_CASE(fires_when_its_base_does_and_its_filter_is_true),
-           TEST_CASE(any_hook_point_where_its_root_fires),
-           TEST_CASE(an_active_socket_has_none_of_orphans), TEST_CASE(registered_and_taken_back),
-           TEST_CASE(a_callback_is_replaced),
-           TEST_CASE(a_passive_socket_registers_for_later_connections),
-           TEST_CASE(it_alone_makes_a_connection_monitored), TEST_CASE(orphans_alone_do_not),
-           TEST_CASE(a_filter_is_asked_once_for_all_below_it),
-           TEST_CASE(once_at_each_hook_point_and_side), TEST_CASE(once_for_each_monitor),
-           TEST_CASE(nobody_below_nobody_asks), TEST_CASE(false_leaves_out_all_below),
-           TEST_CASE(base_first_then_in_order_of_definition), TEST_CASE(a_long_chain),
-           TEST_CASE(both_get_the_event_its_arg_and_the_packet),
-           TEST_CASE(a_filter_can_drop_the_packet), TEST_CASE(the_error_is_told_in_a_filter),
-           TEST_CASE(filters_and_callbacks_peek), TEST_CASE(filters_set_options),
-           TEST_CASE(changes_hold_from_the_next_dispatch_on),
-           TEST_CASE(stopped_in_a_filter_nothing_is_called),
-           TEST_CASE(stopped_in_a_callback_nothing_below_is_asked),
-           TEST_CASE(stopped_by_the_built_in_event), TEST_CASE(orphans_have_events_too),
-           TEST_CASE(one_filter_tells_several_apart), TEST_CASE(raised_twice_it_fires_once),
-           TEST_CASE(siblings_keep_the_order_of_definition),
-           TEST_CASE(what_is_below_a_raised_event), TEST_CASE(by_the_callback_of_the_parent),
-           TEST_CASE(only_children_of_what_is_running), TEST_CASE(nobody_asked_for_it),
-           TEST_CASE(each_monitor_raises_its_own), TEST_CASE(a_dispatch_inside_a_dispatch),
-           TEST_CASE(many_are_raised_also_without_memory),
-           TEST_CASE(any_forest_agrees_with_a_plain_walk));
+TEST_SUITE(
+    mos_events, TEST_CASE(fires_when_its_base_does_and_its_filter_is_true),
+    TEST_CASE(any_hook_point_where_its_root_fires), TEST_CASE(an_active_socket_has_none_of_orphans),
+    TEST_CASE(registered_and_taken_back), TEST_CASE(a_callback_is_replaced),
+    TEST_CASE(a_passive_socket_registers_for_later_connections),
+    TEST_CASE(it_alone_makes_a_connection_monitored), TEST_CASE(orphans_alone_do_not),
+    TEST_CASE(a_filter_is_asked_once_for_all_below_it), TEST_CASE(once_at_each_hook_point_and_side),
+    TEST_CASE(once_for_each_monitor), TEST_CASE(nobody_below_nobody_asks),
+    TEST_CASE(false_leaves_out_all_below), TEST_CASE(base_first_then_in_order_of_definition),
+    TEST_CASE(a_long_chain), TEST_CASE(both_get_the_event_its_arg_and_the_packet),
+    TEST_CASE(a_filter_can_drop_the_packet), TEST_CASE(the_error_is_told_in_a_filter),
+    TEST_CASE(filters_and_callbacks_peek), TEST_CASE(filters_set_options),
+    TEST_CASE(changes_hold_from_the_next_dispatch_on),
+    TEST_CASE(stopped_in_a_filter_nothing_is_called),
+    TEST_CASE(stopped_in_a_callback_nothing_below_is_asked),
+    TEST_CASE(stopped_by_the_built_in_event), TEST_CASE(orphans_have_events_too),
+    TEST_CASE(frames_of_a_raw_monitor_have_events_too), TEST_CASE(one_filter_tells_several_apart),
+    TEST_CASE(raised_twice_it_fires_once), TEST_CASE(siblings_keep_the_order_of_definition),
+    TEST_CASE(what_is_below_a_raised_event), TEST_CASE(by_the_callback_of_the_parent),
+    TEST_CASE(only_children_of_what_is_running), TEST_CASE(nobody_asked_for_it),
+    TEST_CASE(each_monitor_raises_its_own), TEST_CASE(a_dispatch_inside_a_dispatch),
+    TEST_CASE(many_are_raised_also_without_memory), TEST_CASE(any_forest_agrees_with_a_plain_walk));

@@ -186,6 +186,8 @@ awk -F '\t' -v page="$tmp/page" -v wrong="$tmp/wrong" -v sums="$tmp/sums" '
         print "Written by `tests/rfc.sh --write` from tags in the tests. A test `input/a_burst_is_acked_once` is" >page
         print "run by `build/debug/unit input a_burst_is_acked_once`. Requirements are in our words; the RFC counts." >page
         print "Ids are those of RFC 9293 appendix B; for other RFCs a section and a number of ours." >page
+        print "Rows drawn by lot are checked by breaking what they say, upon which a test must turn red:" >page
+        print "`MUTANT=RFC tests/mutants.sh`, or the row'"'"'s `MUTANT='"'"'RFC 9293 MUST-61'"'"'` (tests/mutants.list)." >page
         for (r = 1; r <= n_rfcs; r++) {
             rfc = number[r]
             for (i = 1; i <= n_rows[rfc]; i++) {

@@ -94,9 +94,9 @@ static void slow_start_ends_at_ssthresh(void)
     EXPECT_EQ(f.conn.cc.newreno.acked, 1500);
 }
 
-/* One loss follows another: when a recovery ends, most of what is outstanding is SACKed. That is not
- * what the network could not take, nor is limited transmit (RFC 5681 3.2 step 2). CUBIC asks for cwnd
- * alone (RFC 9438 4.6). */
+/* One loss follows another: when a recovery ends, most of what is outstanding is SACKed. That is
+ * not what the network could not take, nor is limited transmit (RFC 5681 3.2 step 2). CUBIC asks
+ * for cwnd alone (RFC 9438 4.6). */
 static void a_loss_is_measured_by_what_was_in_flight(void)
 {
     const struct tcp_cc_ops *ops[] = {&tcp_cc_newreno, &tcp_cc_cubic};
@@ -124,7 +124,7 @@ static void a_window_that_is_not_used_does_not_grow(void)
     }
 }
 
-/* RFC 5681 3.1-7 */
+/* RFC 5681 3.1-7, 3.1-14 */
 static void newreno_adds_one_segment_per_round_trip(void)
 {
     struct fixture f;
@@ -172,7 +172,8 @@ static void cubic_converges_fast(void)
 }
 
 /* K = cubic root of (W_max (1 - beta) / C): W_max 1000 segments is regained after 9.09 s, slowly
- * near it and faster beyond (RFC 9438 4.2). (RFC 9293 MAY-18, RFC 9438 4.4-1, 4.5-1, 5.1-1) */
+ * near it and faster beyond (RFC 9438 4.2). (RFC 9293 MAY-18, RFC 9438 4.4-1, 4.5-1, 5.1-1,
+ * RFC 5681 not 3-1) */
 static void cubic_follows_its_curve(void)
 {
     struct fixture f;
@@ -244,7 +245,7 @@ static void cubic_is_no_slower_than_newreno_beyond(void)
     CU_ASSERT(grown >= 18 * MSS && grown <= 21 * MSS);
 }
 
-/* However many segments an ACK is for. (RFC 9438 4.3-2) */
+/* However many segments an ACK is for. */
 static void cubic_counts_bytes(void)
 {
     uint32_t cwnd[3];

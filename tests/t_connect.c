@@ -191,7 +191,7 @@ static void use_up_the_port(struct world *w)
     EXPECT_EQ(time_waits_count(&w->net), 1);
 }
 
-/* RFC 9293 SHLD-4 */
+/* As Linux (tcp_tw_reuse): timestamps tell the new connection's segments from the old one's. */
 static void a_time_wait_is_reused_when_that_is_safe(void)
 {
     struct world w;

@@ -264,6 +264,23 @@ static void a_tail_is_probed_for_during_a_reduction(void)
     segt_free(t);
 }
 
+/* Two segments are the least, whatever the echoes say. (RFC 9438 not 4.6-4, 4.6-5) */
+static void echoes_leave_two_segments(void)
+{
+    struct segt *t = ready("ecn");
+    t->conn.cc_ops = &tcp_cc_cubic;
+    t->conn.cc_ops->init(&t->conn);
+    for (int i = 1; i <= 10; i++) {
+        char s[40];
+        segt_write(t, 1000);
+        snprintf(s, sizeof(s), "AE 1 ack=%d", 1 + 1000 * i);
+        seg_in(t, s);
+    }
+    EXPECT_EQ(t->env.stats.ecn_reductions, 10);
+    EXPECT_EQ(t->conn.cwnd, 2000);
+    segt_free(t);
+}
+
 static void an_echo_for_a_segment_alone_counts(void)
 {
     struct segt *t = ready("ecn");
@@ -336,7 +353,8 @@ static void cwr_waits_for_a_segment_that_passes(void)
     segt_free(t);
 }
 
-TEST_SUITE(ecn, TEST_CASE(an_active_open_asks_only_when_told_to),
+TEST_SUITE(ecn, TEST_CASE(echoes_leave_two_segments),
+           TEST_CASE(an_active_open_asks_only_when_told_to),
            TEST_CASE(an_answer_without_ece_or_with_both_means_no),
            TEST_CASE(a_syn_sent_again_does_not_ask), TEST_CASE(a_simultaneous_open_agrees_too),
            TEST_CASE(a_listener_agrees_to_what_asks_properly), TEST_CASE(only_new_data_is_marked),

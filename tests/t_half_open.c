@@ -55,7 +55,7 @@ static struct seg after(uint8_t flags, uint32_t seq, uint32_t ack)
     return s;
 }
 
-/* RFC 9293 MUST-67, SHLD-5 */
+/* RFC 9293 MUST-67, SHLD-5, RFC 7323 2.3-4 */
 static void the_synack_answers_what_was_offered(void)
 {
     struct seg s = syn();
@@ -279,7 +279,7 @@ static void a_challenge_ack_keeps_the_promised_edge(void)
 
 /* ---- TIME_WAIT ---- */
 
-/* RFC 9293 MAY-2 */
+/* RFC 9293 MAY-2, SHLD-4 */
 static void every_arm_of_time_wait(void)
 {
     static const struct {

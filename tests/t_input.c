@@ -76,7 +76,7 @@ static void segments_fit_both_ends(void)
     segt_free(t);
 }
 
-/* Our SYN had it, the peer's has not. (RFC 7323 2.2-1) */
+/* Our SYN had it, the peer's has not. (RFC 7323 2.2-1, 2.3-6) */
 static void windows_are_not_scaled_by_one_side(void)
 {
     struct segt *t = segt_syn_sent();
@@ -652,6 +652,57 @@ static void the_timestamp_of_an_out_of_order_segment_is_not_echoed(void)
     segt_free(t);
 }
 
+/* It took a timeout to come: the others' times would count that as a round trip. (RFC 7323 4.3-3)
+ */
+static void the_timestamp_of_what_fills_a_hole_is_echoed(void)
+{
+    struct segt *t = segt_established_with("ts=1000,0");
+    seg_in(t, "A 101+100 ack=1 ts=1005,0");
+    seg_in(t, "A 201+100 ack=1 ts=1006,0");
+    t->at_tx = t->n_tx = 0;
+    seg_in(t, "A 1+100 ack=1 ts=1210,0");
+    seg_expect(t, "A 1 ack=301 ts=0,1210");
+    segt_free(t);
+}
+
+/* Each timestamp is judged when it comes, in order or not, and not again. (RFC 7323 5.3-3) */
+static void paws_judges_what_waits_once(void)
+{
+    struct segt *t = segt_established_with("ts=1000,0");
+    seg_in(t, "A 201+100 ack=1 ts=999,0"); /* an old duplicate: not kept */
+    seg_in(t, "A 101+100 ack=1 ts=1001,0");
+    seg_in(t, "A 1+100 ack=1 ts=1010,0");
+    EXPECT_EQ(tcp_readable(&t->conn), 200);
+    EXPECT_EQ(t->env.stats.paws_drops, 1);
+    segt_free(t);
+}
+
+/* RFC 7323 3.2-10 */
+static void timestamps_that_were_not_agreed_mean_nothing(void)
+{
+    struct segt *t = segt_established();
+    t->conn.flags |= TCF_QUICKACK;
+    seg_in(t, "A 1+100 ack=1 ts=1000,5");
+    seg_expect(t, "A 1 ack=101 noopt");
+    seg_in(t, "A 101+100 ack=1 ts=999,5");
+    seg_expect(t, "A 1 ack=201 noopt");
+    EXPECT_EQ(tcp_readable(&t->conn), 200);
+    segt_free(t);
+}
+
+/* An echo from the future would cost a SYN-ACK its connection; on a SYN it is none. (RFC 7323
+ * 3.2-9) */
+static void an_echo_without_an_ack_means_nothing(void)
+{
+    struct segt *t = segt_syn_sent();
+    char s[60];
+    snprintf(s, sizeof(s), "S 0 mss=1000 ts=7,%u", conn_ts_now(&t->env, &t->conn) + 1000);
+    seg_in(t, s);
+    expect_state(t, TCPS_SYN_RCVD);
+    seg_expect(t, "SA 0 ack=1 ts=0,7");
+    segt_free(t);
+}
+
 /* ---- RST and SYN (RFC 9293, 5961) ---- */
 
 /* RFC 5961 3.2-2 */
@@ -1073,8 +1124,10 @@ static void a_window_of_descending_bytes_costs_little(void)
 }
 
 TEST_SUITE(
-    input, TEST_CASE(syn_sent_takes_the_synack), TEST_CASE(syn_sent_negotiates_options),
-    TEST_CASE(syn_sent_without_mss_option_uses_536),
+    input, TEST_CASE(the_timestamp_of_what_fills_a_hole_is_echoed),
+    TEST_CASE(paws_judges_what_waits_once), TEST_CASE(timestamps_that_were_not_agreed_mean_nothing),
+    TEST_CASE(an_echo_without_an_ack_means_nothing), TEST_CASE(syn_sent_takes_the_synack),
+    TEST_CASE(syn_sent_negotiates_options), TEST_CASE(syn_sent_without_mss_option_uses_536),
     TEST_CASE(syn_sent_refuses_an_echo_from_the_future),
     TEST_CASE(syn_sent_answers_a_wrong_ack_with_reset),
     TEST_CASE(syn_sent_tries_again_soon_after_the_reset_but_once),

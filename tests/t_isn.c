@@ -32,6 +32,16 @@ static void numbers_follow_the_clock(void)
     EXPECT_EQ(tcp_isn(&e, &t).v, first.v + 1);
 }
 
+/* Both halves of the key are drawn, and drawn anew for each stack. (RFC 9293 MUST-9) */
+static void each_stack_has_a_key_of_its_own(void)
+{
+    struct tcp_env a, b;
+    tcp_env_init(&a, NULL, 1, 0);
+    tcp_env_init(&b, NULL, 2, 0);
+    CU_ASSERT(a.secret.k0 != b.secret.k0 && a.secret.k1 != b.secret.k1);
+    CU_ASSERT(a.secret.k0 != a.secret.k1);
+}
+
 /* Each member of the tuple, and each of the keys: the difference of two numbers of one instant
  * tells nothing. (RFC 9293 MUST-9, SHLD-1) */
 static void numbers_need_the_key(void)
@@ -65,4 +75,5 @@ static void timestamps_have_offsets_of_their_own(void)
 }
 
 TEST_SUITE(isn, TEST_CASE(numbers_follow_the_clock), TEST_CASE(numbers_need_the_key),
+           TEST_CASE(each_stack_has_a_key_of_its_own),
            TEST_CASE(timestamps_have_offsets_of_their_own));

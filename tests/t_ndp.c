@@ -774,6 +774,7 @@ static void a_life_is_not_cut_below_two_hours(void)
 
 /* ---- connections ----------------------------------------------------------------------------- */
 
+/* RFC 9293 MUST-67 */
 static void a_connection_over_ipv6(void)
 {
     struct world w;

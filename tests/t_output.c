@@ -318,7 +318,7 @@ static void a_shrunk_window_stops_new_data(void)
 
 /* ---- SYN ---- */
 
-/* RFC 9293 MUST-14, MUST-67, SHLD-5, MAY-3, RFC 7323 3.2-5, RFC 7323 2.2-5, 3.2-7 */
+/* RFC 9293 MUST-14, MUST-67, SHLD-5, MAY-3, RFC 7323 3.2-5, RFC 7323 2.2-5, 2.3-5, 3.2-7 */
 static void a_syn_offers_everything(void)
 {
     struct segt *t = segt_new();
@@ -455,7 +455,7 @@ static void a_delayed_ack(void)
     segt_free(t);
 }
 
-/* RFC 7323 3.2-1, 4.1-2 */
+/* RFC 7323 3.2-1, 3.2-8, 4.1-2, 5.4-1, 5.4-2 */
 static void every_segment_has_timestamps_once_agreed(void)
 {
     struct segt *t = segt_established_with("ts=500,0");
@@ -473,7 +473,7 @@ static void every_segment_has_timestamps_once_agreed(void)
     segt_free(t);
 }
 
-/* RFC 7323 3.2-2 */
+/* RFC 7323 3.2-2, 5.2-6 */
 static void resets_have_timestamps_too(void)
 {
     struct segt *t = segt_established_with("ts=500,0");
@@ -630,7 +630,7 @@ static void the_right_edge_moves_by_worthwhile_steps(void)
     segt_free(t);
 }
 
-/* RFC 7323 2.3-1 */
+/* RFC 7323 2.3-1, 2.3-5 */
 static void a_scaled_window_is_rounded_in_the_peers_favour(void)
 {
     struct segt *t = segt_established_with("ws=0");

@@ -206,7 +206,8 @@ static void an_echo_that_is_repeated_is_no_round_trip(void)
 
 /* RFC 3042: the first two duplicate ACKs let a new segment go each; the third resends. RFC 6937
  * from there: half of what is delivered goes out, until half the window is left in flight. (RFC
- * 5681 3.2-3, 3.2-4, 3.2-5, 3.2-6, 3.2-7, 3.2-9, RFC 5681 not 3.2-8, RFC 5681 3.2-11, 3.2-12) */
+ * 5681 3.2-3, 3.2-4, 3.2-5, 3.2-6, 3.2-7, 3.2-9, RFC 5681 not 3.2-8, RFC 5681 3.2-11, 3.2-12,
+ * RFC 5681 3.1-13, 4.3-3, 4.3-5) */
 static void the_third_duplicate_ack_resends(void)
 {
     struct segt *t = ten_in_flight("");
@@ -268,7 +269,7 @@ static void segments_with_data_or_a_new_window_are_no_duplicates(void)
     segt_free(t);
 }
 
-/* RFC 6582 3.2 step 3: a partial ACK says that the next segment is lost too. */
+/* RFC 6582 3.2 step 3: a partial ACK says that the next segment is lost too. (RFC 5681 4.3-2) */
 static void a_partial_ack_resends_the_next_hole(void)
 {
     struct segt *t = ten_in_flight("");
@@ -462,7 +463,7 @@ static void impossible_blocks_are_ignored(void)
 }
 
 /* RFC 8985 6.2: with fewer than three, time tells: a quarter of the least round trip. (RFC
- * 2018 5.1-1, RFC 8985 4-2, 6.2-2) */
+ * 2018 5.1-1, RFC 8985 3.3.2-5, 4-2, 6.2-2) */
 static void two_sacked_segments_and_time_resend_the_hole(void)
 {
     struct segt *t = ten_in_flight("sackok");
@@ -494,7 +495,7 @@ static void reordering_makes_it_wait(void)
 }
 
 /* RFC 9937: the ACK that begins recovery sends the hole and no more; those that follow send as much
- * as they deliver. */
+ * as they deliver. (RFC 5681 4.3-4) */
 static void recovery_sends_what_is_delivered(void)
 {
     struct segt *t = ready("sackok");
@@ -584,8 +585,8 @@ static unsigned wait_after_dsacks(unsigned n)
     return ms;
 }
 
-/* A quarter of the round trip more for each, up to all of it. (RFC 8985 3.3.2-2, 3.3.2-3, 3.3.2-4)
- */
+/* A quarter of the round trip more for each, up to all of it. (RFC 8985 3.3.2-2, 3.3.2-3,
+ * 3.3.2-4, 4-3) */
 static void needless_retransmissions_lengthen_the_wait(void)
 {
     unsigned none = wait_after_dsacks(0), one = wait_after_dsacks(1), three = wait_after_dsacks(3);
@@ -737,6 +738,22 @@ static void a_probe_sends_new_data_when_there_is_some(void)
     segt_free(t);
 }
 
+/* Each burst of new data puts the probe off. (RFC 8985 7.2-1) */
+static void a_probe_waits_behind_new_data(void)
+{
+    struct segt *t = ready("sackok");
+    segt_write(t, 2000);
+    segt_advance(t, 15 * MS);
+    segt_write(t, 1000);
+    t->at_tx = t->n_tx = 0;
+    segt_advance(t, 20 * MS);
+    seg_silence(t);
+    segt_advance(t, 3 * MS);
+    seg_expect(t, "PA 2001+1000");
+    seg_silence(t);
+    segt_free(t);
+}
+
 /* RFC 8985 7.4: a loss that only the probe repaired still counts as congestion. (RFC
  * 8985 7.2-3, 7.2-4, 7.4.2-1, 7.4.2-2) */
 static void a_loss_repaired_by_the_probe_halves_the_window(void)
@@ -874,7 +891,7 @@ static void a_second_timeout_leaves_ssthresh_alone(void)
     segt_free(t);
 }
 
-/* RFC 2018 not 5-4 */
+/* RFC 2018 not 5.1-2 */
 static void what_is_sacked_is_not_resent_after_a_timeout(void)
 {
     struct segt *t = ready("sackok");
@@ -1197,6 +1214,7 @@ TEST_SUITE(recovery, TEST_CASE(a_ping_pong_needs_no_scoreboard),
            TEST_CASE(a_part_of_a_large_segment_is_delivered),
            TEST_CASE(slow_start_grows_to_twice_what_was_sent),
            TEST_CASE(a_probe_sends_new_data_when_there_is_some),
+           TEST_CASE(a_probe_waits_behind_new_data),
            TEST_CASE(a_loss_repaired_by_the_probe_halves_the_window),
            TEST_CASE(a_probe_wants_a_round_trip_since_the_last),
            TEST_CASE(a_probe_that_was_not_needed_costs_nothing),

@@ -605,7 +605,6 @@ static void a_port_is_listened_on_while_it_connects(void)
     duo_close(&d);
 }
 
-/* RFC 9293 MUST-43 */
 static void bound_sockets_connect_from_their_port(void)
 {
     struct sockaddr_in a;

@@ -9,11 +9,11 @@
 
 #define MS 1000u
 
-/* Ten segments in flight after a round trip of 10 ms, NewReno. */
-static struct segt *ten_in_flight(const char *opts)
+/* Ten segments in flight after a round trip of 10 ms. */
+static struct segt *ten_in_flight_of(const struct tcp_cc_ops *cc, const char *opts)
 {
     struct segt *t = segt_established_with(opts);
-    t->conn.cc_ops = &tcp_cc_newreno;
+    t->conn.cc_ops = cc;
     t->conn.cc_ops->init(&t->conn);
     t->conn.cwnd = 10u * t->conn.mss;
     segt_write(t, 40000);
@@ -22,15 +22,21 @@ static struct segt *ten_in_flight(const char *opts)
     return t;
 }
 
+static struct segt *ten_in_flight(const char *opts)
+{
+    return ten_in_flight_of(&tcp_cc_newreno, opts);
+}
+
 static void forget_sent(struct segt *t)
 {
     t->n_tx = t->at_tx = 0;
 }
 
-/* RFC 2883: three were resent, and all three came twice. */
-static void duplicates_of_all_that_was_resent(void)
+/* Three late segments were resent, and all three came twice. cwnd, which may have become
+ * `meanwhile`, after that. */
+static uint32_t cwnd_after_duplicates(const struct tcp_cc_ops *cc, uint32_t meanwhile)
 {
-    struct segt *t = ten_in_flight("sackok");
+    struct segt *t = ten_in_flight_of(cc, "sackok");
     t->conn.flags |= TCF_CORK;
     seg_in(t, "A 1 ack=1 sack=3001-9001"); /* three late segments look lost */
     for (int i = 0; i < 6; i++)
@@ -40,6 +46,8 @@ static void duplicates_of_all_that_was_resent(void)
     uint32_t n = (uint32_t)t->env.stats.rexmit_segs;
     CU_ASSERT(n > 0 && t->conn.cwnd < 10000);
     forget_sent(t);
+    if (meanwhile != 0)
+        t->conn.cwnd = meanwhile;
     for (uint32_t i = 0; i < n; i++) {
         char s[60];
         EXPECT_EQ(t->env.stats.undone, 0);
@@ -47,14 +55,29 @@ static void duplicates_of_all_that_was_resent(void)
         seg_in(t, s);
     }
     EXPECT_EQ(t->env.stats.undone, 1);
-    CU_ASSERT(t->conn.cwnd >= 10000);
     EXPECT_EQ(t->conn.ssthresh, UINT32_MAX);
+    uint32_t cwnd = t->conn.cwnd;
     segt_free(t);
+    return cwnd;
 }
 
+/* RFC 2883. (RFC 9438 4.9.2-1, 4.9.2-3) */
+static void duplicates_of_all_that_was_resent(void)
+{
+    CU_ASSERT(cwnd_after_duplicates(&tcp_cc_newreno, 0) >= 10000);
+    CU_ASSERT(cwnd_after_duplicates(&tcp_cc_cubic, 0) >= 10000);
+}
+
+/* RFC 9438 4.9.2-4 */
+static void a_window_that_has_grown_beyond_stays(void)
+{
+    CU_ASSERT(cwnd_after_duplicates(&tcp_cc_cubic, 30000) >= 30000);
+}
+
+/* RFC 9438 4.6-3 */
 static void one_that_was_needed_keeps_the_reduction(void)
 {
-    struct segt *t = ten_in_flight("sackok");
+    struct segt *t = ten_in_flight_of(&tcp_cc_cubic, "sackok");
     seg_in(t, "A 1 ack=1 sack=2001-10001");
     seg_in(t, "A 1 ack=1 sack=2001-10001");
     forget_sent(t);
@@ -89,7 +112,7 @@ static void an_older_echo(void)
     segt_free(t);
 }
 
-/* RFC 9438 4.9-2 */
+/* RFC 9438 4.9.1-1, 4.9.1-2 */
 static void cubic_gets_its_window_back(void)
 {
     struct segt *t = segt_established_with("ts=1,0");
@@ -103,6 +126,7 @@ static void cubic_gets_its_window_back(void)
     seg_in(t, s);
     EXPECT_EQ(t->env.stats.undone, 1);
     CU_ASSERT(t->conn.cwnd >= before);
+    EXPECT_EQ(t->conn.ssthresh, UINT32_MAX);
     segt_free(t);
 }
 
@@ -159,6 +183,7 @@ static void what_comes_much_later_undoes_nothing(void)
 }
 
 TEST_SUITE(undo, TEST_CASE(duplicates_of_all_that_was_resent),
+           TEST_CASE(a_window_that_has_grown_beyond_stays),
            TEST_CASE(one_that_was_needed_keeps_the_reduction), TEST_CASE(an_older_echo),
            TEST_CASE(the_echo_of_the_retransmission_itself),
            TEST_CASE(originals_that_arrive_after_a_timeout),

@@ -738,6 +738,49 @@ static void a_probe_sends_new_data_when_there_is_some(void)
     segt_free(t);
 }
 
+/* What waits for the window may be less than a segment, and what the peer's window has no room for
+ * does not go. (RFC 8985 7.3-3) */
+static void a_probe_may_be_short(void)
+{
+    struct segt *t = ready("sackok");
+    segt_write(t, 10300);
+    expect_full(t, 0, 10);
+    seg_silence(t);
+    segt_advance(t, 23 * MS);
+    seg_expect(t, "PA 10001+300");
+    seg_silence(t);
+    segt_free(t);
+
+    t = ready("sackok");
+    seg_in(t, "A 1 ack=1 win=10200");
+    segt_write(t, 10300);
+    expect_full(t, 0, 10);
+    segt_advance(t, 23 * MS);
+    seg_expect(t, "A 9001+1000");
+    seg_silence(t);
+    segt_free(t);
+}
+
+/* What Nagle or the cork holds back is new data, too. (RFC 8985 7.3-3) */
+static void a_probe_is_not_held_back(void)
+{
+    static const uint32_t why[] = {0, TCF_CORK};
+    for (unsigned i = 0; i < sizeof(why) / sizeof(why[0]); i++) {
+        struct segt *t = ready("sackok");
+        segt_write(t, 1500);
+        seg_expect(t, "A 1+1000");
+        seg_expect(t, "PA 1001+500");
+        t->conn.flags |= why[i];
+        segt_write(t, 300);
+        seg_silence(t);
+        segt_advance(t, 23 * MS);
+        seg_expect(t, "PA 1501+300");
+        seg_silence(t);
+        EXPECT_EQ(t->env.stats.rto, 0);
+        segt_free(t);
+    }
+}
+
 /* Each burst of new data puts the probe off. (RFC 8985 7.2-1) */
 static void a_probe_waits_behind_new_data(void)
 {
@@ -1213,8 +1256,8 @@ TEST_SUITE(recovery, TEST_CASE(a_ping_pong_needs_no_scoreboard),
            TEST_CASE(a_delivery_that_took_longer_is_waited_for),
            TEST_CASE(a_part_of_a_large_segment_is_delivered),
            TEST_CASE(slow_start_grows_to_twice_what_was_sent),
-           TEST_CASE(a_probe_sends_new_data_when_there_is_some),
-           TEST_CASE(a_probe_waits_behind_new_data),
+           TEST_CASE(a_probe_sends_new_data_when_there_is_some), TEST_CASE(a_probe_may_be_short),
+           TEST_CASE(a_probe_is_not_held_back), TEST_CASE(a_probe_waits_behind_new_data),
            TEST_CASE(a_loss_repaired_by_the_probe_halves_the_window),
            TEST_CASE(a_probe_wants_a_round_trip_since_the_last),
            TEST_CASE(a_probe_that_was_not_needed_costs_nothing),

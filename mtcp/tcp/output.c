@@ -303,6 +303,8 @@ static inline bool is_last_written(const struct tcp_conn *c, tcp_off_t end)
  * Minshall has it, and Linux: it waits only for what may be another such segment. */
 static inline bool tail_may_go(const struct tcp_conn *c)
 {
+    if (unlikely((c->flags & TCF_REXMIT) && recovery_probe_is_new(c)))
+        return true;
     if (c->flags & (TCF_SND_FIN | TCF_CORK | TCF_MORE))
         return c->flags & TCF_SND_FIN;
     return (c->flags & TCF_NODELAY) || c->snd_una == c->snd_nxt || !(c->marks & SHORT_IN_FLIGHT);

@@ -40,6 +40,11 @@ static inline tcp_off_t max_off(tcp_off_t a, tcp_off_t b)
     return a > b ? a : b;
 }
 
+static inline tcp_off_t min_off(tcp_off_t a, tcp_off_t b)
+{
+    return a < b ? a : b;
+}
+
 static inline uint32_t min32(uint32_t a, uint32_t b)
 {
     return a < b ? a : b;
@@ -78,13 +83,18 @@ static inline bool restart_is_due(const struct tcp_env *e, const struct tcp_conn
     return now32(e) - c->snd_at_us > rtt_rto_base(e, c);
 }
 
+bool recovery_probe_is_new(const struct tcp_conn *c)
+{
+    return c->flight && c->flight->tlp_is_due && !c->flight->tlp_is_rexmit;
+}
+
 uint32_t recovery_cwnd_room(const struct tcp_env *e, const struct tcp_conn *c)
 {
     uint32_t cwnd = c->cwnd;
     if (c->snd_una == c->snd_max)
         return restart_is_due(e, c) ? (uint32_t)c->mss * e->params.init_cwnd : cwnd;
     uint32_t pipe = recovery_flight_bytes(c);
-    if (unlikely(c->flight && c->flight->tlp_is_due && !c->flight->tlp_is_rexmit))
+    if (unlikely(recovery_probe_is_new(c)))
         cwnd = max32(cwnd, pipe + c->mss);
     return cwnd > pipe ? cwnd - pipe : 0;
 }
@@ -826,14 +836,14 @@ static void reo_fired(struct tcp_env *e, struct tcp_conn *c)
         arm_rto(e, c);
 }
 
-/* RFC 8985 7.3: a new segment if there is one, else the last one again. */
+/* RFC 8985 7.3: a new segment if there is one, however short, else the last one again. */
 static void tlp_fired(struct tcp_env *e, struct tcp_conn *c)
 {
     struct tcp_flight *f = c->flight;
-    tcp_off_t unsent = (tcp_off_t)stream_next(&c->snd) - c->snd_max;
+    tcp_off_t unsent = min_off((tcp_off_t)stream_next(&c->snd) - c->snd_max, c->mss);
     tcp_off_t room = c->snd_una + c->snd_wnd - c->snd_max;
     f->tlp_is_pending = f->tlp_is_due = true;
-    f->tlp_is_rexmit = unsent < c->mss || room < c->mss;
+    f->tlp_is_rexmit = unsent <= 0 || room < unsent;
     f->tlp_end = (uint32_t)c->snd_max;
     c->marks |= TLP_UNMEASURED;
     if (f->phase == PHASE_OPEN)

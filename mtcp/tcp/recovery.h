@@ -38,6 +38,10 @@ bool recovery_next(const struct tcp_env *e, const struct tcp_conn *c, tcp_off_t 
 /* Bytes of new data that the congestion window lets go now. */
 uint32_t recovery_cwnd_room(const struct tcp_env *e, const struct tcp_conn *c);
 
+/* The next segment of new data goes as a tail loss probe: nothing but the peer's window holds it
+ * back (RFC 8985 7.3). */
+bool recovery_probe_is_new(const struct tcp_conn *c);
+
 /* How much of what is in flight probes a window that was shut over it: at most one segment. */
 uint32_t recovery_probe_len(const struct tcp_conn *c);
 

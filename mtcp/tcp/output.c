@@ -668,7 +668,7 @@ void tcp_mtu_changed(struct tcp_env *e, struct tcp_conn *c, uint16_t mtu)
     uint16_t was = c->mss;
     c->mss = tcp_mss_agreed(c, tcp_mss_of_mtu(&c->tuple.local, mtu));
     if (c->mss < was)
-        recovery_mtu_lowered(e, c);
+        recovery_mtu_lowered(e, c, was);
 }
 
 bool tcp_full_segment_is_stuck(const struct tcp_conn *c)

@@ -870,8 +870,9 @@ bool recovery_timer(struct tcp_env *e, struct tcp_conn *c)
     return true;
 }
 
-void recovery_mtu_lowered(struct tcp_env *e, struct tcp_conn *c)
+void recovery_mtu_lowered(struct tcp_env *e, struct tcp_conn *c, uint16_t was)
 {
+    c->cwnd = (uint32_t)((uint64_t)c->cwnd * c->mss / was);
     if (c->snd_una == c->snd_max || c->snd_una < 0 || !flight_open(e, c))
         return;
     struct tcp_flight *f = c->flight;

@@ -64,9 +64,10 @@ void recovery_timeout(struct tcp_env *e, struct tcp_conn *c);
  * here and armed again; false: it is a retransmission timeout. */
 bool recovery_timer(struct tcp_env *e, struct tcp_conn *c);
 
-/* The path takes segments of c->mss (just lowered) only: what is in flight in larger ones is lost,
- * which says nothing of congestion (RFC 1191 6.5). */
-void recovery_mtu_lowered(struct tcp_env *e, struct tcp_conn *c);
+/* The path takes segments of c->mss only, no longer `was`: what is in flight in larger ones is
+ * lost, which says nothing of congestion (RFC 1191 6.5). cwnd stays as many segments as it was (RFC
+ * 5681 3.1). */
+void recovery_mtu_lowered(struct tcp_env *e, struct tcp_conn *c, uint16_t was);
 
 /* The peer did not take (all) the data that went with our SYN, which is sent again; that says nothing
  * of congestion. */

@@ -1,4 +1,8 @@
-/* pcap filters: compiled by libpcap for Ethernet, run by its interpreter. */
+/*
+ * pcap filters: compiled by libpcap for Ethernet, run by its interpreter. Machine code would be
+ * faster, but what DPDK 22.11 makes of them (rte_bpf_convert, rte_bpf_load) cannot be trusted: of
+ * "ether broadcast or ether multicast", say, code that jumps into the middle of its instructions.
+ */
 #include "mos/filter.h"
 
 #include "mos/as_sent.h"

@@ -2,7 +2,8 @@
  * The monitors of the simulation: one on each host, attached to every connection through the public
  * API. At every event the four edges are checked against each other and against FIONREAD; at
  * NEW_DATA every byte is peeked and compared with what the sender's plan sends, and, for the real
- * side, at the end with what the application read: the promise of the monitor.
+ * side, at the end with what the application read: the promise of the monitor. In every fourth run
+ * raw monitors count the frames, which the link counts as well.
  */
 #include "tests/sim/sim.h"
 
@@ -30,6 +31,8 @@ struct watched {
 /* The simulation of a context: callbacks get nothing but the context. One run at a time. */
 static struct sim *running;
 static struct watched *all;
+
+static uint64_t n_frames[2]; /* that raw monitors saw go out, come in */
 
 static unsigned host_of(mctx_t m)
 {
@@ -325,6 +328,44 @@ static void watch_register(struct sim *s, mctx_t m, int sock)
                      strerror(errno));
 }
 
+/* ---- frames ---- */
+
+static bool counts_frames(const struct sim *s)
+{
+    return s->seed % 4 == 0;
+}
+
+static void on_frame(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    struct pkt_info p;
+    (void)event, (void)arg;
+    if (mtcp_getlastpkt(m, sock, side, &p) < 0)
+        sim_fail(running, "getlastpkt of a frame: %s", strerror(errno));
+    else
+        n_frames[p.in_ifidx >= 0]++;
+}
+
+static void count_frames(struct sim *s, unsigned host)
+{
+    mctx_t m = s->host[host].mctx;
+    int sock = mtcp_socket(m, AF_UNSPEC, MOS_SOCK_MONITOR_RAW, 0);
+    if (sock < 0 || mtcp_register_callback(m, sock, MOS_ON_PKT_IN, MOS_NULL, on_frame) < 0)
+        sim_fail(s, "raw monitor: %s", strerror(errno));
+    if (host == 0)
+        n_frames[0] = n_frames[1] = 0;
+}
+
+static void check_frames(struct sim *s)
+{
+    const struct link_stats *l = link_stats(s->link);
+    if (n_frames[0] != l->sent || n_frames[1] != l->delivered)
+        sim_fail(s, "raw monitors saw %llu frames go and %llu come, the link %llu and %llu",
+                 (unsigned long long)n_frames[0], (unsigned long long)n_frames[1],
+                 (unsigned long long)l->sent, (unsigned long long)l->delivered);
+}
+
+/* ---- life ---- */
+
 void watch_attach(struct sim *s, unsigned host)
 {
     running = s;
@@ -335,10 +376,14 @@ void watch_attach(struct sim *s, unsigned host)
         return;
     }
     watch_register(s, m, sock);
+    if (counts_frames(s))
+        count_frames(s, host);
 }
 
 void watch_check_end(struct sim *s)
 {
+    if (counts_frames(s))
+        check_frames(s);
     while (all) {
         struct watched *w = all;
         all = w->next;

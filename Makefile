@@ -104,8 +104,9 @@ $(B)/mtcp.o: $(LIB_OBJ)
 UNIT_SRC := $(sort $(wildcard tests/t_*.c)) $(wildcard tests/seg.c tests/pair.c tests/duo.c tests/net_world.c) tests/unit_main.c
 UNIT_OBJ := $(UNIT_SRC:%.c=$(B)/%.o)
 
+# -rdynamic: plugins that a test loads find the library's calls in it.
 $(B)/unit: $(UNIT_OBJ) $(LIB)
-	$(CC) $(LDFLAGS_ALL) $(UNIT_OBJ) $(LIB) -lcunit $(LIBS) -o $@
+	$(CC) $(LDFLAGS_ALL) -rdynamic $(UNIT_OBJ) $(LIB) -lcunit $(LIBS) -o $@
 
 .PHONY: test-unit
 test-unit: ## unit and segment tests (VARIANT=debug by default)

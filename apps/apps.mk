@@ -11,10 +11,12 @@ FLOWLOG_OBJ  := $(call app_obj,flowlog)
 TRACK_OBJ    := $(call app_obj,track)
 CONNLOG_OBJ  := $(call app_obj,connlog)
 TCPSTAT_OBJ  := $(call app_obj,tcpstat) $(B)/apps/epclient/histogram.o
+COMMON_OBJ   := $(call app_obj,common)
+FIREWALL_OBJ := $(call app_obj,firewall)
 EXAMPLE_OBJ  := $(call app_obj,examples)
 EXAMPLES     := $(patsubst $(B)/apps/examples/%.o,$(B)/%.so,$(EXAMPLE_OBJ))
 
-PLUGINS := $(B)/flowlog.so $(B)/connlog.so $(B)/tcpstat.so
+PLUGINS := $(patsubst %,$(B)/%.so,flowlog connlog tcpstat firewall)
 APPS    := $(B)/epserver $(B)/epclient $(PLUGINS) $(EXAMPLES)
 
 all: apps
@@ -28,12 +30,15 @@ $(B)/epclient: $(EPCLIENT_OBJ) $(LIBMTCP)
 	$(CC) $(EPCLIENT_OBJ) $(APP_LINK) -o $@
 
 # Plugins hold none of the library: the program that loads them has it.
-$(FLOWLOG_OBJ) $(TRACK_OBJ) $(CONNLOG_OBJ) $(TCPSTAT_OBJ) $(EXAMPLE_OBJ): CFLAGS_ALL += -fPIC
+PLUGIN_OBJ := $(FLOWLOG_OBJ) $(TRACK_OBJ) $(CONNLOG_OBJ) $(TCPSTAT_OBJ) $(EXAMPLE_OBJ) \
+              $(COMMON_OBJ) $(FIREWALL_OBJ)
+$(PLUGIN_OBJ): CFLAGS_ALL += -fPIC
 
 $(B)/flowlog.so: $(FLOWLOG_OBJ)
 $(B)/connlog.so: $(CONNLOG_OBJ) $(TRACK_OBJ)
 $(B)/tcpstat.so: $(TCPSTAT_OBJ) $(TRACK_OBJ)
 $(B)/tcpstat.so: PLUGIN_LIBS := -lncurses -ltinfo
+$(B)/firewall.so: $(FIREWALL_OBJ) $(COMMON_OBJ)
 $(PLUGINS):
 	$(CC) $(LDFLAGS_ALL) -shared -Wl,-Bsymbolic $^ $(PLUGIN_LIBS) -o $@
 
@@ -48,15 +53,17 @@ UNIT_APP_OBJ := $(patsubst %,$(B)/apps/epserver/%.o,path httpdate mime request) 
 UNIT_APP_SOCK_OBJ := $(B)/apps/epclient/exchange.o \
                      $(TRACK_OBJ) \
                      $(patsubst %,$(B)/apps/connlog/%.o,line options record service) \
-                     $(patsubst %,$(B)/apps/tcpstat/%.o,board meter options report table totals)
+                     $(patsubst %,$(B)/apps/tcpstat/%.o,board meter options report table totals) \
+                     $(COMMON_OBJ) $(B)/apps/firewall/rules.o
+# Plugins that tests load into their contexts.
+$(B)/unit: | $(B)/firewall.so
 $(B)/unit: $(UNIT_APP_OBJ) $(UNIT_APP_SOCK_OBJ)
 $(B)/unit: UNIT_OBJ += $(UNIT_APP_OBJ) $(UNIT_APP_SOCK_OBJ)
 $(B)/unit: LIBS := -lhttp_parser $(LIBS)
 $(B)/fuzz_http: $(UNIT_APP_OBJ)
 $(B)/fuzz_http: LIBS := $(UNIT_APP_OBJ) -lhttp_parser $(LIBS)
 
--include $(EPSERVER_OBJ:.o=.d) $(EPCLIENT_OBJ:.o=.d) $(FLOWLOG_OBJ:.o=.d) $(EXAMPLE_OBJ:.o=.d) \
-    $(TRACK_OBJ:.o=.d) $(CONNLOG_OBJ:.o=.d) $(TCPSTAT_OBJ:.o=.d)
+-include $(EPSERVER_OBJ:.o=.d) $(EPCLIENT_OBJ:.o=.d) $(PLUGIN_OBJ:.o=.d)
 
 # A client on the kernel's sockets, for the tests.
 $(B)/many: $(B)/tests/apps/many.o

@@ -129,7 +129,7 @@ static mctx_t context_open(struct duo *d, unsigned i, const char *conf, bool is_
     return mtcp_create_context_io((int)i, text, ios, 1, &env);
 }
 
-static void open_both(struct duo *d, const char *conf, bool is_v6)
+static void open_both(struct duo *d, const char *srv_conf, const char *cli_conf, bool is_v6)
 {
     struct mtcp_io_pair_conf link = {.n_pkts = 1024, .depth = 512};
     memset(d, 0, sizeof(*d));
@@ -138,8 +138,8 @@ static void open_both(struct duo *d, const char *conf, bool is_v6)
     CU_ASSERT_PTR_NOT_NULL_FATAL(d->pair);
     end_open(d, 0);
     end_open(d, 1);
-    d->srv = context_open(d, 0, conf, is_v6);
-    d->cli = context_open(d, 1, conf, is_v6);
+    d->srv = context_open(d, 0, srv_conf, is_v6);
+    d->cli = context_open(d, 1, cli_conf, is_v6);
     CU_ASSERT_PTR_NOT_NULL_FATAL(d->srv);
     CU_ASSERT_PTR_NOT_NULL_FATAL(d->cli);
     d->srv_ep = mtcp_epoll_create(d->srv, 1);
@@ -149,12 +149,17 @@ static void open_both(struct duo *d, const char *conf, bool is_v6)
 
 void duo_open(struct duo *d, const char *conf)
 {
-    open_both(d, conf, false);
+    open_both(d, conf, conf, false);
+}
+
+void duo_open_srv(struct duo *d, const char *conf)
+{
+    open_both(d, conf, NULL, false);
 }
 
 void duo_open_v6(struct duo *d, const char *conf)
 {
-    open_both(d, conf, true);
+    open_both(d, conf, conf, true);
 }
 
 void duo_close(struct duo *d)

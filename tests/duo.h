@@ -35,7 +35,10 @@ struct duo {
 /* More lines for the mos section of both contexts; NULL: none. */
 void duo_open(struct duo *d, const char *conf);
 
-/* The same with IPv6 beside IPv4: server fd00::1, client fd00::2, theirs at once. */
+/* The lines are the server's alone. */
+void duo_open_srv(struct duo *d, const char *conf);
+
+/* As duo_open() with IPv6 beside IPv4: server fd00::1, client fd00::2, theirs at once. */
 void duo_open_v6(struct duo *d, const char *conf);
 void duo_close(struct duo *d); /* destroys both contexts, gracefully */
 

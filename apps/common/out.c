@@ -1,0 +1,124 @@
+#include "apps/common/out.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- lines ----------------------------------------------------------------------------------- */
+
+bool out_open(struct out *o, const char *path)
+{
+    o->len = 0;
+    o->n_lost = 0;
+    o->fd = path[0] != '\0' ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)
+                            : STDOUT_FILENO;
+    return o->fd >= 0;
+}
+
+void out_close(struct out *o)
+{
+    out_flush(o);
+    if (o->fd > STDERR_FILENO) /* -1: it was not opened */
+        close(o->fd);
+    o->fd = -1;
+}
+
+void out_flush(struct out *o)
+{
+    size_t done = 0;
+
+    while (done < o->len) {
+        ssize_t n = write(o->fd, o->buf + done, o->len - done);
+        if (n <= 0)
+            break;
+        done += (size_t)n;
+    }
+    o->n_lost += o->len - done;
+    o->len = 0;
+}
+
+char *out_line(struct out *o)
+{
+    if (sizeof(o->buf) - o->len < OUT_LINE_MAX + 1)
+        out_flush(o);
+    return o->buf + o->len;
+}
+
+void out_line_end(struct out *o, char *end)
+{
+    *end = '\n';
+    o->len = (size_t)(end + 1 - o->buf);
+}
+
+/* ---- what a line is made of ------------------------------------------------------------------ */
+
+char *put_text(char *at, const char *text)
+{
+    size_t n = strlen(text);
+
+    memcpy(at, text, n);
+    return at + n;
+}
+
+char *put_u64(char *at, uint64_t n)
+{
+    char digits[20];
+    size_t i = sizeof(digits);
+
+    do
+        digits[--i] = (char)('0' + n % 10);
+    while ((n /= 10) > 0);
+    memcpy(at, digits + i, sizeof(digits) - i);
+    return at + sizeof(digits) - i;
+}
+
+char *put_us(char *at, uint64_t us)
+{
+    uint64_t part = us % 1000000;
+
+    at = put_u64(at, us / 1000000);
+    *at++ = '.';
+    for (uint64_t unit = 100000; unit > 0; unit /= 10)
+        *at++ = (char)('0' + part / unit % 10);
+    return at;
+}
+
+char *put_foreign(char *at, const char *text, size_t n, size_t max)
+{
+    static const char hex[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < n && i < max; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (c > ' ' && c < 0x7f && c != '\\') {
+            *at++ = (char)c;
+            continue;
+        }
+        *at++ = '\\';
+        *at++ = 'x';
+        *at++ = hex[c >> 4];
+        *at++ = hex[c & 15];
+    }
+    if (n == 0)
+        *at++ = '-';
+    return n > max ? put_text(at, "...") : at;
+}
+
+char *put_addr(char *at, mctx_t mctx, int sock, int side)
+{
+    struct sockaddr_storage a;
+    socklen_t len = sizeof(a);
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)&a;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&a;
+    char name[INET6_ADDRSTRLEN] = "?";
+
+    if (mtcp_getpeername(mctx, sock, (struct sockaddr *)&a, &len, side) < 0)
+        return put_text(at, "-");
+    bool is_v4 = a.ss_family == AF_INET;
+    inet_ntop(a.ss_family, is_v4 ? (const void *)&v4->sin_addr : (const void *)&v6->sin6_addr, name,
+              sizeof(name));
+    at = put_text(at, is_v4 ? "" : "[");
+    at = put_text(at, name);
+    at = put_text(at, is_v4 ? ":" : "]:");
+    return put_u64(at, ntohs(is_v4 ? v4->sin_port : v6->sin6_port));
+}

@@ -1,0 +1,133 @@
+#include "apps/common/plugin.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+/* mos_monitor_fini is told the context and nothing of the plugin's. */
+static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct plugin *all;
+
+/* ---- sockets --------------------------------------------------------------------------------- */
+
+bool plugin_begin(struct plugin *p, mctx_t mctx, const struct plugin_call *calls, size_t n)
+{
+    int sock = mtcp_socket(mctx, AF_UNSPEC, MOS_SOCK_MONITOR_STREAM, 0);
+
+    if (sock < 0)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (mtcp_register_callback(mctx, sock, calls[i].event, calls[i].hook, calls[i].call) < 0) {
+            int why = errno;
+            mtcp_close(mctx, sock);
+            errno = why;
+            return false;
+        }
+    mtcp_set_uctx(mctx, sock, p);
+    pthread_mutex_lock(&all_lock);
+    *p = (struct plugin){all, mctx, sock};
+    all = p;
+    pthread_mutex_unlock(&all_lock);
+    return true;
+}
+
+struct plugin *plugin_end(mctx_t mctx)
+{
+    pthread_mutex_lock(&all_lock);
+    struct plugin **at = &all, *p;
+    while ((p = *at) != NULL && p->mctx != mctx)
+        at = &p->next;
+    if (p != NULL)
+        *at = p->next;
+    pthread_mutex_unlock(&all_lock);
+    if (p != NULL)
+        mtcp_close(mctx, p->sock);
+    return p;
+}
+
+struct plugin *plugin_of(mctx_t mctx, int sock)
+{
+    return mtcp_get_uctx(mctx, mtcp_get_passive(mctx, sock));
+}
+
+int plugin_option(mctx_t mctx, int sock, int option)
+{
+    int value = -1;
+    socklen_t len = sizeof(value);
+
+    return mtcp_getsockopt(mctx, sock, SOL_MONSOCKET, option, &value, &len) < 0 ? -1 : value;
+}
+
+uint64_t plugin_option_u64(mctx_t mctx, int sock, int option)
+{
+    uint64_t value = 0;
+    socklen_t len = sizeof(value);
+
+    return mtcp_getsockopt(mctx, sock, SOL_MONSOCKET, option, &value, &len) < 0 ? 0 : value;
+}
+
+void plugin_stop(mctx_t mctx, int sock)
+{
+    int both = MOS_SIDE_BOTH;
+
+    mtcp_setsockopt(mctx, sock, SOL_MONSOCKET, MOS_STOP_MON, &both, sizeof(both));
+}
+
+/* ---- args ------------------------------------------------------------------------------------ */
+
+static bool word_take(const struct plugin_arg *a, const char *word, size_t len)
+{
+    size_t n = strlen(a->key);
+
+    if (len < n || memcmp(word, a->key, n) != 0)
+        return false;
+    if (a->value == NULL)
+        return len == n && (*a->flag = true);
+    if (len <= n + 1 || word[n] != '=' || len - n - 1 >= a->room)
+        return false;
+    memcpy(a->value, word + n + 1, len - n - 1);
+    a->value[len - n - 1] = '\0';
+    return true;
+}
+
+/* "'x' is none of rules=PATH, file=PATH, log" */
+static void complain(const struct plugin_arg *known, size_t n, const char *word, size_t len,
+                     char *err, size_t err_len)
+{
+    size_t at = (size_t)snprintf(err, err_len, "'%.*s' is none of", (int)len, word);
+
+    for (size_t i = 0; i < n && at < err_len; i++)
+        at += (size_t)snprintf(err + at, err_len - at, "%s %s%s%s", i > 0 ? "," : "", known[i].key,
+                               known[i].value != NULL ? "=" : "",
+                               known[i].value != NULL ? known[i].what : "");
+}
+
+bool plugin_args_read(const char *args, const struct plugin_arg *known, size_t n, char *err,
+                      size_t err_len)
+{
+    for (const char *at = args + strspn(args, " "); *at != '\0';) {
+        size_t len = strcspn(at, " "), i = 0;
+        while (i < n && !word_take(&known[i], at, len))
+            i++;
+        if (i == n) {
+            complain(known, n, at, len, err, err_len);
+            return false;
+        }
+        at += len;
+        at += strspn(at, " ");
+    }
+    return true;
+}
+
+bool plugin_arg_number(const char *text, unsigned long min, unsigned long max, unsigned long *out)
+{
+    unsigned long n = 0;
+
+    if (*text == '\0' || strlen(text) > 9)
+        return false;
+    for (; *text >= '0' && *text <= '9'; text++)
+        n = n * 10 + (unsigned long)(*text - '0');
+    *out = n;
+    return *text == '\0' && n >= min && n <= max;
+}

@@ -1,0 +1,67 @@
+/*
+ * What plugins have in common: a passive socket with callbacks per context and `monitor` section,
+ * found again when the context ends; and args, which are words "key=value" and bare words,
+ * separated by spaces.
+ */
+#ifndef APPS_COMMON_PLUGIN_H
+#define APPS_COMMON_PLUGIN_H
+
+#include <mtcp_api.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The beginning of what a plugin keeps per context and section: the context pointer of its passive
+ * socket. */
+struct plugin {
+    struct plugin *next;
+    mctx_t mctx;
+    int sock;
+};
+
+struct plugin_call {
+    event_t event;
+    int hook;
+    callback_t call;
+};
+
+/* A passive socket with n callbacks. Of mos_monitor_init. False and errno: there is none. */
+bool plugin_begin(struct plugin *p, mctx_t mctx, const struct plugin_call *calls, size_t n);
+
+/* Closes the socket of one plugin of a context, and forgets it. Of mos_monitor_fini: NULL, there
+ * was none. */
+struct plugin *plugin_end(mctx_t mctx);
+
+/* Of an active socket: what plugin_begin() was given. */
+struct plugin *plugin_of(mctx_t mctx, int sock);
+
+/* Options of a monitor's socket; -1 and 0 when they can't be had. */
+int plugin_option(mctx_t mctx, int sock, int option);
+uint64_t plugin_option_u64(mctx_t mctx, int sock, int option);
+
+/* No further event of this connection. Free its context pointer first. */
+void plugin_stop(mctx_t mctx, int sock);
+
+/* One word that a plugin knows: "key=VALUE", copied to `value`; or, with `value` NULL, the bare
+ * word "key", which sets *flag. */
+struct plugin_arg {
+    const char *key;
+    const char *what; /* of a value: what it is, for the error ("PATH") */
+    char *value;
+    size_t room; /* bytes at `value` */
+    bool *flag;
+};
+
+/*
+ * Reads args. What is not named stays as it is; a word that comes twice counts the last time.
+ *
+ *   known    n of them
+ *   err      on failure: what is wrong, in one line
+ *   returns  false: a word that is not known, or a value that is empty or too long
+ */
+bool plugin_args_read(const char *args, const struct plugin_arg *known, size_t n, char *err,
+                      size_t err_len);
+
+/* A decimal number within [min, max]; false: it is none. */
+bool plugin_arg_number(const char *text, unsigned long min, unsigned long max, unsigned long *out);
+
+#endif

@@ -1,0 +1,216 @@
+/*
+ * firewall - a monitor that judges each connection on its first SYN by a list of rules (rules.h):
+ * what is dropped never reaches the endpoint, nor the network when this host began it.
+ *
+ *     monitor "firewall" { plugin = "firewall.so" args = "rules=rules.conf" }      in mos.conf
+ *
+ *     rules=PATH   the rules
+ *     file=PATH    where the counts are written, at the end, and the log; without it stdout
+ *     every=N      the counts also every N seconds
+ *     log          a line for each SYN that is dropped
+ *
+ * A connection that is accepted is not looked at again. A SYN that is sent again because nobody
+ * answered is judged and counted again. Of a SYN that was answered with a SYN cookie the monitor
+ * hears when the cookie comes back: the client has had a SYN-ACK then, and gets nothing more.
+ */
+#include "apps/common/out.h"
+#include "apps/common/plugin.h"
+#include "apps/firewall/rules.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct firewall {
+    struct plugin plugin;
+    struct fw_rules rules;
+    bool logs;
+    unsigned long every_s;     /* counts are written; 0: at the end only */
+    char path[256], file[256]; /* of the rules, of the output */
+    struct out out;
+};
+
+/* ---- the verdict ----------------------------------------------------------------------------- */
+
+static uint16_t addr_take(const struct sockaddr_storage *a, uint8_t *addr)
+{
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)a;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)a;
+
+    if (a->ss_family == AF_INET)
+        memcpy(addr, &v4->sin_addr, 4);
+    else
+        memcpy(addr, &v6->sin6_addr, 16);
+    return ntohs(a->ss_family == AF_INET ? v4->sin_port : v6->sin6_port);
+}
+
+static bool flow_take(struct fw_flow *f, mctx_t mctx, int sock)
+{
+    struct sockaddr_storage client, server;
+    socklen_t n_client = sizeof(client), n_server = sizeof(server);
+
+    *f = (struct fw_flow){0};
+    if (mtcp_getpeername(mctx, sock, (struct sockaddr *)&client, &n_client, MOS_SIDE_CLI) < 0 ||
+        mtcp_getpeername(mctx, sock, (struct sockaddr *)&server, &n_server, MOS_SIDE_SVR) < 0)
+        return false;
+    f->family = client.ss_family;
+    f->sport = addr_take(&client, f->client);
+    f->dport = addr_take(&server, f->server);
+    return true;
+}
+
+static void drop_log(struct firewall *fw, int sock, const struct fw_rule *rule)
+{
+    mctx_t mctx = fw->plugin.mctx;
+    struct timespec now;
+    char *at = out_line(&fw->out);
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    at = put_us(at, (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+    at = put_text(at, " ");
+    at = put_addr(at, mctx, sock, MOS_SIDE_CLI);
+    at = put_text(at, " > ");
+    at = put_addr(at, mctx, sock, MOS_SIDE_SVR);
+    at = put_text(at, " dropped by ");
+    at = put_text(at, fw->path);
+    at = put_text(at, ":");
+    out_line_end(&fw->out, put_u64(at, rule->line));
+    out_flush(&fw->out);
+}
+
+/* The first packet of a connection, and the only one we look at: it is its SYN. */
+static void on_syn(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    struct firewall *fw = (struct firewall *)plugin_of(mctx, sock);
+    const struct fw_rule *rule = NULL;
+    struct fw_flow f;
+
+    (void)event, (void)arg;
+    if (flow_take(&f, mctx, sock))
+        rule = fw_rules_judge(&fw->rules, &f);
+    if (rule == NULL || !rule->is_drop) {
+        plugin_stop(mctx, sock);
+        return;
+    }
+    if (fw->logs)
+        drop_log(fw, sock, rule);
+    mtcp_setlastpkt(mctx, sock, side, 0, NULL, 0, MOS_DROP);
+}
+
+/* ---- start and end --------------------------------------------------------------------------- */
+
+static void count_print(struct firewall *fw, uint64_t n_syns, unsigned line, const char *text)
+{
+    char *at = out_line(&fw->out);
+
+    out_line_end(&fw->out, at + sprintf(at, "%10llu  %4u  %.*s", (unsigned long long)n_syns, line,
+                                        OUT_LINE_MAX - 40, text));
+}
+
+static void counts_print(struct firewall *fw)
+{
+    char *at = out_line(&fw->out);
+
+    at += sprintf(at, "firewall: %s, core %d", fw->path, fw->plugin.mctx->cpu);
+    out_line_end(&fw->out, at);
+    out_line_end(&fw->out, put_text(out_line(&fw->out), "      SYNs  line  rule"));
+    for (size_t i = 0; i < fw->rules.n; i++)
+        count_print(fw, fw->rules.list[i].n_syns, fw->rules.list[i].line, fw->rules.list[i].text);
+    count_print(fw, fw->rules.n_unmatched, 0, "none: accepted");
+}
+
+static void every_start(struct firewall *fw);
+
+static void on_every(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    struct firewall *fw = mtcp_get_uctx(mctx, sock); /* the timer has the passive socket's id */
+
+    (void)side, (void)event, (void)arg;
+    counts_print(fw);
+    out_flush(&fw->out);
+    every_start(fw);
+}
+
+static void every_start(struct firewall *fw)
+{
+    struct timeval tv = {.tv_sec = (time_t)fw->every_s};
+
+    if (fw->every_s > 0)
+        mtcp_settimer(fw->plugin.mctx, fw->plugin.sock, &tv, on_every);
+}
+
+static bool args_read(struct firewall *fw, const char *args, char *err, size_t err_len)
+{
+    char every[16] = "0";
+    const struct plugin_arg known[] = {
+        {"rules", "PATH", fw->path, sizeof(fw->path), NULL},
+        {"file", "PATH", fw->file, sizeof(fw->file), NULL},
+        {"every", "SECONDS", every, sizeof(every), NULL},
+        {"log", NULL, NULL, 0, &fw->logs},
+    };
+
+    if (!plugin_args_read(args, known, sizeof(known) / sizeof(known[0]), err, err_len))
+        return false;
+    if (fw->path[0] == '\0')
+        snprintf(err, err_len, "no rules: write args = \"rules=PATH\"");
+    else if (!plugin_arg_number(every, 0, 1000000, &fw->every_s))
+        snprintf(err, err_len, "every=%s: write a number of seconds up to 1000000", every);
+    else
+        return true;
+    return false;
+}
+
+static bool firewall_begin(struct firewall *fw, mctx_t mctx, const char *args, char *err,
+                           size_t err_len)
+{
+    static const struct plugin_call call = {MOS_ON_PKT_IN, MOS_HK_SND, on_syn};
+
+    if (!args_read(fw, args, err, err_len) || !fw_rules_read(&fw->rules, fw->path, err, err_len))
+        return false;
+    if (!out_open(&fw->out, fw->file)) {
+        snprintf(err, err_len, "%s: %s", fw->file, strerror(errno));
+        return false;
+    }
+    if (plugin_begin(&fw->plugin, mctx, &call, 1))
+        return true;
+    snprintf(err, err_len, "socket: %s", strerror(errno));
+    return false;
+}
+
+static void firewall_free(struct firewall *fw)
+{
+    out_close(&fw->out);
+    fw_rules_free(&fw->rules);
+    free(fw);
+}
+
+int mos_monitor_init(mctx_t mctx, const char *args)
+{
+    struct firewall *fw = calloc(1, sizeof(*fw));
+    char err[600];
+
+    if (fw == NULL)
+        return -1;
+    fw->out.fd = -1;
+    if (firewall_begin(fw, mctx, args, err, sizeof(err))) {
+        every_start(fw);
+        return 0;
+    }
+    fprintf(stderr, "firewall: %s\n", err);
+    firewall_free(fw);
+    errno = EINVAL;
+    return -1;
+}
+
+void mos_monitor_fini(mctx_t mctx)
+{
+    struct firewall *fw = (struct firewall *)plugin_end(mctx);
+
+    if (fw == NULL)
+        return;
+    counts_print(fw);
+    firewall_free(fw);
+}

@@ -13,10 +13,11 @@ CONNLOG_OBJ  := $(call app_obj,connlog)
 TCPSTAT_OBJ  := $(call app_obj,tcpstat) $(B)/apps/epclient/histogram.o
 COMMON_OBJ   := $(call app_obj,common)
 FIREWALL_OBJ := $(call app_obj,firewall)
+HTTPLOG_OBJ  := $(call app_obj,httplog)
 EXAMPLE_OBJ  := $(call app_obj,examples)
 EXAMPLES     := $(patsubst $(B)/apps/examples/%.o,$(B)/%.so,$(EXAMPLE_OBJ))
 
-PLUGINS := $(patsubst %,$(B)/%.so,flowlog connlog tcpstat firewall)
+PLUGINS := $(patsubst %,$(B)/%.so,flowlog connlog tcpstat firewall httplog)
 APPS    := $(B)/epserver $(B)/epclient $(PLUGINS) $(EXAMPLES)
 
 all: apps
@@ -31,7 +32,7 @@ $(B)/epclient: $(EPCLIENT_OBJ) $(LIBMTCP)
 
 # Plugins hold none of the library: the program that loads them has it.
 PLUGIN_OBJ := $(FLOWLOG_OBJ) $(TRACK_OBJ) $(CONNLOG_OBJ) $(TCPSTAT_OBJ) $(EXAMPLE_OBJ) \
-              $(COMMON_OBJ) $(FIREWALL_OBJ)
+              $(COMMON_OBJ) $(FIREWALL_OBJ) $(HTTPLOG_OBJ)
 $(PLUGIN_OBJ): CFLAGS_ALL += -fPIC
 
 $(B)/flowlog.so: $(FLOWLOG_OBJ)
@@ -39,6 +40,8 @@ $(B)/connlog.so: $(CONNLOG_OBJ) $(TRACK_OBJ)
 $(B)/tcpstat.so: $(TCPSTAT_OBJ) $(TRACK_OBJ)
 $(B)/tcpstat.so: PLUGIN_LIBS := -lncurses -ltinfo
 $(B)/firewall.so: $(FIREWALL_OBJ) $(COMMON_OBJ)
+$(B)/httplog.so: $(HTTPLOG_OBJ) $(COMMON_OBJ)
+$(B)/httplog.so: PLUGIN_LIBS := -lhttp_parser
 $(PLUGINS):
 	$(CC) $(LDFLAGS_ALL) -shared -Wl,-Bsymbolic $^ $(PLUGIN_LIBS) -o $@
 
@@ -54,9 +57,9 @@ UNIT_APP_SOCK_OBJ := $(B)/apps/epclient/exchange.o \
                      $(TRACK_OBJ) \
                      $(patsubst %,$(B)/apps/connlog/%.o,line options record service) \
                      $(patsubst %,$(B)/apps/tcpstat/%.o,board meter options report table totals) \
-                     $(COMMON_OBJ) $(B)/apps/firewall/rules.o
+                     $(COMMON_OBJ) $(B)/apps/firewall/rules.o $(B)/apps/httplog/talk.o
 # Plugins that tests load into their contexts.
-$(B)/unit: | $(B)/firewall.so
+$(B)/unit: | $(B)/firewall.so $(B)/httplog.so
 $(B)/unit: $(UNIT_APP_OBJ) $(UNIT_APP_SOCK_OBJ)
 $(B)/unit: UNIT_OBJ += $(UNIT_APP_OBJ) $(UNIT_APP_SOCK_OBJ)
 $(B)/unit: LIBS := -lhttp_parser $(LIBS)

@@ -18,7 +18,7 @@ cd "$(dirname "$0")"
 top=$PWD
 
 BUILD_PKGS="build-essential pkg-config libdpdk-dev libjemalloc-dev libpcap-dev libconfuse-dev
-            libhttp-parser-dev libncurses-dev"
+            libhttp-parser-dev libhyperscan-dev libncurses-dev"
 RUN_PKGS="iproute2 curl util-linux"
 TEST_PKGS="libcunit1-dev clang clang-tidy cppcheck valgrind libclang-rt-14-dev llvm-14 wrk
            apache2-utils netcat-openbsd iputils-ping iperf3 groff procps nginx-light tshark"

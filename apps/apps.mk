@@ -14,10 +14,11 @@ TCPSTAT_OBJ  := $(call app_obj,tcpstat) $(B)/apps/epclient/histogram.o
 COMMON_OBJ   := $(call app_obj,common)
 FIREWALL_OBJ := $(call app_obj,firewall)
 HTTPLOG_OBJ  := $(call app_obj,httplog)
+IDS_OBJ      := $(call app_obj,ids)
 EXAMPLE_OBJ  := $(call app_obj,examples)
 EXAMPLES     := $(patsubst $(B)/apps/examples/%.o,$(B)/%.so,$(EXAMPLE_OBJ))
 
-PLUGINS := $(patsubst %,$(B)/%.so,flowlog connlog tcpstat firewall httplog)
+PLUGINS := $(patsubst %,$(B)/%.so,flowlog connlog tcpstat firewall httplog ids)
 APPS    := $(B)/epserver $(B)/epclient $(PLUGINS) $(EXAMPLES)
 
 all: apps
@@ -32,7 +33,7 @@ $(B)/epclient: $(EPCLIENT_OBJ) $(LIBMTCP)
 
 # Plugins hold none of the library: the program that loads them has it.
 PLUGIN_OBJ := $(FLOWLOG_OBJ) $(TRACK_OBJ) $(CONNLOG_OBJ) $(TCPSTAT_OBJ) $(EXAMPLE_OBJ) \
-              $(COMMON_OBJ) $(FIREWALL_OBJ) $(HTTPLOG_OBJ)
+              $(COMMON_OBJ) $(FIREWALL_OBJ) $(HTTPLOG_OBJ) $(IDS_OBJ)
 $(PLUGIN_OBJ): CFLAGS_ALL += -fPIC
 
 $(B)/flowlog.so: $(FLOWLOG_OBJ)
@@ -42,6 +43,8 @@ $(B)/tcpstat.so: PLUGIN_LIBS := -lncurses -ltinfo
 $(B)/firewall.so: $(FIREWALL_OBJ) $(COMMON_OBJ)
 $(B)/httplog.so: $(HTTPLOG_OBJ) $(COMMON_OBJ)
 $(B)/httplog.so: PLUGIN_LIBS := -lhttp_parser
+$(B)/ids.so: $(IDS_OBJ) $(COMMON_OBJ)
+$(B)/ids.so: PLUGIN_LIBS := -lhs
 $(PLUGINS):
 	$(CC) $(LDFLAGS_ALL) -shared -Wl,-Bsymbolic $^ $(PLUGIN_LIBS) -o $@
 
@@ -57,12 +60,13 @@ UNIT_APP_SOCK_OBJ := $(B)/apps/epclient/exchange.o \
                      $(TRACK_OBJ) \
                      $(patsubst %,$(B)/apps/connlog/%.o,line options record service) \
                      $(patsubst %,$(B)/apps/tcpstat/%.o,board meter options report table totals) \
-                     $(COMMON_OBJ) $(B)/apps/firewall/rules.o $(B)/apps/httplog/talk.o
+                     $(COMMON_OBJ) $(B)/apps/firewall/rules.o $(B)/apps/httplog/talk.o \
+                     $(B)/apps/ids/patterns.o $(B)/apps/ids/matcher.o
 # Plugins that tests load into their contexts.
-$(B)/unit: | $(B)/firewall.so $(B)/httplog.so
+$(B)/unit: | $(B)/firewall.so $(B)/httplog.so $(B)/ids.so
 $(B)/unit: $(UNIT_APP_OBJ) $(UNIT_APP_SOCK_OBJ)
 $(B)/unit: UNIT_OBJ += $(UNIT_APP_OBJ) $(UNIT_APP_SOCK_OBJ)
-$(B)/unit: LIBS := -lhttp_parser $(LIBS)
+$(B)/unit: LIBS := -lhttp_parser -lhs $(LIBS)
 $(B)/fuzz_http: $(UNIT_APP_OBJ)
 $(B)/fuzz_http: LIBS := $(UNIT_APP_OBJ) -lhttp_parser $(LIBS)
 

@@ -334,7 +334,7 @@ test_timeouts() {
 }
 
 wrk_run() { # what, arguments: no error of any kind
-    local what=$1 seconds=5
+    local what=$1 seconds=${wrk_seconds:-5}
     shift
     [ "$long" = 1 ] && seconds=10
     wrk -t1 -c64 -d${seconds}s --timeout 8 "$@" >"$tmp/wrk" 2>&1
@@ -414,12 +414,13 @@ test_little_memory() {
     done
 }
 
-test_leaks() {
+# With further lines of configuration, after so many rounds.
+leaks() { # rounds, lines
     local round before after start
-    mos="stat_print = 1 tcp_tw_interval = 1" serve -p "$tmp/www" || return
+    mos="stat_print = 1 tcp_tw_interval = 1 ${2:-}" serve -p "$tmp/www" || return
     wait_for grep -q '^.cpu 0. conns' "$tmp/svr.err"
     start=$(usage)
-    for round in 1 2 3 4; do
+    for round in $(seq "$1"); do
         "$B/many" $svr 80 /1m 100 2 >/dev/null 2>&1
         "$B/many" $svr 80 /64 1000 2 >/dev/null 2>&1
         wrk -t1 -c64 -d2 -H 'Connection: close' "http://$svr/64" >/dev/null 2>&1
@@ -436,6 +437,10 @@ test_leaks() {
     kill -INT $server
     wait $server
     expect "exit status" $? 0
+}
+
+test_leaks() {
+    leaks 4
 }
 
 test_echo() {
@@ -1092,6 +1097,153 @@ test_examples() {
     contains "requests" "$tmp/states" '^#[0-9]+ GET$'
     contains "requests" "$tmp/states" '^#[0-9]+ other$'
     contains "requests" "$tmp/states" '^1 GET, 0 POST, 2 other$'
+}
+
+rules_make() {
+    printf '%s\n' '# not for these ports' 'DROP 10.77.0.0/24 any sport:20000-20099' \
+        'DROP fd77::/64 :: sport:20000-20099' 'ACCEPT any any dport:80' >"$tmp/rules"
+}
+
+test_firewall() {
+    rules_make
+    mos=$(monitor firewall "rules=$tmp/rules file=$tmp/fw log") serve -p "$tmp/www" || return
+    expect "an accepted connection" "$(status /64)" 200
+    curl --silent --connect-timeout 2 --local-port 20000-20099 "http://$svr/64"
+    expect "a dropped one" $? 28
+    expect "another" "$(status /64)" 200
+    if [ -e /proc/net/if_inet6 ]; then
+        wait_for ping -6 -c1 -W1 $svr6
+        curl -6 --silent --connect-timeout 1 --local-port 20000-20099 "http://[$svr6]/64"
+        expect "a dropped one of IPv6" $? 28
+    fi
+    serve_end
+    contains "firewall's log" "$tmp/fw" \
+        "^[0-9]+\.[0-9]{6} 10\.77\.0\.1:200[0-9][0-9] > $svr:80 dropped by $tmp/rules:2\$"
+    contains "its counts" "$tmp/fw" '^ +[1-9][0-9]* +2  DROP 10\.77\.0\.0/24 any sport:20000-20099$'
+    contains "its counts" "$tmp/fw" '^ +2 +4  ACCEPT any any dport:80$'
+    echo 'DENY any any' >>"$tmp/rules"
+    conf "$tmp/bad.conf" 0 "$(monitor firewall "rules=$tmp/rules")"
+    timeout 20 "$B/epserver" -p "$tmp/www" -f "$tmp/bad.conf" >"$tmp/out" 2>"$tmp/err"
+    expect "a bad rule" $? 1
+    contains "a bad rule" "$tmp/err" \
+        "^firewall: $tmp/rules:5: 'DENY' is no action: write ACCEPT or DROP\$"
+}
+
+# Lines without the times, the ports and the latencies.
+http_lines() {
+    sed -E 's/^[0-9]+\.[0-9]{6} ([^ ]*):[0-9]+ /\1 /; s/ [0-9]+\.[0-9]{6} [0-9]+\.[0-9]{6} / t t /' "$1"
+}
+
+test_httplog() {
+    local log=$tmp/http.log
+    mos="tcp_tw_interval = 1 $(monitor httplog "file=$log")" serve -p "$tmp/www" || return
+    expect "a file" "$(status /1m)" 200
+    expect "nothing there" "$(status /nope)" 404
+    expect "HEAD" "$(status /1m --head)" 200
+    expect "POST" "$(status / --request-target '/?a"\' --data hello)" 405
+    printf '\026\003\001' | nc -N -w5 $svr 80 >/dev/null
+    {
+        printf 'GET /64 HTTP/1.1\r\nHost: h\r\n\r\n'
+        printf 'GET /style.css HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n'
+    } | nc -N -w5 $svr 80 >/dev/null
+    wait_for grep -q style "$log"
+    serve_end
+    http_lines "$log" >"$tmp/lines"
+    lines "httplog" "$tmp/lines" 6
+    contains "a file" "$tmp/lines" "^10.77.0.1 GET $svr /1m 200 [0-9]+ 1048[6-9][0-9][0-9] t t -\$"
+    contains "nothing there" "$tmp/lines" "^10.77.0.1 GET $svr /nope 404 [0-9]+ [0-9]+ t t -\$"
+    contains "HEAD" "$tmp/lines" "^10.77.0.1 HEAD $svr /1m 200 [0-9]+ [0-9]{3} t t -\$"
+    contains "POST" "$tmp/lines" "^10.77.0.1 POST $svr /[?]a\"[\\]x5c 405 [0-9]+ [0-9]+ t t -\$"
+    contains "pipelined" "$tmp/lines" "^10.77.0.1 GET h /64 200 29 [0-9]+ t t -\$"
+    contains "pipelined" "$tmp/lines" "^10.77.0.1 GET h /style.css 200 55 [0-9]+ t t -\$"
+}
+
+patterns_make() {
+    printf '%s\n' 'reset svr evil /\/evil/' 'drop  svr bad  /\/bad/' 'log   cli zero /\x00{64}/' \
+        >"$tmp/patterns"
+}
+
+test_ids() {
+    local log=$tmp/ids.log
+    patterns_make
+    mos=$(monitor ids "patterns=$tmp/patterns file=$log") serve -p "$tmp/www" || return
+    expect "a clean request" "$(status /style.css)" 200
+    expect "another" "$(status /64)" 200
+    curl --silent --max-time 5 "http://$svr/evil"
+    expect "a request with the pattern" $? 56
+    {
+        printf 'GET /64 HTTP/1.1\r\nHost: h\r\n\r\nGET /ev'
+        sleep 0.5
+        printf 'il HTTP/1.1\r\nHost: h\r\n\r\n'
+        sleep 0.5
+    } | nc -w5 $svr 80 >"$tmp/out2"
+    expect "one in pieces" "$(grep -ac HTTP/1.1 "$tmp/out2")" 1
+    curl --silent --max-time 2 "http://$svr/bad"
+    expect "one whose packet is dropped" $? 28
+    expect "a clean request" "$(status /1m)" 200
+    expect "... and its answer" "$(sha256sum <"$tmp/body")" "$(sha256sum <"$tmp/www/1m")"
+    serve_end
+    contains "a pattern" "$log" \
+        "^[0-9]+\.[0-9]{6} 10\.77\.0\.1:[0-9]+ > $svr:80 svr evil 9 reset\$"
+    contains "in pieces" "$log" ' svr evil 38 reset$'
+    contains "a packet" "$log" ' svr bad 8 dropped$'
+    contains "a log" "$log" ' cli zero [0-9]+ log$'
+    echo 'log svr x /(/' >>"$tmp/patterns"
+    conf "$tmp/bad.conf" 0 "$(monitor ids "patterns=$tmp/patterns")"
+    timeout 20 "$B/epserver" -p "$tmp/www" -f "$tmp/bad.conf" >"$tmp/out" 2>"$tmp/err"
+    expect "a bad pattern" $? 1
+    contains "a bad pattern" "$tmp/err" "^ids: $tmp/patterns:4: '[(]': "
+}
+
+# Under load each plugin costs no error and no byte, and leaves no memory.
+test_plugin_load() {
+    local plugin args
+    rules_make
+    patterns_make
+    sed -i /zero/d "$tmp/patterns" # else a line per connection
+    for plugin in firewall httplog ids; do
+        case $plugin in
+        firewall) args="rules=$tmp/rules file=/dev/null" ;;
+        httplog) args="file=$tmp/load.log" ;;
+        ids) args="patterns=$tmp/patterns file=/dev/null" ;;
+        esac
+        mos=$(monitor $plugin "$args") serve -p "$tmp/www" || continue
+        wrk_seconds=2 wrk_run "wrk with $plugin" "http://$svr/64"
+        wrk_seconds=2 wrk_run "wrk with $plugin, close" -H 'Connection: close' "http://$svr/64"
+        expect "40 MB with $plugin" "$(curl --silent --max-time 60 "http://$svr/40m" | sha256sum)" \
+            "$(sha256sum <"$tmp/www/40m")"
+        serve_end
+        [ $plugin = firewall ] || leaks 3 "$(monitor $plugin "$args")" # it has nothing of a connection
+        rm -f "$tmp/load.log"
+    done
+}
+
+# The guide to monitors does as it says: each plugin, compiled and loaded as it is told there.
+test_guide() {
+    local dir=$tmp/guide name line
+    mkdir "$dir"
+    awk -v dir="$dir" -f tests/guide.awk docs/monitor-guide.md
+    expect "plugins in the guide" "$(cd "$dir" && echo *.c)" "bytes.c count.c guard.c hello.c"
+    for name in bytes count guard hello; do
+        check "$name.c" eval "$(sed -n 's/^cc /cc -Wall -Wextra -Wno-unused-parameter -Werror /p' \
+            "$dir/commands" | sed "s,hello,$dir/$name,g")"
+        sed "s,\"./hello.so\",\"$dir/$name.so\" args = \"design\"," "$dir/mos.conf" >"$dir/this.conf"
+        "$B/epserver" -p docs -f "$dir/this.conf" >"$tmp/svr.out" 2>"$tmp/svr.err" &
+        server=$!
+        wait_for_long grep -q '^epserver: ' "$tmp/svr.out"
+        wait_for eval "$(grep '^ip ' "$dir/commands")"
+        eval "$(sed -n 's/^curl /curl --silent --max-time 10 --output "$tmp\/body" /p' "$dir/commands")"
+        expect "curl with $name.c" $? "$([ $name = guard ] && echo 56 || echo 0)"
+        sleep 0.2
+        kill -INT $server
+        wait $server
+        expect "epserver with $name.c" $? 0
+        while IFS= read -r line; do
+            if grep -Fq -- "$line" "$tmp/svr.out"; then ok; else
+                fail "$name.c does not say '$line': $(cat "$tmp/svr.out" "$tmp/svr.err")"
+            fi
+        done <"$dir/$name.out"
+    done
 }
 
 test_run() {

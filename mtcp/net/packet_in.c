@@ -36,7 +36,7 @@ struct hook_seg rx_hook_seg(const struct net *n, const struct rx *x)
         .seg = x->p.kind == PACKET_TCP ? &x->p.seg : NULL,
         .frame = x->pkt->data,
         .frame_len = x->p.frame_len,
-        .frame_room = x->pkt->room,
+        .frame_room = x->pkt->room > x->p.frame_len ? x->pkt->room : x->p.frame_len,
         .l3_off = x->p.l3_off,
         .l4_off = x->p.l4_off,
         .netif = x->nif->index,

@@ -803,7 +803,44 @@ static void the_largest_limits_are_kept_to(void)
     rig_fini(&r);
 }
 
-TEST_SUITE(stream, TEST_CASE(random_use_matches_a_flat_array), TEST_CASE(in_order_bytes_are_there),
+/* ---- bytes that never come ------------------------------------------------------------------- */
+
+static void a_hole_is_skipped(void)
+{
+    struct rig r;
+    char buf[8];
+    rig_init(&r, 8192, STREAM_FIRST);
+    stream_set_hist(&r.s, 100);
+    EXPECT_EQ(put(&r, 0, "ab"), 0);
+    EXPECT_EQ(put(&r, 5, "fgh"), 0);
+    EXPECT_EQ(put(&r, 10, "kl"), 0);
+    stream_consume(&r.s, 2);
+    stream_skip(&r.s, r.mem, 2); /* nothing is missing before that */
+    EXPECT_EQ(stream_head(&r.s), 0);
+    stream_skip(&r.s, r.mem, 5);
+    EXPECT_EQ(stream_head(&r.s), 5);
+    EXPECT_EQ(stream_read(&r.s), 5);
+    EXPECT_EQ(stream_next(&r.s), 8);
+    EXPECT_EQ(stream_end(&r.s), 12);
+    EXPECT_EQ(stream_copy(&r.s, 5, buf, 8), 3);
+    EXPECT_EQ(memcmp(buf, "fgh", 3), 0);
+    EXPECT_EQ(stream_copy(&r.s, 1, buf, 8), 0);
+    stream_consume(&r.s, 3);
+    stream_skip(&r.s, r.mem, 11); /* into a run: what is stored before goes along */
+    EXPECT_EQ(stream_head(&r.s), 10);
+    EXPECT_EQ(stream_next(&r.s), 12);
+    stream_consume(&r.s, 2);
+    const uint64_t far = 5000000000;
+    stream_skip(&r.s, r.mem, far); /* beyond all: nothing is stored */
+    EXPECT_EQ(stream_head(&r.s), far);
+    EXPECT_EQ(stream_next(&r.s), far);
+    EXPECT_EQ(put(&r, far, "on"), 0);
+    EXPECT_EQ(stream_copy(&r.s, far, buf, 8), 2);
+    EXPECT_EQ(memcmp(buf, "on", 2), 0);
+    rig_fini(&r);
+}
+
+TEST_SUITE(stream, TEST_CASE(a_hole_is_skipped), TEST_CASE(random_use_matches_a_flat_array), TEST_CASE(in_order_bytes_are_there),
            TEST_CASE(the_first_copy_wins), TEST_CASE(the_last_copy_wins_only_beyond_next),
            TEST_CASE(a_differing_copy_is_noticed_while_stored),
            TEST_CASE(a_differing_copy_is_noticed_before_head_moves), TEST_CASE(says_what_it_has),

@@ -350,6 +350,18 @@ int stream_insert(struct stream *s, struct mem *mem, uint64_t off, const void *d
     return insert_any(s, mem, &in, what);
 }
 
+void stream_skip(struct stream *s, struct mem *mem, uint64_t to)
+{
+    struct range r = {to, to};
+    BUG_ON(s->unread > 0);
+    if (to <= s->next)
+        return;
+    (void)ranges_find(s->ooo, to, &r);
+    s->next = r.end;
+    s->unread = s->kept = (uint32_t)(r.end - r.start);
+    ranges_remove_below(&s->ooo, mem, s->next);
+}
+
 /* How many of n bytes can be appended: all of them if the ring can grow, else what it holds now. */
 static uint64_t append_room(struct stream *s, struct mem *mem, uint64_t n)
 {

@@ -117,6 +117,11 @@ static inline void stream_consume(struct stream *s, uint64_t n)
     s->unread -= (uint32_t)n;
 }
 
+/* Bytes that never came are given up: next goes to `to`, and on to the end of the run that is
+ * stored there, which is unread; what lies before `to` is dropped. Everything must have been
+ * consumed. */
+void stream_skip(struct stream *s, struct mem *mem, uint64_t to);
+
 /* Copies stored bytes from `off` to buf: at most len, and only to the end of the run that holds
  * `off`. The number copied; 0 when `off` is not stored. */
 uint32_t stream_copy(const struct stream *s, uint64_t off, void *buf, uint32_t len);

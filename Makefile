@@ -101,7 +101,7 @@ $(B)/mtcp.o: $(LIB_OBJ)
 	@rm -f $@.all
 
 # ---- unit and segment tests: no DPDK, no root --------------------------------------------------
-UNIT_SRC := $(sort $(wildcard tests/t_*.c)) $(wildcard tests/seg.c tests/pair.c tests/duo.c tests/net_world.c) tests/unit_main.c
+UNIT_SRC := $(sort $(wildcard tests/t_*.c)) $(wildcard tests/seg.c tests/pair.c tests/duo.c tests/trio.c tests/net_world.c) tests/unit_main.c
 UNIT_OBJ := $(UNIT_SRC:%.c=$(B)/%.o)
 
 # -rdynamic: plugins that a test loads find the library's calls in it.

@@ -175,11 +175,11 @@ enum mos_error {
 enum mos_end_reason {
     MOS_END_NONE = 0,
     MOS_END_FIN = 1,
-    MOS_END_RST_IN = 2,
+    MOS_END_RST_IN = 2, /* without an endpoint: of either host */
     MOS_END_RST_OUT = 3,
     MOS_END_TIMEOUT = 4,
-    MOS_END_ABORT = 5,            /* by the application */
-    MOS_END_EVICTED = 6,          /* its TIME_WAIT record made room for another */
+    MOS_END_ABORT = 5,            /* by the application; without an endpoint: the context ended */
+    MOS_END_EVICTED = 6,          /* its (TIME_WAIT) record made room for another */
     MOS_END_RESET_BY_MONITOR = 7, /* mtcp_reset_conn */
 };
 

@@ -4,15 +4,19 @@
 #include "mos/dispatch.h"
 #include "mos/mon_opt.h"
 #include "mos/passive.h"
+#include "mos/wire.h"
 
 #include <string.h>
 
 void mon_conn_view(const struct mon_conn *c, struct tcp_flow_view *v)
 {
-    if (c->flow)
+    if (c->flow) {
         c->mon->sv->view(c->mon->ctx, c->flow, v);
-    else
-        *v = (struct tcp_flow_view){.sock = -1};
+        return;
+    }
+    *v = (struct tcp_flow_view){.sock = -1, .local_is_cli = true};
+    if (c->wire)
+        v->tuple = c->wire->tuple;
 }
 
 void mon_conn_due(struct mon_conn *c)
@@ -86,19 +90,24 @@ void watch_free(struct watch *w)
 void mon_conn_apply_hist(struct mon_conn *c, int side)
 {
     uint32_t most = 0;
-    if (!c->flow)
+    if (!mon_conn_lives(c))
         return;
     for (const struct watch *w = c->watches; w; w = w->next)
         if (w->hist[side] > most)
             most = w->hist[side];
-    c->mon->sv->set_hist(c->mon->ctx, c->flow, side == c->real, most);
+    if (c->wire)
+        stream_set_hist(&c->wire->host[side].rcv, most);
+    else
+        c->mon->sv->set_hist(c->mon->ctx, c->flow, side == c->real, most);
 }
 
 void mon_conn_apply_policy(struct mon_conn *c, int side)
 {
-    if (c->flow && side == c->real) /* of what is sent there are no two copies */
-        c->mon->sv->set_policy(c->mon->ctx, c->flow, true,
-                               (enum stream_policy)c->host[side].policy);
+    enum stream_policy p = (enum stream_policy)c->host[side].policy;
+    if (c->wire)
+        c->wire->host[side].rcv.policy = p == STREAM_LAST;
+    else if (c->flow && side == c->real) /* of what is sent there are no two copies */
+        c->mon->sv->set_policy(c->mon->ctx, c->flow, true, p);
 }
 
 static bool any_hist(const struct mon_conn *c, int side)
@@ -121,7 +130,15 @@ void mon_conn_apply(struct mon_conn *c)
 
 /* ---- connections ----------------------------------------------------------------------------- */
 
-static struct mon_conn *conn_alloc(struct mon *m, struct flow *flow, const struct hook_seg *syn)
+static int real_side(const struct mon_origin *of, const struct hook_seg *syn)
+{
+    if (of->wire)
+        return -1;
+    return syn->dir == HOOK_IN ? MOS_SIDE_SVR : MOS_SIDE_CLI;
+}
+
+static struct mon_conn *conn_alloc(struct mon *m, const struct mon_origin *of,
+                                   const struct hook_seg *syn)
 {
     struct mon_conn *c = pool_get(&m->conns);
     if (!c)
@@ -129,9 +146,10 @@ static struct mon_conn *conn_alloc(struct mon *m, struct flow *flow, const struc
     memset(c, 0, sizeof(*c));
     list_node_init(&c->due);
     c->mon = m;
-    c->flow = flow;
+    c->flow = of->flow;
+    c->wire = of->wire;
     c->is_starting = c->verdict_given = true;
-    c->real = syn->dir == HOOK_IN ? MOS_SIDE_SVR : MOS_SIDE_CLI;
+    c->real = real_side(of, syn);
     c->host[MOS_SIDE_CLI].state = MOS_TCPS_CLOSED;
     c->host[MOS_SIDE_SVR].state = MOS_TCPS_LISTEN;
     c->last_active_us = syn->now_us;
@@ -147,7 +165,8 @@ static void conn_add_watch(struct mon_conn *c, struct mon_passive *p)
         c->mon->n_missed_conns++;
 }
 
-struct mon_conn *mon_conn_create(struct mon *m, struct flow *flow, const struct hook_seg *syn)
+struct mon_conn *mon_conn_create(struct mon *m, const struct mon_origin *of,
+                                 const struct hook_seg *syn)
 {
     struct mon_conn *c = NULL;
     LIST_FOREACH (n, &m->passives) {
@@ -155,13 +174,14 @@ struct mon_conn *mon_conn_create(struct mon *m, struct flow *flow, const struct 
         if (!passive_wants(p, syn))
             continue;
         if (!c)
-            c = conn_alloc(m, flow, syn);
+            c = conn_alloc(m, of, syn);
         if (c)
             conn_add_watch(c, p);
         else
             m->n_missed_conns++;
     }
     if (c && !c->watches) {
+        c->wire = NULL; /* it is its caller's still */
         mon_conn_free(c);
         return NULL;
     }
@@ -175,6 +195,8 @@ static void conn_die(struct mon_conn *c)
 {
     struct mon *m = c->mon;
     c->flow = NULL;
+    if (c->wire)
+        wire_conn_free(c->wire);
     list_del(&c->due);
     if (m->pkt_conn == c) {
         m->pkt = NULL;
@@ -207,6 +229,7 @@ void mon_conns_bury(struct mon *m)
 
 void mon_conn_let_go(struct mon_conn *c)
 {
-    c->mon->sv->detach(c->mon->ctx, c->flow);
+    if (c->flow)
+        c->mon->sv->detach(c->mon->ctx, c->flow);
     mon_conn_free(c);
 }

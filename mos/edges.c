@@ -2,6 +2,7 @@
 #include "mos/edges.h"
 
 #include "mos/conns.h"
+#include "mos/wire.h"
 
 #include <string.h>
 
@@ -13,6 +14,11 @@ static void edges_real(const struct stream *s, struct mon_edges *e)
 static void edges_emulated(const struct stream *s, uint64_t snd_max, struct mon_edges *e)
 {
     *e = (struct mon_edges){stream_head(s), snd_max, snd_max, snd_max, s};
+}
+
+static void edges_wire(const struct stream *s, struct mon_edges *e)
+{
+    *e = (struct mon_edges){stream_head(s), stream_next(s), stream_next(s), stream_end(s), s};
 }
 
 static void edges_remember(struct mon_host *h, const struct mon_edges *e)
@@ -27,7 +33,9 @@ void mon_edges(struct mon_conn *c, int side, struct mon_edges *e)
     struct mon_host *h = &c->host[side];
     struct tcp_flow_view v;
     mon_conn_view(c, &v);
-    if (side == c->real && v.rcv)
+    if (c->wire)
+        edges_wire(&c->wire->host[side].rcv, e);
+    else if (side == c->real && v.rcv)
         edges_real(v.rcv, e);
     else if (side != c->real && v.snd)
         edges_emulated(v.snd, v.snd_max, e);

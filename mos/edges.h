@@ -6,6 +6,8 @@
  *   emulated side   a view on the endpoint's send stream: read = next = end = the highest offset
  *                   ever passed out; what was written but not sent is not visible
  *
+ *   of the wire     both sides are emulated, each with a stream of its own: read = next
+ *
  * A record without streams answers with the edges last seen.
  */
 #ifndef MOS_EDGES_H

@@ -3,7 +3,8 @@
  *
  *   struct mon          the monitor of a context
  *   struct mon_passive  a passive or raw socket: scope, callbacks, policies for its connections
- *   struct mon_conn     a monitored connection: the handle that the endpoint keeps for us
+ *   struct mon_conn     a monitored connection: the handle that the endpoint keeps for us, or one
+ *                       of two other hosts (wire.h)
  *   struct watch        one monitor's interest in one connection: an active socket
  *
  * A mon_conn has a watch for each passive socket whose scope it is in, in the order in which these
@@ -28,6 +29,8 @@
 #define SIDES 2 /* MOS_SIDE_CLI, MOS_SIDE_SVR */
 
 struct mon_dispatch; /* dispatch.h */
+struct wire;         /* wire.h */
+struct wire_conn;
 
 struct mon {
     struct mtcp_context *ctx;
@@ -40,6 +43,7 @@ struct mon {
     struct list_node due;      /* mon_conn.due: to be looked at in the next turn() */
     struct list_node graves;   /* mon_conn.due: died inside a callback, freed in the next turn() */
     struct list_node plugins;  /* plugin.c */
+    struct wire *wire;         /* connections of other hosts; NULL: none came by */
     /* Running user code; what it asked for and has to wait until it is done (dispatch.c). */
     unsigned depth;
     struct mon_dispatch *now;
@@ -90,11 +94,12 @@ struct mon_host {
 struct mon_conn {
     struct list_node due; /* in mon.due or mon.graves */
     struct mon *mon;
-    struct flow *flow;     /* NULL: it died */
-    struct watch *watches; /* in creation order of their passive sockets */
+    struct flow *flow;      /* the endpoint's record */
+    struct wire_conn *wire; /* ... or that of two other hosts. Both NULL: it died */
+    struct watch *watches;  /* in creation order of their passive sockets */
     struct mon_host host[SIDES];
     uint64_t last_active_us;
-    int real;             /* the side that is this endpoint's own */
+    int real;             /* the side that is this endpoint's own; -1: none */
     uint8_t end_reason;   /* enum hook_end, while it ends */
     bool is_starting;     /* the first SYN is on its way through the hooks */
     bool verdict_given;   /* ... and was asked about already */
@@ -115,6 +120,11 @@ struct watch {
     bool no_peek[SIDES]; /* MOS_*BUF was set to 0 */
     bool stopped[SIDES]; /* MOS_STOP_MON */
 };
+
+static inline bool mon_conn_lives(const struct mon_conn *c)
+{
+    return c->flow || c->wire;
+}
 
 static inline bool side_is_one(int side)
 {

@@ -189,6 +189,8 @@ int mtcp_reset_conn(mctx_t mctx, int sock)
     if (!w)
         return -1;
     const struct mon_conn *c = w->conn;
+    if (c->real < 0)
+        return answer(-EOPNOTSUPP);
     if (c->end_reason || (c->host[c->real].state == MOS_TCPS_CLOSED && !c->is_starting))
         return answer(-ENOTCONN);
     c->mon->sv->reset(c->mon->ctx, c->flow);

@@ -440,7 +440,7 @@ static size_t conn_addrs(const struct mon_conn *c, int side, char *to)
     for (int s = 0; s < SIDES; s++) {
         if (side != s && side != MOS_SIDE_BOTH)
             continue;
-        bool is_local = s == c->real;
+        bool is_local = (s == MOS_SIDE_CLI) == v.local_is_cli;
         n += sockaddr_write(to + n, is_local ? &t->local : &t->remote,
                             is_local ? t->local_port : t->remote_port);
     }
@@ -456,7 +456,7 @@ static int active_getpeername(void *arg, int sock, struct sockaddr *addr, sockle
         return answer(-EFAULT);
     if (!side_is_one(side) && side != MOS_SIDE_BOTH)
         return answer(-EINVAL);
-    if (!w->conn->flow)
+    if (!mon_conn_lives(w->conn))
         return answer(-ENOTCONN);
     size_t n = conn_addrs(w->conn, side, addrs);
     if (*len < n || *len > INT_MAX)

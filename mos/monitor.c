@@ -7,6 +7,7 @@
 #include "mos/passive.h"
 #include "mos/plugin.h"
 #include "mos/user_events.h"
+#include "mos/wire.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -119,6 +120,7 @@ static void conns_let_go(struct mon *m)
 static void monitor_detach(void *mon)
 {
     struct mon *m = mon;
+    wire_fini(m);
     plugins_unload(m);
     while (!list_is_empty(&m->passives))
         passive_stop(container_of(m->passives.next, struct mon_passive, node));

@@ -5,9 +5,13 @@
 #include "mos/dispatch.h"
 #include "mos/edges.h"
 #include "mos/peer.h"
+#include "mos/wire.h"
+#include "mos/wire_tcp.h"
 
 static int side_of_sender(const struct mon_conn *c, const struct hook_seg *s)
 {
+    if (c->wire)
+        return c->wire->sender;
     return s->dir == HOOK_OUT ? c->real : side_other(c->real);
 }
 
@@ -26,7 +30,6 @@ static bool is_wanted(const struct mon_conn *c, enum mon_slot slot)
     return false;
 }
 
-/* overrun_to: of HOOK_OVERRUN, the end of the bytes that go. */
 static void fire_error(struct mon_conn *c, int side, enum hook_error kind, uint64_t overrun_to)
 {
     const struct mon *m = c->mon;
@@ -43,7 +46,7 @@ static void fire_error(struct mon_conn *c, int side, enum hook_error kind, uint6
 
 /* ---- new data -------------------------------------------------------------------------------- */
 
-static void new_data(struct mon_conn *c, int side)
+void order_new_data(struct mon_conn *c, int side)
 {
     struct mon_edges e;
     if (!is_wanted(c, SLOT_NEW_DATA))
@@ -57,8 +60,15 @@ static void new_data(struct mon_conn *c, int side)
 
 static void new_data_both(struct mon_conn *c)
 {
-    new_data(c, MOS_SIDE_CLI);
-    new_data(c, MOS_SIDE_SVR);
+    order_new_data(c, MOS_SIDE_CLI);
+    order_new_data(c, MOS_SIDE_SVR);
+}
+
+void order_error(struct mon_conn *c, int side, enum hook_error kind, uint64_t overrun_to)
+{
+    if (kind == HOOK_OVERRUN)
+        order_new_data(c, side);
+    fire_error(c, side, kind, overrun_to);
 }
 
 /* ---- states of the real side ----------------------------------------------------------------- */
@@ -121,7 +131,7 @@ static void pending_of_first_syn(struct mon_conn *c)
         pending_add(c, v.state);
 }
 
-/* ---- states of the emulated side ------------------------------------------------------------- */
+/* ---- states of an emulated side -------------------------------------------------------------- */
 
 /* A listener leaves the FIN of a SYN to be sent again: it is none so far. */
 static bool has_fin(const struct seg *seg)
@@ -163,16 +173,19 @@ static bool takes_rst(const struct mon_conn *c, const struct seg *seg)
     return off >= (v.snd ? (tcp_off_t)stream_read(v.snd) : 0) && off <= sent + 1;
 }
 
-static unsigned events_of_receiver(const struct mon_conn *c, const struct seg *seg)
+/* An endpoint's segment is taken to arrive; of the wire's it is known when the FIN's turn comes. */
+static unsigned events_of_receiver(const struct mon_conn *c, int side, const struct seg *seg)
 {
-    const struct mon_host *h = &c->host[side_other(c->real)];
+    const struct mon_host *h = &c->host[side];
     unsigned ev = 0;
     if (seg->flags & TCP_RST)
-        return takes_rst(c, seg) ? PEER_BIT(PEER_RST) : 0;
+        return c->wire || takes_rst(c, seg) ? PEER_BIT(PEER_RST) : 0;
     if (seg->flags & TCP_SYN)
         ev |= PEER_BIT(seg->flags & TCP_ACK ? PEER_GOT_SYNACK : PEER_GOT_SYN);
-    else if (seg->flags & TCP_FIN)
+    else if ((seg->flags & TCP_FIN) && !c->wire)
         ev |= PEER_BIT(PEER_GOT_FIN);
+    if (c->wire)
+        ev |= wire_events_of_receiver(c->wire, seg);
     if ((seg->flags & TCP_ACK) && h->syn_seen)
         ev |= PEER_BIT(PEER_SYN_ACKED);
     if ((seg->flags & TCP_ACK) && acks_fin(h, seg))
@@ -228,7 +241,7 @@ static bool payload_was_seen(struct mon_conn *c, const struct hook_seg *s)
         return false;
     if (from < 0)
         from = 0;
-    mon_edges(c, c->real, &e);
+    mon_edges(c, side_other(side_of_sender(c, s)), &e);
     if (!e.stream)
         return (uint64_t)from < e.next;
     return stream_has_any(e.stream, (uint64_t)from, (uint64_t)to);
@@ -259,7 +272,7 @@ static bool refused_differs(struct mon_conn *c, const struct hook_seg *s)
     tcp_off_t off = payload_off(s);
     if (s->dir != HOOK_IN || s->accepted || !s->has_off || s->seg->len == 0 || off < 0)
         return false;
-    mon_edges(c, c->real, &e);
+    mon_edges(c, side_other(side_of_sender(c, s)), &e);
     return mon_edges_differ(&e, (uint64_t)off, s->seg->payload, s->seg->len);
 }
 
@@ -276,14 +289,26 @@ static void sender_note(struct mon_host *h, const struct hook_seg *s)
     }
 }
 
+/* The moves so far, and those that the events make from there. */
+static struct moves moves_join(uint8_t state, struct moves first, unsigned events)
+{
+    struct moves then = peer_move(first.n ? first.to[first.n - 1] : state, events);
+    for (uint8_t i = 0; i < then.n && first.n < MOVES_MAX; i++)
+        first.to[first.n++] = then.to[i];
+    return first;
+}
+
 static struct moves sender_update(struct mon_conn *c, const struct hook_seg *s)
 {
     struct mon_host *h = &c->host[side_of_sender(c, s)];
     if (s->dir == HOOK_IN && !s->accepted)
         return (struct moves){0};
+    struct moves late = {0};
+    if (c->wire) /* before the FIN that the same segment may carry */
+        late = peer_move(h->state, wire_events_of_sender(c->wire, s->seg));
     sender_note(h, s);
     if (s->dir == HOOK_IN)
-        return peer_move(h->state, events_of_sender(s->seg));
+        return moves_join(h->state, late, events_of_sender(s->seg));
     if (c->is_starting)
         pending_of_first_syn(c);
     return pending_of_sent(c, s->seg);
@@ -291,36 +316,30 @@ static struct moves sender_update(struct mon_conn *c, const struct hook_seg *s)
 
 static struct moves receiver_update(struct mon_conn *c, const struct hook_seg *s)
 {
-    if (s->dir == HOOK_OUT)
-        return peer_move(c->host[side_other(c->real)].state, events_of_receiver(c, s->seg));
+    int side = side_other(side_of_sender(c, s));
+    if (c->wire && !s->accepted)
+        return (struct moves){0};
+    if (c->wire || s->dir == HOOK_OUT)
+        return peer_move(c->host[side].state, events_of_receiver(c, side, s->seg));
     if (c->is_starting)
         pending_of_first_syn(c);
     return pending_of_received(c);
 }
 
-/* ---- hooks ----------------------------------------------------------------------------------- */
-
-static enum hook_verdict hook_born(void *mon, struct hook_seg *s, struct flow *flow, void **handle)
+enum hook_verdict order_ask_first(struct mon_conn *c, struct hook_seg *s)
 {
-    struct mon_conn *c = mon_conn_create(mon, flow, s);
-    *handle = NULL;
-    if (!c)
-        return HOOK_PASS;
     enum hook_verdict v = ask(c, s);
     if (v == HOOK_DROP)
         mon_conn_free(c);
-    else
-        *handle = c;
     return v;
 }
 
-static enum hook_verdict hook_pkt(void *mon, void *handle, struct hook_seg *s)
+enum hook_verdict order_packet(struct mon_conn *c, struct hook_seg *s)
 {
-    struct mon_conn *c = handle;
-    struct mon *m = mon;
+    struct mon *m = c->mon;
     int side = side_of_sender(c, s);
     enum hook_verdict v = c->verdict_given ? HOOK_PASS : ask(c, s);
-    if (v == HOOK_DROP || !c->flow) /* or it died of a callback */
+    if (v == HOOK_DROP || !mon_conn_lives(c)) /* or it died of a callback */
         return v;
     c->verdict_given = false;
     c->last_active_us = s->now_us;
@@ -335,14 +354,13 @@ static enum hook_verdict hook_pkt(void *mon, void *handle, struct hook_seg *s)
     if (rexmit)
         fire(c, SLOT_REXMIT_RCV, side_other(side), s);
     if (rexmit && refused_differs(c, s))
-        fire_error(c, c->real, HOOK_INCONSISTENT, 0);
+        fire_error(c, side_other(side), HOOK_INCONSISTENT, 0);
     return v;
 }
 
-static void hook_pkt_done(void *mon, void *handle, const struct hook_seg *s)
+void order_packet_done(struct mon_conn *c, const struct hook_seg *s)
 {
-    struct mon_conn *c = handle;
-    struct mon *m = mon;
+    struct mon *m = c->mon;
     int side = side_other(side_of_sender(c, s));
     struct moves moved = receiver_update(c, s);
     host_moved(c, side, &moved);
@@ -355,8 +373,55 @@ static void hook_pkt_done(void *mon, void *handle, const struct hook_seg *s)
     m->pkt_conn = NULL;
     if (s->seg->len > 0)
         mon_conn_due(c);
-    if (side == c->real && c->host[side].state == MOS_TCPS_TIME_WAIT && moved.n > 0)
+    if ((c->wire || side == c->real) && c->host[side].state == MOS_TCPS_TIME_WAIT && moved.n > 0)
         new_data_both(c); /* the streams shrink now */
+}
+
+/* Nothing of it was lost: both sides went all the way. */
+static void close_both(struct mon_conn *c)
+{
+    c->host[MOS_SIDE_CLI].state = c->host[MOS_SIDE_SVR].state = MOS_TCPS_CLOSED;
+}
+
+void order_end(struct mon_conn *c, enum hook_end reason)
+{
+    new_data_both(c);
+    c->end_reason = (uint8_t)reason;
+    if (!c->wire)
+        c->host[c->real].state = MOS_TCPS_CLOSED;
+    else if (reason == HOOK_END_FIN)
+        close_both(c);
+    for (int side = 0; side < SIDES; side++) {
+        fire(c, SLOT_CONN_END_RCV, side, NULL);
+        fire(c, SLOT_CONN_END_SND, side, NULL);
+    }
+    mon_conn_free(c);
+}
+
+/* ---- hooks ----------------------------------------------------------------------------------- */
+
+static enum hook_verdict hook_born(void *mon, struct hook_seg *s, struct flow *flow, void **handle)
+{
+    struct mon_conn *c = mon_conn_create(mon, &(struct mon_origin){.flow = flow}, s);
+    *handle = NULL;
+    if (!c)
+        return HOOK_PASS;
+    enum hook_verdict v = order_ask_first(c, s);
+    if (v != HOOK_DROP)
+        *handle = c;
+    return v;
+}
+
+static enum hook_verdict hook_pkt(void *mon, void *handle, struct hook_seg *s)
+{
+    (void)mon;
+    return order_packet(handle, s);
+}
+
+static void hook_pkt_done(void *mon, void *handle, const struct hook_seg *s)
+{
+    (void)mon;
+    order_packet_done(handle, s);
 }
 
 static void hook_state(void *mon, void *handle, uint8_t from, uint8_t to)
@@ -373,9 +438,7 @@ static void hook_error(void *mon, void *handle, enum hook_error kind, bool is_rc
     int side = is_rcv ? c->real : side_other(c->real);
     (void)mon;
     (void)from;
-    if (kind == HOOK_OVERRUN)
-        new_data(c, side);
-    fire_error(c, side, kind, to);
+    order_error(c, side, kind, to);
 }
 
 static void hook_moved(void *mon, void *handle, struct flow *flow)
@@ -388,16 +451,8 @@ static void hook_moved(void *mon, void *handle, struct flow *flow)
 
 static void hook_dying(void *mon, void *handle, enum hook_end reason)
 {
-    struct mon_conn *c = handle;
     (void)mon;
-    new_data_both(c);
-    c->end_reason = (uint8_t)reason;
-    c->host[c->real].state = MOS_TCPS_CLOSED;
-    for (int side = 0; side < SIDES; side++) {
-        fire(c, SLOT_CONN_END_RCV, side, NULL);
-        fire(c, SLOT_CONN_END_SND, side, NULL);
-    }
-    mon_conn_free(c);
+    order_end(handle, reason);
 }
 
 static void hook_orphan(void *mon, const struct hook_seg *s, const struct packet *p)
@@ -410,6 +465,11 @@ static void hook_frame(void *mon, const struct hook_seg *f)
     mon_dispatch_frame(mon, f);
 }
 
+static enum hook_verdict hook_wire(void *mon, struct hook_seg *s, const struct packet *p)
+{
+    return wire_packet(mon, s, p);
+}
+
 static void hook_turn(void *mon, enum hook_phase phase)
 {
     struct mon *m = mon;
@@ -420,22 +480,26 @@ static void hook_turn(void *mon, enum hook_phase phase)
     list_splice_tail(&now, &m->due);
     while ((n = list_pop_head(&now)) != NULL) {
         struct mon_conn *c = container_of(n, struct mon_conn, due);
-        if (c->watches)
-            new_data_both(c);
-        else
+        if (!c->watches)
             mon_conn_let_go(c);
+        else if (c->wire)
+            wire_conn_turn(c->wire);
+        else
+            new_data_both(c);
     }
 }
 
 static void hook_timers(void *mon, uint64_t now_us)
 {
+    wire_timers(mon, now_us);
     mon_dispatch_timers(mon, now_us);
 }
 
 static uint64_t hook_next_us(void *mon)
 {
     const struct mon *m = mon;
-    return mon_timers_next_us(&m->timers);
+    uint64_t of_wire = wire_next_us(m), of_user = mon_timers_next_us(&m->timers);
+    return of_wire < of_user ? of_wire : of_user;
 }
 
 const struct tcp_hooks order_hooks = {
@@ -448,6 +512,7 @@ const struct tcp_hooks order_hooks = {
     .dying = hook_dying,
     .orphan = hook_orphan,
     .frame = hook_frame,
+    .wire = hook_wire,
     .turn = hook_turn,
     .timers = hook_timers,
     .next_us = hook_next_us,

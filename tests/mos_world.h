@@ -61,6 +61,7 @@ static struct world {
     bool sent_eth;
     int send_rc;
     struct flow f;
+    struct hook_wire_conf wire; /* what a monitor without an endpoint is told */
     char text[W_TEXT];
     size_t text_len;
     void (*in_callback)(int sock, int side, event_t ev); /* what a test does inside callbacks */
@@ -167,6 +168,12 @@ static inline void *w_sock_arg(struct mtcp_context *ctx, int sock, int *type)
     return s ? s->arg : NULL;
 }
 
+static inline void w_wire_conf(struct mtcp_context *ctx, struct hook_wire_conf *conf)
+{
+    (void)ctx;
+    *conf = w.wire;
+}
+
 static inline uint64_t w_now_us(struct mtcp_context *ctx)
 {
     (void)ctx;
@@ -209,6 +216,7 @@ static const struct hook_services w_services = {
     .sock_alloc = w_sock_alloc,
     .sock_free = w_sock_free,
     .sock_arg = w_sock_arg,
+    .wire_conf = w_wire_conf,
     .now_us = w_now_us,
     .clock_us = w_now_us,
     .mem = w_mem,

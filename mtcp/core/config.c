@@ -339,6 +339,30 @@ static int check_addresses(const struct load *l)
     return 0;
 }
 
+bool config_is_wire(const struct config *c)
+{
+    for (unsigned i = 0; i < c->n_netdevs; i++)
+        if (c->netdev[i].n_addrs > 0 || c->netdev[i].autoconf)
+            return false;
+    return true;
+}
+
+/* A wire has no endpoint, two ends, and one core, which sees both directions. */
+static int check_wire(const struct load *l)
+{
+    const struct config *c = l->conf;
+    unsigned line = config_scan_line(l->scan, SEC_MOS, 0, config_key_find(SEC_MOS, "forward"));
+    if (c->forward && (c->n_netdevs != 2 || !config_is_wire(c)))
+        return config_complain(&l->err, line, "forward",
+                               "joins two devices; write two netdev sections without addresses");
+    line = config_scan_line(l->scan, SEC_MOS, 0, config_key_find(SEC_MOS, "num_cores"));
+    if (c->n_netdevs > 0 && config_is_wire(c) && c->num_cores > 1)
+        return config_complain(&l->err, line, "num_cores",
+                               "without an address on any netdev there is no endpoint, and what "
+                               "only looks runs on one core; write 1, or an address");
+    return 0;
+}
+
 /* What no key can tell alone. */
 static int check_whole(const struct load *l)
 {
@@ -363,7 +387,8 @@ static int check_whole(const struct load *l)
                 &l->err,
                 config_scan_line(l->scan, SEC_MOS, 0, config_key_find(SEC_MOS, bufs[i].name)),
                 bufs[i].name, "below the size to begin with; write at least %u", bufs[i].size);
-    return check_addresses(l);
+    int err = check_wire(l);
+    return err ? err : check_addresses(l);
 }
 
 /* ---- libconfuse ------------------------------------------------------------------------------ */

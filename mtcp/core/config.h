@@ -77,6 +77,7 @@ struct config {
     uint64_t packet_mem_mb;   /* 0: computed */
     uint32_t n_pkts;          /* packet buffers per queue; 0: default */
     bool hugepages;
+    bool forward; /* no endpoint: what one of the two devices receives leaves by the other */
     enum config_idle idle;
     uint32_t spin_us;       /* adaptive: how long to spin before sleeping */
     uint32_t close_wait_us; /* mtcp_destroy_context: how long it flushes */
@@ -95,6 +96,9 @@ void config_default_netdev(struct config *c);
 /* Reads a file (NULL: defaults) or a text (NULL: defaults). 0, or -errno with one line in err. */
 MUST_CHECK int config_load_file(struct config *c, const char *path, char *err, size_t err_len);
 MUST_CHECK int config_load_text(struct config *c, const char *text, char *err, size_t err_len);
+
+/* Is there no endpoint: no device with an address, nor one that will get one? */
+bool config_is_wire(const struct config *c);
 
 /* What the context may allocate in bytes, from mem_limit and max_num_buffers; 0: no limit. */
 uint64_t config_mem_limit(const struct config *c);

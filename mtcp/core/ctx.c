@@ -105,7 +105,10 @@ static int add_interfaces(struct mtcp_ctx *ctx, const struct ctx_create *how)
         if (interface_of(ctx, name) < 0)
             return complain(how, -EINVAL, "no device for netdev", name);
     }
-    return 0;
+    if (!config_is_wire(&ctx->config))
+        return 0;
+    int err = net_wire(&ctx->net, ctx->config.forward);
+    return err < 0 ? complain(how, err, "forward", "between two devices") : 0;
 }
 
 static int add_routes(struct mtcp_ctx *ctx, const struct ctx_create *how)

@@ -67,6 +67,20 @@ static void *sv_sock_arg(struct mtcp_context *mctx, int sock, int *type)
     return ctx->sock_ops->sock_arg(ctx, sock, type);
 }
 
+static void sv_wire_conf(struct mtcp_context *mctx, struct hook_wire_conf *conf)
+{
+    struct mtcp_ctx *ctx = ctx_of_live(mctx);
+    struct rng *rng = &ctx->net.env.rng;
+    *conf = (struct hook_wire_conf){
+        .forwards = ctx->config.forward,
+        .max_conns = ctx->net.conf.max_conns,
+        .max_buffer_bytes = ctx->config.tcp.rcvbuf_max,
+        .idle_us = ctx->config.tcp.idle_timeout_us,
+        .tw_us = ctx->config.tcp.tw_us,
+        .key = {rng_u64(rng), rng_u64(rng)},
+    };
+}
+
 static uint64_t sv_now_us(struct mtcp_context *mctx)
 {
     return ctx_of_live(mctx)->net.env.now_us;
@@ -113,6 +127,7 @@ static const struct hook_services services = {
     .sock_alloc = sv_sock_alloc,
     .sock_free = sv_sock_free,
     .sock_arg = sv_sock_arg,
+    .wire_conf = sv_wire_conf,
     .now_us = sv_now_us,
     .clock_us = sv_clock_us,
     .mem = sv_mem,

@@ -27,6 +27,7 @@ struct io_dpdk_dev {
     uint32_t n_pkts;       /* packet buffers per queue, raised when too few; 0: default */
     bool has_mac;          /* else the device's; on a TAP one of our own beside the kernel's */
     uint8_t mac[6];
+    bool promiscuous; /* frames to other hosts too, if the device can */
 };
 
 struct io_dpdk_conf {

@@ -54,7 +54,7 @@ struct io_port {
     char name[64]; /* of the netdev section */
     uint16_t mtu;  /* wanted: given, or of the kernel interface beneath; 0: the device's own */
     uint16_t id;
-    bool is_probed, is_started, has_callback;
+    bool is_probed, is_started, has_callback, is_promiscuous;
     unsigned n_queues;
     struct io_queue *queues;
 };

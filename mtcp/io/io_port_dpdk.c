@@ -412,6 +412,7 @@ static int port_open(struct opening *o)
         rc = kernel_mtu_set(o);
     if (rc != 0)
         return rc;
+    p->is_promiscuous = o->conf->promiscuous && rte_eth_promiscuous_enable(p->id) == 0;
     if (rte_eth_allmulticast_enable(p->id) != 0)
         rte_eth_promiscuous_enable(p->id); /* for neighbour discovery; best effort */
     io_wake_open(p, interrupts, &before);
@@ -462,6 +463,9 @@ int io_port_open(struct io_port *p, const struct io_dpdk_dev *conf, char *err, s
 void io_port_close(struct io_port *p)
 {
     io_wake_close(p);
+    if (p->is_promiscuous) /* a kernel interface outlives us */
+        rte_eth_promiscuous_disable(p->id);
+    p->is_promiscuous = false;
     if (p->is_started)
         rte_eth_dev_stop(p->id);
     if (p->is_probed)

@@ -63,6 +63,8 @@ struct net_if {
     uint16_t mtu6; /* of IPv6: what a router said, at most mtu */
     uint8_t index;
     bool announce_due;   /* the gratuitous ARP of a new address */
+    bool is_wire;        /* nothing is ours here (wire.h) */
+    struct net_if *forward_to; /* of a wire: where its frames go on; NULL: nowhere */
     struct ip_addr addr; /* the first of addrs, compared first; unspecified: none */
     struct net_addr addrs[NET_ADDRS_MAX];
     unsigned n_addrs;
@@ -76,6 +78,7 @@ struct net_if {
     struct mtcp_pkt *own_head, *own_last; /* packets of a monitor's own (own_packet.c), in order */
     uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
     uint64_t rx_malformed, rx_bad_csum, rx_not_ours, tx_no_buffer, tx_refused;
+    uint64_t tx_too_long; /* forwarded frames that are longer than the device takes */
 };
 
 struct net_route {
@@ -174,6 +177,7 @@ struct net_conf {
     uint32_t fastopen;           /* as Linux's tcp_fastopen: enum net_fastopen */
     struct fastopen_keys fastopen_keys; /* n 0: drawn */
     uint8_t syn_cookies;         /* as Linux's tcp_syncookies: 0 never, 1 when full, 2 always */
+    bool trust_csums;            /* of a wire: what senders left to their devices is not there yet */
     bool pmtu_black_holes;       /* look for paths that swallow large segments */
     uint8_t dad_probes; /* before an IPv6 address is ours (RFC 4862 5.1); 0: it is at once */
 };
@@ -254,6 +258,11 @@ MUST_CHECK int net_route_add(struct net *n, const struct net_route *r);
 /* A static neighbour. 0, -ENOSPC (table full), -EINVAL (no such interface, no host's address). */
 MUST_CHECK int net_neigh_add(struct net *n, uint8_t netif, const struct ip_addr *ip,
                              const struct mac_addr *mac);
+
+/* No endpoint here: what the interfaces receive is shown to the monitor, on behalf of both its
+ * hosts, and nothing is ours. With `forward` there are two, and each sends what the other receives.
+ * 0, -EINVAL (not two). */
+MUST_CHECK int net_wire(struct net *n, bool forward);
 
 /* ---- one turn ---- */
 

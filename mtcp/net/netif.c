@@ -61,6 +61,17 @@ int net_if_add(struct net *n, struct mtcp_io *io, const char *name, const struct
     return nif->index;
 }
 
+int net_wire(struct net *n, bool forward)
+{
+    if (forward && n->n_ifs != 2)
+        return -EINVAL;
+    for (unsigned i = 0; i < n->n_ifs; i++) {
+        n->ifs[i].is_wire = true;
+        n->ifs[i].forward_to = forward ? &n->ifs[1 - i] : NULL;
+    }
+    return 0;
+}
+
 void netif_fini(struct net *n, struct net_if *nif)
 {
     for (unsigned i = 0; i < nif->n_tx; i++)

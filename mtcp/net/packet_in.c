@@ -19,6 +19,7 @@
 #include "mtcp/net/packet_out.h"
 #include "mtcp/net/reass.h"
 #include "mtcp/net/time_wait.h"
+#include "mtcp/net/wire.h"
 #include "mtcp/tcp/state.h"
 #include "mtcp/wire/hdr.h"
 
@@ -344,6 +345,8 @@ static unsigned netif_rx(struct net *n, struct net_if *nif)
 {
     struct mtcp_pkt *pkts[IO_BURST];
     struct rx rx[IO_BURST];
+    if (unlikely(nif->is_wire))
+        return wire_rx(n, nif);
     unsigned n_pkts = nif->io->rx_burst(nif->io, pkts, IO_BURST);
     for (unsigned i = 0; i < n_pkts; i++) {
         rx[i].pkt = pkts[i];

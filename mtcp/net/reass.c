@@ -199,9 +199,10 @@ static bool frag_store(struct net *n, struct partial *p, const struct packet *f,
 }
 
 /* What a fragment may look like at all (RFC 791 3.2, RFC 8200 4.5). */
-static bool frag_is_sane(const struct net *n, const struct packet *f)
+static bool frag_is_sane(const struct net *n, const struct rx *x)
 {
-    if (!netif_owns(n, &f->dst) || !netif_addr_is_host(&f->src) || f->frag.len == 0)
+    const struct packet *f = &x->p;
+    if (!(x->nif->is_wire || netif_owns(n, &f->dst)) || !netif_addr_is_host(&f->src) || f->frag.len == 0)
         return false;
     if (f->frag.more && f->frag.len % 8 != 0)
         return false;
@@ -271,7 +272,7 @@ uint8_t *reass_in(struct net *n, const struct rx *x, uint32_t *len)
     uint8_t *frame = NULL;
     struct frag_key k = key_of(&x->p);
     n->stats.fragments_in++;
-    if (!frag_is_sane(n, &x->p) || !reass_of(n)) {
+    if (!frag_is_sane(n, x) || !reass_of(n)) {
         n->stats.fragments_dropped++;
         return NULL;
     }

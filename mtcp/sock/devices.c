@@ -90,6 +90,7 @@ static int devices_start(void)
             .n_txd = d->n_txd,
             .n_pkts = c->n_pkts,
             .has_mac = d->has_mac,
+            .promiscuous = config_is_wire(c),
         };
         memcpy(devs[i].mac, d->mac, sizeof(d->mac));
     }

@@ -20,6 +20,7 @@
 #ifndef MTCP_TCP_HOOK_H
 #define MTCP_TCP_HOOK_H
 
+#include "mtcp/base/hash.h"
 #include "mtcp/base/stream.h"
 #include "mtcp/wire/addr.h"
 #include "mtcp/wire/parse.h"
@@ -114,6 +115,9 @@ struct tcp_hooks {
     /* A frame of a device, each once (seg NULL): in, before it is looked at; out, when it is complete.
      * Only while watch_frames() wants it. */
     void (*frame)(void *mon, const struct hook_seg *f);
+    /* A packet between two other hosts (no endpoint is here): of a connection, whose every event it
+     * brings, or an orphan. HOOK_DROP: it is not forwarded. frame_room 0: it can't be changed. */
+    enum hook_verdict (*wire)(void *mon, struct hook_seg *s, const struct packet *p);
     void (*turn)(void *mon, enum hook_phase phase);
     /* Once per turn, for timers of the monitor's own; and when the next of them is due, so that a
      * sleeping loop wakes up for it: 0: at once, UINT64_MAX: none runs. Both or neither. */
@@ -128,6 +132,14 @@ struct hook_sock_ops {
     int (*setsockopt)(void *arg, int sock, int level, int name, const void *val, socklen_t len);
     int (*getpeername)(void *arg, int sock, struct sockaddr *addr, socklen_t *len, int side);
     int (*close)(void *arg, int sock);
+};
+
+/* How a monitor without an endpoint keeps its connections. */
+struct hook_wire_conf {
+    bool forwards; /* every packet goes through here; else some may be missing, as in a capture */
+    uint32_t max_conns, max_buffer_bytes; /* of one stream */
+    uint64_t idle_us, tw_us;              /* idle 0: for ever */
+    struct hash_key key;
 };
 
 struct hook_services {
@@ -153,6 +165,7 @@ struct hook_services {
     /* The argument given at sock_alloc and the socket's type (MOS_SOCK_*); NULL: not a monitor's
      * socket, with *type then the type of the socket that has this id, or -1. */
     void *(*sock_arg)(struct mtcp_context *ctx, int sock, int *type);
+    void (*wire_conf)(struct mtcp_context *ctx, struct hook_wire_conf *conf);
     /* The clock of this turn; the clock read now. */
     uint64_t (*now_us)(struct mtcp_context *ctx);
     uint64_t (*clock_us)(struct mtcp_context *ctx);

@@ -1,0 +1,250 @@
+/* Frames between two devices without an endpoint (net/wire.c): what goes on, and what does not. */
+#include "mtcp/wire/build.h"
+#include "mtcp/wire/hdr.h"
+#include "tests/test.h"
+#include "tests/trio.h"
+
+#include <mos_api.h>
+#include <mtcp_epoll.h>
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#define ROOM 2048u
+
+static struct trio t;
+static unsigned n_seen, n_orphans;
+static bool drops;
+
+static void cb(mctx_t m, int sock, int side, event_t ev, filter_arg_t *arg)
+{
+    (void)arg;
+    n_seen += ev == MOS_ON_PKT_IN;
+    n_orphans += ev == MOS_ON_ORPHAN;
+    if (drops && ev == MOS_ON_PKT_IN)
+        EXPECT_EQ(mtcp_setlastpkt(m, sock, side, 0, NULL, 0, MOS_DROP), 0);
+}
+
+static void begin(bool has_monitor)
+{
+    trio_open(&t, &(struct trio_conf){.no_server = true, .no_client = true});
+    n_seen = n_orphans = 0;
+    drops = false;
+    if (!has_monitor)
+        return;
+    int s = mtcp_socket(t.m[TRIO_MID], AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
+    CU_ASSERT_FATAL(s >= 0);
+    EXPECT_EQ(mtcp_register_callback(t.m[TRIO_MID], s, MOS_ON_PKT_IN, MOS_HK_SND, cb), 0);
+    EXPECT_EQ(mtcp_register_callback(t.m[TRIO_MID], s, MOS_ON_ORPHAN, MOS_NULL, cb), 0);
+}
+
+static void end(void)
+{
+    uint8_t buf[ROOM];
+    EXPECT_EQ(trio_receive(&t, TRIO_SRV, buf, ROOM), 0);
+    EXPECT_EQ(trio_receive(&t, TRIO_CLI, buf, ROOM), 0);
+    trio_close(&t);
+}
+
+static void expect_passes(enum trio_role from, const uint8_t *frame, uint32_t len)
+{
+    uint8_t buf[ROOM] = {0};
+    trio_send(&t, from, frame, len);
+    trio_step(&t, 0);
+    EXPECT_EQ(trio_receive(&t, from == TRIO_SRV ? TRIO_CLI : TRIO_SRV, buf, ROOM), len);
+    EXPECT_EQ(memcmp(buf, frame, len), 0);
+    EXPECT_EQ(trio_receive(&t, from, buf, ROOM), 0);
+}
+
+static uint32_t build(uint8_t *frame, uint8_t flags, uint32_t seq, const char *data)
+{
+    struct build_l2 l2 = {.src = {.b = {2, 0, 0, 0, 0, 9}}, .dst = {.b = {2, 0, 0, 0, 0, 8}}};
+    struct seg s = {
+        .tuple = {ip_addr_v4(be32_make(0x0a000002)), ip_addr_v4(be32_make(0x0a000001)), 4000, 80},
+        .seq = seq_make(seq),
+        .flags = flags,
+        .wnd = 1000,
+        .ttl = 64,
+        .len = (uint32_t)strlen(data),
+    };
+    struct build_lens lens = build_tcp(frame, &l2, &s, 7);
+    uint32_t hdrs = (uint32_t)lens.l2 + lens.l3 + lens.l4;
+    memcpy(frame + hdrs, data, s.len);
+    build_tcp_csum(frame, lens, s.len, (struct build_offload){0});
+    return hdrs + s.len;
+}
+
+/* ---- forwarding ------------------------------------------------------------------------------ */
+
+static void random_frames(void)
+{
+    uint8_t frame[1514];
+    for (uint32_t i = 0; i < 400; i++) {
+        uint32_t len = i < 60 ? i + 1 : 1 + rng_below(&t.rng, sizeof(frame));
+        for (uint32_t k = 0; k < len; k++)
+            frame[k] = (uint8_t)rng_u32(&t.rng);
+        if (i % 3 == 0 && len > 20) { /* as if it were IP or ARP */
+            frame[12] = 8;
+            frame[13] = i % 2 ? 6 : 0;
+            frame[14] = 0x45;
+        }
+        expect_passes(i % 2 ? TRIO_SRV : TRIO_CLI, frame, len);
+    }
+}
+
+static void any_frame_goes_on_as_it_is(void)
+{
+    begin(false);
+    random_frames();
+    end();
+    begin(true);
+    random_frames();
+    end();
+}
+
+/* Its own addresses are nobody's: ARP for anything, and frames to the device's MAC, go on. */
+static void nothing_is_answered(void)
+{
+    uint8_t frame[ROOM];
+    begin(true);
+    struct build_arp arp = {.sender_mac = {.b = {2, 0, 0, 0, 0, 9}},
+                            .sender_ip = be32_make(0x0a000002),
+                            .target_ip = be32_make(0x0a000001)};
+    expect_passes(TRIO_CLI, frame, build_arp(frame, &arp));
+    uint32_t len = build(frame, TCP_SYN, 1, "");
+    memcpy(frame, t.end[2].real->mac, 6);
+    expect_passes(TRIO_CLI, frame, len);
+    EXPECT_EQ(n_orphans, 1);
+    EXPECT_EQ(n_seen, 1);
+    end();
+}
+
+static void bad_checksum_goes_on_unseen(void)
+{
+    uint8_t frame[ROOM];
+    begin(true);
+    uint32_t len = build(frame, TCP_SYN, 1, "");
+    frame[50] ^= 1;
+    expect_passes(TRIO_CLI, frame, len);
+    EXPECT_EQ(n_seen, 0);
+    EXPECT_EQ(n_orphans, 0);
+    end();
+}
+
+static void dropped_packet_stays_here(void)
+{
+    uint8_t frame[ROOM];
+    begin(true);
+    expect_passes(TRIO_CLI, frame, build(frame, TCP_SYN, 1, ""));
+    drops = true;
+    trio_send(&t, TRIO_CLI, frame, build(frame, TCP_SYN, 1, ""));
+    trio_step(&t, 0);
+    EXPECT_EQ(n_seen, 2);
+    EXPECT_EQ(trio_receive(&t, TRIO_SRV, frame, ROOM), 0);
+    drops = false;
+    expect_passes(TRIO_CLI, frame, build(frame, TCP_SYN, 1, ""));
+    end();
+}
+
+/* Two fragments of a SYN with options... the second brings it in whole. */
+static uint32_t fragment(uint8_t *out, const uint8_t *whole, uint32_t len, bool first)
+{
+    enum { CUT = 24 }; /* bytes of the TCP segment in the first one */
+    const uint32_t hdrs = ETH_HDR_LEN + 20;
+    uint32_t from = first ? 0 : CUT, n = first ? CUT : len - hdrs - CUT;
+    memcpy(out, whole, hdrs);
+    memcpy(out + hdrs, whole + hdrs + from, n);
+    uint16_t total = (uint16_t)(20 + n), off = (uint16_t)((first ? 0x2000 : 0) | from / 8);
+    uint8_t *ip = out + ETH_HDR_LEN;
+    ip[2] = (uint8_t)(total >> 8);
+    ip[3] = (uint8_t)total;
+    ip[6] = (uint8_t)(off >> 8);
+    ip[7] = (uint8_t)off;
+    ip[10] = ip[11] = 0;
+    uint32_t sum = 0;
+    for (int i = 0; i < 20; i += 2)
+        sum += (uint32_t)(ip[i] << 8 | ip[i + 1]);
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = ~((sum & 0xffff) + (sum >> 16));
+    ip[10] = (uint8_t)(sum >> 8);
+    ip[11] = (uint8_t)sum;
+    return hdrs + n;
+}
+
+static void fragments_go_on_and_are_seen_whole(void)
+{
+    uint8_t whole[ROOM], frame[ROOM];
+    begin(true);
+    uint32_t len = build(whole, TCP_SYN, 1, "data in a SYN");
+    expect_passes(TRIO_CLI, frame, fragment(frame, whole, len, true));
+    EXPECT_EQ(n_seen, 0);
+    expect_passes(TRIO_CLI, frame, fragment(frame, whole, len, false));
+    EXPECT_EQ(n_seen, 1);
+    drops = true;
+    expect_passes(TRIO_CLI, frame, fragment(frame, whole, len, true));
+    trio_send(&t, TRIO_CLI, frame, fragment(frame, whole, len, false));
+    trio_step(&t, 0);
+    EXPECT_EQ(n_seen, 2);
+    end();
+}
+
+static void longer_than_the_other_device_takes(void)
+{
+    struct mtcp_io_pair_conf wide = {.n_pkts = 8, .depth = 8, .mtu = 9000};
+    struct mtcp_io_pair_conf narrow = {.n_pkts = 8, .depth = 8};
+    struct mtcp_io_pair *a = mtcp_io_pair_create(&wide), *b = mtcp_io_pair_create(&narrow);
+    CU_ASSERT_FATAL(a && b);
+    struct mtcp_io *ios[2] = {mtcp_io_pair_end(a, 1), mtcp_io_pair_end(b, 0)};
+    struct mtcp_io *from = mtcp_io_pair_end(a, 0), *to = mtcp_io_pair_end(b, 1);
+    mctx_t m = mtcp_create_context_io(0, "mos { forward = 1 netdev pair1 { } netdev pair0 { } }",
+                                      ios, 2, NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    const uint32_t lens[] = {9014, 1514};
+    struct mtcp_pkt *pkt;
+    for (unsigned i = 0; i < 2; i++) {
+        pkt = from->alloc(from);
+        memset(pkt->data, 1, lens[i]);
+        pkt->len = lens[i];
+        EXPECT_EQ(from->tx_burst(from, &pkt, 1), 1);
+    }
+    struct mtcp_epoll_event ev;
+    (void)mtcp_epoll_wait(m, mtcp_epoll_create(m, 1), &ev, 1, 0);
+    CU_ASSERT_EQUAL_FATAL(to->rx_burst(to, &pkt, 1), 1);
+    EXPECT_EQ(pkt->len, 1514);
+    to->free(to, pkt);
+    EXPECT_EQ(to->rx_burst(to, &pkt, 1), 0);
+    EXPECT_EQ(mtcp_destroy_context(m), 0);
+    mtcp_io_pair_destroy(a);
+    mtcp_io_pair_destroy(b);
+}
+
+/* A device without an address is looked at, whatever it is. */
+static void mirror_port(void)
+{
+    struct mtcp_io_pair_conf conf = {.n_pkts = 64, .depth = 32};
+    struct mtcp_io_pair *link = mtcp_io_pair_create(&conf);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(link);
+    struct mtcp_io *io = mtcp_io_pair_end(link, 1), *far = mtcp_io_pair_end(link, 0);
+    mctx_t m = mtcp_create_context_io(0, "mos { netdev pair1 { } }", &io, 1, NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    int s = mtcp_socket(m, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
+    n_seen = 0;
+    drops = false;
+    EXPECT_EQ(mtcp_register_callback(m, s, MOS_ON_PKT_IN, MOS_HK_SND, cb), 0);
+    struct mtcp_pkt *pkt = far->alloc(far);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(pkt);
+    pkt->len = build(pkt->data, TCP_SYN, 1, "");
+    EXPECT_EQ(far->tx_burst(far, &pkt, 1), 1);
+    struct mtcp_epoll_event ev;
+    (void)mtcp_epoll_wait(m, mtcp_epoll_create(m, 1), &ev, 1, 0);
+    EXPECT_EQ(n_seen, 1);
+    EXPECT_EQ(mtcp_destroy_context(m), 0);
+    EXPECT_EQ(far->rx_burst(far, &pkt, 1), 0);
+    mtcp_io_pair_destroy(link);
+}
+
+TEST_SUITE(wire, TEST_CASE(any_frame_goes_on_as_it_is), TEST_CASE(nothing_is_answered),
+           TEST_CASE(bad_checksum_goes_on_unseen), TEST_CASE(dropped_packet_stays_here),
+           TEST_CASE(fragments_go_on_and_are_seen_whole),
+           TEST_CASE(longer_than_the_other_device_takes), TEST_CASE(mirror_port));

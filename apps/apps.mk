@@ -7,6 +7,7 @@ app_obj = $(patsubst %.c,$(B)/%.o,$(wildcard apps/$(1)/*.c))
 
 EPSERVER_OBJ := $(call app_obj,epserver)
 EPCLIENT_OBJ := $(call app_obj,epclient)
+MOSRUN_OBJ   := $(call app_obj,mosrun)
 FLOWLOG_OBJ  := $(call app_obj,flowlog)
 TRACK_OBJ    := $(call app_obj,track)
 CONNLOG_OBJ  := $(call app_obj,connlog)
@@ -19,17 +20,20 @@ EXAMPLE_OBJ  := $(call app_obj,examples)
 EXAMPLES     := $(patsubst $(B)/apps/examples/%.o,$(B)/%.so,$(EXAMPLE_OBJ))
 
 PLUGINS := $(patsubst %,$(B)/%.so,flowlog connlog tcpstat firewall httplog ids)
-APPS    := $(B)/epserver $(B)/epclient $(PLUGINS) $(EXAMPLES)
+APPS    := $(B)/epserver $(B)/epclient $(B)/mosrun $(PLUGINS) $(EXAMPLES)
 
 all: apps
 .PHONY: apps
-apps: $(APPS) ## epserver, epclient, the plugins and the examples
+apps: $(APPS) ## epserver, epclient, mosrun, the plugins and the examples
 
 $(B)/epserver: $(EPSERVER_OBJ) $(LIBMTCP)
 	$(CC) $(EPSERVER_OBJ) $(APP_LINK) -o $@
 
 $(B)/epclient: $(EPCLIENT_OBJ) $(LIBMTCP)
 	$(CC) $(EPCLIENT_OBJ) $(APP_LINK) -o $@
+
+$(B)/mosrun: $(MOSRUN_OBJ) $(LIBMTCP)
+	$(CC) $(MOSRUN_OBJ) $(APP_LINK) -o $@
 
 # Plugins hold none of the library: the program that loads them has it.
 PLUGIN_OBJ := $(FLOWLOG_OBJ) $(TRACK_OBJ) $(CONNLOG_OBJ) $(TCPSTAT_OBJ) $(EXAMPLE_OBJ) \
@@ -70,7 +74,7 @@ $(B)/unit: LIBS := -lhttp_parser -lhs $(LIBS)
 $(B)/fuzz_http: $(UNIT_APP_OBJ)
 $(B)/fuzz_http: LIBS := $(UNIT_APP_OBJ) -lhttp_parser $(LIBS)
 
--include $(EPSERVER_OBJ:.o=.d) $(EPCLIENT_OBJ:.o=.d) $(PLUGIN_OBJ:.o=.d)
+-include $(EPSERVER_OBJ:.o=.d) $(EPCLIENT_OBJ:.o=.d) $(MOSRUN_OBJ:.o=.d) $(PLUGIN_OBJ:.o=.d)
 
 # A client on the kernel's sockets, for the tests.
 $(B)/many: $(B)/tests/apps/many.o

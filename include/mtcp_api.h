@@ -170,8 +170,9 @@ mctx_t mtcp_create_context(int cpu);
 int mtcp_destroy_context(mctx_t mctx);
 
 /*
- * Run the stack's loop until a registered signal or mtcp_destroy interrupts it: the body of a
- * program that only monitors. Blocks. The thread's other contexts that are not running yet are
+ * Run the stack's loop until a registered signal or mtcp_destroy interrupts it, or, when all its
+ * devices are captures, until these were read to their ends: the body of a program that only
+ * monitors. Blocks. The thread's other contexts that are not running yet are
  * moved to pinned threads of their own first, so a program may create all its contexts and then
  * join them one after the other.
  *

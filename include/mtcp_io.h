@@ -40,6 +40,7 @@ struct mtcp_pkt {
     uint16_t l2_len, l3_len, l4_len; /* transmit, with the TX flags: header lengths in bytes */
     uint16_t tso_mss;                /* with MTCP_PKT_TX_TSO: payload bytes per segment */
     struct mtcp_pkt *next;           /* for queues of whoever holds the packet */
+    uint64_t rx_us; /* receive, with MTCP_IO_CAPTURE: when it was captured, microseconds since 1970 */
 };
 
 /* mtcp_io.caps: what the device does itself; the rest is done in software */
@@ -48,7 +49,9 @@ enum mtcp_io_cap {
     MTCP_IO_TX_TCP_CSUM = 1 << 1,
     MTCP_IO_TSO         = 1 << 2,
     MTCP_IO_RX_CSUM     = 1 << 3,
-    MTCP_IO_NO_WAKEUP   = 1 << 4 /* no descriptor to wait on: the idle loop naps at most 1 ms */
+    MTCP_IO_NO_WAKEUP   = 1 << 4, /* no descriptor to wait on: the idle loop naps at most 1 ms */
+    MTCP_IO_CAPTURE     = 1 << 5  /* packets of the past, which carry their time (rx_us): until they
+                                   * are over it is the time of the context */
 };
 
 struct mtcp_io {
@@ -74,6 +77,7 @@ struct mtcp_io {
     uint8_t mac[6];
     const char *name; /* the netdev section of the configuration this device belongs to */
     void *priv;       /* the implementation's own */
+    bool is_over;     /* with MTCP_IO_CAPTURE: rx_burst has given all that there is */
 };
 
 struct mtcp_io_stats {

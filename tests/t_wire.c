@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/time.h>
 
 #define ROOM 2048u
 
@@ -147,6 +148,54 @@ static void dropped_packet_stays_here(void)
     end();
 }
 
+static void shout(mctx_t m, int sock, int side, event_t ev, filter_arg_t *arg)
+{
+    byte loud[] = "HELLO";
+    const int how = MOS_OVERWRITE | MOS_TCP_PAYLOAD | MOS_UPDATE_TCP_CHKSUM;
+    struct pkt_info p;
+    (void)ev, (void)arg;
+    if (mtcp_getlastpkt(m, sock, side, &p) == 0 && p.payloadlen == 5)
+        EXPECT_EQ(mtcp_setlastpkt(m, sock, side, 0, loud, 5, how), 0);
+}
+
+static char heard[8];
+
+static void hear(mctx_t m, int sock, int side, event_t ev, filter_arg_t *arg)
+{
+    (void)ev, (void)arg;
+    EXPECT_EQ(mtcp_peek(m, sock, side, heard, 7), 5);
+}
+
+/* As an endpoint's incoming packet: what goes on is what the stream has. */
+static void changed_packet_goes_on_changed(void)
+{
+    uint8_t frame[ROOM], want[ROOM];
+    begin(true);
+    int s = mtcp_socket(t.m[TRIO_MID], AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
+    EXPECT_EQ(mtcp_register_callback(t.m[TRIO_MID], s, MOS_ON_PKT_IN, MOS_HK_SND, shout), 0);
+    EXPECT_EQ(mtcp_register_callback(t.m[TRIO_MID], s, MOS_ON_CONN_NEW_DATA, MOS_NULL, hear), 0);
+    expect_passes(TRIO_CLI, frame, build(frame, TCP_SYN, 0, ""));
+    uint32_t len = build(frame, TCP_SYN | TCP_ACK, 0, "");
+    uint8_t *ip = frame + ETH_HDR_LEN; /* the other way */
+    uint8_t tmp[4];
+    memcpy(tmp, ip + 12, 4);
+    memcpy(ip + 12, ip + 16, 4);
+    memcpy(ip + 16, tmp, 4);
+    memcpy(tmp, ip + 20, 2);
+    memcpy(ip + 20, ip + 22, 2);
+    memcpy(ip + 22, tmp, 2);
+    ip[20 + 11] = 1; /* acknowledges the SYN: 0 + 1 ... */
+    ip[20 + 17] = (uint8_t)(ip[20 + 17] - 1);
+    expect_passes(TRIO_SRV, frame, len);
+    trio_send(&t, TRIO_CLI, frame, build(frame, TCP_ACK | TCP_PSH, 1, "hello"));
+    trio_step(&t, 0);
+    len = build(want, TCP_ACK | TCP_PSH, 1, "HELLO");
+    EXPECT_EQ(trio_receive(&t, TRIO_SRV, frame, ROOM), len);
+    EXPECT_EQ(memcmp(frame, want, len), 0);
+    CU_ASSERT_STRING_EQUAL(heard, "HELLO");
+    end();
+}
+
 /* Two fragments of a SYN with options... the second brings it in whole. */
 static uint32_t fragment(uint8_t *out, const uint8_t *whole, uint32_t len, bool first)
 {
@@ -244,7 +293,119 @@ static void mirror_port(void)
     mtcp_io_pair_destroy(link);
 }
 
-TEST_SUITE(wire, TEST_CASE(any_frame_goes_on_as_it_is), TEST_CASE(nothing_is_answered),
+/* ---- captures -------------------------------------------------------------------------------- */
+
+#define FRAMES 8u
+
+/* A device that gives frames of the past, with their times. */
+static struct capture {
+    struct mtcp_io io; /* first */
+    struct mtcp_pkt pkt[FRAMES];
+    uint8_t bytes[FRAMES][128];
+    unsigned n, at;
+} capture;
+
+static unsigned capture_rx(struct mtcp_io *io, struct mtcp_pkt **pkts, unsigned n)
+{
+    unsigned k = 0;
+    while (k < n && capture.at < capture.n)
+        pkts[k++] = &capture.pkt[capture.at++];
+    io->is_over = k == 0;
+    return k;
+}
+
+static unsigned capture_tx(struct mtcp_io *io, struct mtcp_pkt **pkts, unsigned n)
+{
+    (void)io, (void)pkts, (void)n;
+    CU_FAIL("a capture is asked to send");
+    return 0;
+}
+
+static struct mtcp_pkt *capture_alloc(struct mtcp_io *io)
+{
+    (void)io;
+    return NULL;
+}
+
+static void capture_free(struct mtcp_io *io, struct mtcp_pkt *pkt)
+{
+    (void)io, (void)pkt;
+}
+
+static void capture_add(uint64_t at_us, bool from_cli, uint8_t flags, uint32_t seq, uint32_t ack)
+{
+    struct ip_addr cli = ip_addr_v4(be32_make(0x0a000002)), svr = ip_addr_v4(be32_make(0x0a000001));
+    struct seg s = {
+        .tuple = {from_cli ? cli : svr, from_cli ? svr : cli, from_cli ? 4000 : 80,
+                  from_cli ? 80 : 4000},
+        .seq = seq_make(seq),
+        .ack = seq_make(ack),
+        .flags = flags,
+        .wnd = 1000,
+        .ttl = 64,
+    };
+    struct build_l2 l2 = {0};
+    struct mtcp_pkt *pkt = &capture.pkt[capture.n];
+    struct build_lens lens = build_tcp(capture.bytes[capture.n], &l2, &s, 7);
+    build_tcp_csum(capture.bytes[capture.n], lens, 0, (struct build_offload){0});
+    *pkt = (struct mtcp_pkt){.data = capture.bytes[capture.n], .room = 128, .rx_us = at_us};
+    pkt->len = (uint32_t)lens.l2 + lens.l3 + lens.l4;
+    capture.n++;
+}
+
+static uint64_t saw_at[3]; /* start, end, timer: of the packet, of the clock, of the clock */
+static uint32_t clock_at[3];
+
+static void note_time(mctx_t m, int sock, int side, event_t ev, filter_arg_t *arg)
+{
+    unsigned i = ev == MOS_ON_CONN_START ? 0 : ev == MOS_ON_CONN_END ? 1 : 2;
+    socklen_t len = sizeof(saw_at[i]);
+    (void)side, (void)arg;
+    clock_at[i] = mtcp_cb_get_ts(m);
+    if (i == 2)
+        return;
+    EXPECT_EQ(mtcp_getsockopt(m, sock, SOL_MONSOCKET, MOS_TIMESTAMP, &saw_at[i], &len), 0);
+    struct timeval soon = {30, 0};
+    if (i == 0)
+        EXPECT_EQ(mtcp_settimer(m, 77, &soon, note_time), 0);
+}
+
+/* Time is the packets' until they are over; then the program hears of the end. */
+static void a_capture_has_its_own_time(void)
+{
+    const uint64_t t0 = UINT64_C(1700000000000000), second = 1000000;
+    capture = (struct capture){.io = {.rx_burst = capture_rx,
+                                      .tx_burst = capture_tx,
+                                      .alloc = capture_alloc,
+                                      .free = capture_free,
+                                      .caps = MTCP_IO_CAPTURE | MTCP_IO_NO_WAKEUP,
+                                      .mtu = 1500,
+                                      .name = "cap"}};
+    capture_add(t0, true, TCP_SYN, 100, 0);
+    capture_add(t0 + second, false, TCP_SYN | TCP_ACK, 500, 101);
+    capture_add(t0 + 2 * second, true, TCP_ACK | TCP_FIN, 101, 501);
+    capture_add(t0 + 3 * second, false, TCP_ACK | TCP_FIN, 501, 102);
+    capture_add(t0 + 4 * second, true, TCP_ACK, 102, 502);
+    capture_add(t0 + 100 * second, true, TCP_ACK, 7777, 1);
+    struct mtcp_io *io = &capture.io;
+    mctx_t m = mtcp_create_context_io(0, "mos { netdev cap { } }", &io, 1, NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    int s = mtcp_socket(m, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
+    EXPECT_EQ(mtcp_register_callback(m, s, MOS_ON_CONN_START, MOS_HK_SND, note_time), 0);
+    EXPECT_EQ(mtcp_register_callback(m, s, MOS_ON_CONN_END, MOS_HK_SND, note_time), 0);
+    mtcp_app_join(m);
+    CU_ASSERT_TRUE(io->is_over);
+    EXPECT_EQ(saw_at[0], t0);
+    EXPECT_EQ(clock_at[0], (uint32_t)t0);
+    EXPECT_EQ(saw_at[1], t0 + 4 * second);
+    EXPECT_EQ(clock_at[1], (uint32_t)(t0 + 100 * second)); /* its TIME_WAIT was over */
+    EXPECT_EQ(clock_at[2],
+              (uint32_t)(t0 + 100 * second)); /* the first time that it was past 30 s */
+    EXPECT_EQ(mtcp_destroy_context(m), 0);
+}
+
+TEST_SUITE(wire, TEST_CASE(changed_packet_goes_on_changed), TEST_CASE(a_capture_has_its_own_time),
+           TEST_CASE(any_frame_goes_on_as_it_is), TEST_CASE(nothing_is_answered),
            TEST_CASE(bad_checksum_goes_on_unseen), TEST_CASE(dropped_packet_stays_here),
            TEST_CASE(fragments_go_on_and_are_seen_whole),
            TEST_CASE(longer_than_the_other_device_takes), TEST_CASE(mirror_port));

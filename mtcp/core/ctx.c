@@ -176,8 +176,11 @@ static struct mtcp_ctx *ctx_alloc(const struct ctx_create *how)
     }
     ctx->config = *how->conf;
     ctx->n_ios = how->n_ios;
-    for (unsigned i = 0; i < how->n_ios; i++)
+    for (unsigned i = 0; i < how->n_ios; i++) {
         ctx->ios[i] = how->ios[i];
+        ctx->follows_capture |=
+            config_is_wire(how->conf) && (how->ios[i]->caps & MTCP_IO_CAPTURE);
+    }
     if (how->world)
         ctx->world = *how->world;
     return ctx;

@@ -58,6 +58,8 @@ struct mtcp_ctx {
     bool is_blocking; /* a blocking call runs the loop */
     bool is_ending;   /* no new sockets */
     _Atomic unsigned interrupts; /* enum ctx_interrupt; also written by signal handlers */
+    bool follows_capture;        /* its clock is that of the packets, until they are over */
+    uint64_t clock_ahead_us;     /* ... and goes on from there: this much before the world's */
     uint64_t idle_since_us;      /* of the clock; 0: the last turn had work */
     /* What the idle loop sleeps on (loop.c); -1: not made */
     int epoll_fd, wake_fd;
@@ -136,6 +138,9 @@ void ctx_interrupt_all(unsigned why);
 unsigned ctx_poll(struct mtcp_ctx *ctx);
 void ctx_idle(struct mtcp_ctx *ctx, uint64_t until_us);
 uint64_t ctx_now_us(const struct mtcp_ctx *ctx); /* the clock, read now */
+
+/* Are all its devices captures that were read to the end? */
+bool ctx_is_over(const struct mtcp_ctx *ctx);
 
 /* A kernel descriptor whose readiness ends the sleep; or only its becoming ready once more, for who
  * looks at it before each sleep or does not care. 0 or -errno. */

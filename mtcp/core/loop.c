@@ -20,13 +20,37 @@
 
 /* ---- the clock ------------------------------------------------------------------------------- */
 
-uint64_t ctx_now_us(const struct mtcp_ctx *ctx)
+static uint64_t world_now_us(const struct mtcp_ctx *ctx)
 {
     if (ctx->world.now_us)
         return ctx->world.now_us(ctx->world.arg);
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
+}
+
+uint64_t ctx_now_us(const struct mtcp_ctx *ctx)
+{
+    if (unlikely(ctx->follows_capture))
+        return ctx->net.env.now_us;
+    return world_now_us(ctx) + ctx->clock_ahead_us;
+}
+
+bool ctx_is_over(const struct mtcp_ctx *ctx)
+{
+    for (unsigned i = 0; i < ctx->n_ios; i++)
+        if (!(ctx->ios[i]->caps & MTCP_IO_CAPTURE) || !ctx->ios[i]->is_over)
+            return false;
+    return true;
+}
+
+/* The past is over: time goes on by itself. */
+static void clock_let_go(struct mtcp_ctx *ctx)
+{
+    if (!ctx_is_over(ctx))
+        return;
+    ctx->follows_capture = false;
+    ctx->clock_ahead_us = ctx->net.env.now_us - world_now_us(ctx);
 }
 
 /* ---- one turn -------------------------------------------------------------------------------- */
@@ -46,6 +70,8 @@ unsigned ctx_poll(struct mtcp_ctx *ctx)
     ctx->has_run = true;
     net_clock(n, ctx_now_us(ctx));
     unsigned work = net_rx(n);
+    if (unlikely(ctx->follows_capture))
+        clock_let_go(ctx);
     net_timers(n);
     work += net_has_work(n) && !net_is_stuck(n);
     monitor_turn(n, HOOK_TURN_INPUT);

@@ -37,6 +37,8 @@ struct io_queue {
     struct rte_mempool *rx_pool; /* what the driver receives into; may be the same */
     uint64_t rx_packets, rx_bytes, rx_dropped;
     uint64_t tx_packets, tx_bytes, tx_dropped;
+    size_t time_off; /* of a capture: where an mbuf has its time, if the flag is set */
+    uint64_t time_flag;
     int wake_fd;               /* an epoll descriptor of ours that holds the driver's; or -1 */
     int event_fd;              /* written when the link's state changes; or -1 */
     unsigned n_stash, i_stash; /* packets that sleep_begin found */

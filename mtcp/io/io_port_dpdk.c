@@ -366,6 +366,15 @@ static int kernel_mtu_set(struct opening *o)
 
 /* ---- open and close ------------------------------------------------------------------------ */
 
+/* A file that ends, not an interface or a file that is played for ever. */
+static bool is_capture(const struct io_devstr *dev)
+{
+    char path[IO_DEV_STR_MAX];
+    return strcmp(dev->drv->name, "net_pcap") == 0 &&
+           io_devstr_arg(dev, "rx_pcap", path, sizeof(path)) &&
+           io_devstr_number(dev, "infinite_rx") == 0;
+}
+
 static void queues_finish(struct opening *o)
 {
     struct io_port *p = o->p;
@@ -378,6 +387,7 @@ static void queues_finish(struct opening *o)
     caps |= tx & RTE_ETH_TX_OFFLOAD_TCP_CKSUM ? MTCP_IO_TX_TCP_CSUM : 0;
     caps |= rx & RTE_ETH_RX_OFFLOAD_TCP_CKSUM ? MTCP_IO_RX_CSUM : 0;
     caps |= o->tso ? MTCP_IO_TSO : 0;
+    caps |= is_capture(&p->dev) ? MTCP_IO_CAPTURE : 0;
     for (unsigned i = 0; i < p->n_queues; i++) {
         struct io_queue *q = &p->queues[i];
         q->tx_prepare = tx != 0;

@@ -13,6 +13,7 @@
 #include <rte_ethdev.h>
 #include <rte_lcore.h>
 #include <rte_mbuf.h>
+#include <rte_mbuf_dyn.h>
 
 #include <string.h>
 #include <sys/epoll.h>
@@ -82,6 +83,18 @@ static unsigned rx_convert(struct io_queue *q, struct rte_mbuf **mbufs, unsigned
     return k;
 }
 
+/* A capture gives what there is: nothing, with buffers to spare, is its end. */
+static void capture_note(struct io_queue *q, struct mtcp_pkt **pkts, unsigned n, bool is_empty)
+{
+    if (is_empty && rte_mempool_avail_count(q->rx_pool) > 0)
+        q->io.is_over = true;
+    for (unsigned i = 0; i < n; i++) {
+        struct rte_mbuf *m = mbuf_of(pkts[i]);
+        bool has_time = q->time_flag && (m->ol_flags & q->time_flag);
+        pkts[i]->rx_us = has_time ? *RTE_MBUF_DYNFIELD(m, q->time_off, uint64_t *) : 0;
+    }
+}
+
 static unsigned queue_rx_burst(struct mtcp_io *io, struct mtcp_pkt **pkts, unsigned n)
 {
     struct io_queue *q = queue_of(io);
@@ -97,7 +110,10 @@ static unsigned queue_rx_burst(struct mtcp_io *io, struct mtcp_pkt **pkts, unsig
     n = rte_eth_rx_burst(q->port, q->queue, mbufs, (uint16_t)n);
     for (unsigned i = 0; i < n; i++)
         rte_prefetch0(rte_pktmbuf_mtod(mbufs[i], void *));
-    return rx_convert(q, mbufs, n, pkts);
+    unsigned k = rx_convert(q, mbufs, n, pkts);
+    if (unlikely(q->io.caps & MTCP_IO_CAPTURE))
+        capture_note(q, pkts, k, n == 0);
+    return k;
 }
 
 /* ---- transmit ------------------------------------------------------------------------------ */
@@ -268,8 +284,19 @@ static void queue_stats(struct mtcp_io *io, struct mtcp_io_stats *out)
         out->rx_dropped += port.imissed + port.ierrors + port.rx_nombuf;
 }
 
+/* Where the driver writes the time of a packet (net_pcap: microseconds since 1970). */
+static void capture_init(struct io_queue *q)
+{
+    int flag = rte_mbuf_dynflag_lookup(RTE_MBUF_DYNFLAG_RX_TIMESTAMP_NAME, NULL);
+    int off = rte_mbuf_dynfield_lookup(RTE_MBUF_DYNFIELD_TIMESTAMP_NAME, NULL);
+    q->time_off = off >= 0 ? (size_t)off : 0;
+    q->time_flag = flag >= 0 && off >= 0 ? UINT64_C(1) << flag : 0;
+}
+
 void io_queue_init(struct io_queue *q)
 {
+    if (q->io.caps & MTCP_IO_CAPTURE)
+        capture_init(q);
     q->io.rx_burst = queue_rx_burst;
     q->io.tx_burst = queue_tx_burst;
     q->io.alloc = queue_alloc;

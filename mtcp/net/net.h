@@ -206,6 +206,7 @@ struct net {
     uint32_t n_half_open;
     uint32_t n_fastopen;  /* servers' Fast Opens whose handshake is not over */
     uint32_t n_forgotten; /* connections with NET_MARK_FORGOTTEN */
+    uint64_t wire_turn_us; /* wire.c: of a capture's clock, when news were told last */
     bool is_ending;       /* net_fini() runs */
     bool is_watched;      /* a monitor sees each frame of every interface */
     bool has_own;         /* a monitor's own packets wait to be sent */

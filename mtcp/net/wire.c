@@ -15,6 +15,9 @@
 #include <errno.h>
 #include <string.h>
 
+/* Packets so close together are a burst: they may have changed places. */
+#define CAPTURE_TURN_US 100u
+
 /* May the packet be changed where it lies? */
 enum judge_how { JUDGE_FRAME, JUDGE_COPY };
 
@@ -86,11 +89,30 @@ static void forward(struct net_if *to, const struct mtcp_pkt *pkt)
     netif_send(to, copy);
 }
 
+/* The clock of a capture goes on with its packets. What is due in between is done in between: what
+ * is new is told, as at the end of a turn, and timers run. */
+static void clock_follow(struct net *n, uint64_t at_us)
+{
+    const struct tcp_hooks *hooks = n->env.hooks;
+    if (at_us <= n->env.now_us)
+        return;
+    if (hooks && hooks->turn && at_us - n->wire_turn_us >= CAPTURE_TURN_US) {
+        hooks->turn(n->env.mon, HOOK_TURN_INPUT);
+        n->wire_turn_us = at_us;
+    }
+    net_clock(n, at_us);
+    if (net_next_us(n) <= at_us)
+        net_timers(n);
+}
+
 unsigned wire_rx(struct net *n, struct net_if *nif)
 {
     struct mtcp_pkt *pkts[IO_BURST];
     unsigned n_pkts = nif->io->rx_burst(nif->io, pkts, IO_BURST);
+    bool is_capture = nif->io->caps & MTCP_IO_CAPTURE;
     for (unsigned i = 0; i < n_pkts; i++) {
+        if (is_capture)
+            clock_follow(n, pkts[i]->rx_us);
         nif->rx_bytes += pkts[i]->len;
         if (unlikely(nif->watcher != NULL))
             netif_show(nif, pkts[i], HOOK_IN);

@@ -13,7 +13,7 @@ static void run_until_interrupted(struct mtcp_ctx *ctx)
     ctx->is_blocking = true;
     for (;;) {
         unsigned work = ctx_poll(ctx);
-        if (sock_interrupted(ctx))
+        if (sock_interrupted(ctx) || (!work && ctx_is_over(ctx)))
             break;
         if (!work)
             ctx_idle(ctx, UINT64_MAX);

@@ -7,7 +7,7 @@
 
 B=${B:-build/debug}
 TESTS="tap tap_idle tap_queues af_packet af_packet_jumbo af_packet_queues af_xdp memif memif_jumbo
-vhost vhost_segments vhost_peer_dies vhost_peer_returns pcap twice sigint_leaves_nothing
+vhost vhost_segments vhost_peer_dies vhost_peer_returns pcap capture forward twice sigint_leaves_nothing
 failure_leaves_nothing quiet errors no_permission hugepages"
 
 if [ -z "$IO_DPDK_INSIDE" ]; then
@@ -281,6 +281,58 @@ t_pcap() {
     start a -a 10.77.0.3 -p 10.77.0.2 -i 2 -t 1 net_pcap0,tx_pcap=$W/frames.pcap && ended a &&
         start b -t 1 net_pcap0,rx_pcap=$W/frames.pcap && ended b || return 1
     expect a tx -ge 100 && expect b rx -eq "$(value a tx)"
+}
+
+# ---- monitors without an endpoint -------------------------------------------------------------
+
+mosrun_conf() { # lines of the mos section
+    printf 'mos { %s monitor "log" { plugin = "%s" args = "file=%s" } }\n' "$1" \
+        "$(realpath "$B/flowlog.so")" "$W/flow" >"$W/mosrun.conf"
+    : >"$W/flow"
+}
+
+logged() { # pattern
+    grep -qE "$1" "$W/flow" && return 0
+    say "flowlog has no '$1': $(tail -n 3 "$W/flow")"
+    return 1
+}
+
+# A file whose connections are known; the program ends with it.
+t_capture() {
+    "$B/capture_write" "$W/known.pcap" || return 1
+    mosrun_conf "netdev \"cap\" { device = \"net_pcap0,rx_pcap=$W/known.pcap\" }"
+    timeout 60 "$B/mosrun" -f "$W/mosrun.conf" >"$W/out" 2>&1 ||
+        { say "mosrun: exit status $?: $(tail -n 1 "$W/out")"; return 1; }
+    logged '4001 > .* end +FIN; to svr 5 bytes, to cli 12 bytes' &&
+        logged '4002 > .* missed to svr 1000 bytes' &&
+        logged '4002 > .* end +FIN; to svr 20000 bytes' &&
+        logged '4003 > .* end +RST' && logged '4005 > .* end .*to svr 10 bytes' || return 1
+    [ "$(grep -c ' end ' "$W/flow")" -eq 4 ] || { say "not four ends"; return 1; }
+}
+
+# From the kernel through a TAP and a veth to the kernel in another namespace, and back.
+t_forward() {
+    veth_up || return 1
+    mosrun_conf "forward = 1 netdev \"left\" { device = \"net_tap0,iface=dtap0\" }
+        netdev \"right\" { device = \"net_af_packet0,iface=va\" }"
+    "$B/mosrun" -f "$W/mosrun.conf" >"$W/out" 2>&1 &
+    runner=$!
+    pids="$pids $runner"
+    for i in $(seq 200); do
+        ip link show dtap0 >/dev/null 2>&1 && break
+        sleep 0.05
+    done
+    IN=
+    ip addr add 10.77.0.2/24 dev dtap0 && ip link set dtap0 up && "$TOOL" offload-off dtap0
+    sleep 0.5
+    ping_from_kernel 10.77.0.1 20 56 && ping_from_kernel 10.77.0.1 20 1472
+    rc=$?
+    bash -c 'exec 3<>/dev/tcp/10.77.0.1/9' 2>/dev/null && say "nobody listens" && rc=1
+    kill -INT $runner
+    wait $runner || { say "mosrun: exit status $?: $(tail -n 1 "$W/out")"; rc=1; }
+    ip link del va 2>/dev/null
+    logged '10.77.0.2:[0-9]+ > 10.77.0.1:9 .*end +RST' || rc=1
+    return $rc
 }
 
 # ---- life and death -------------------------------------------------------------------------

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-_Static_assert(SLOT_N <= 16, "cb_set.mask has two bits for each slot");
+_Static_assert(SLOT_N <= 32, "cb_set.wants has a bit for each slot");
 
 static const struct {
     event_t event;
@@ -179,11 +179,12 @@ static uint64_t mix(uint64_t h, uint64_t value)
 static void finish(struct cb_set *set, enum mon_slot slot)
 {
     set_jumps(set, slot);
-    set->mask = 0;
+    set->wants = set->users = 0;
     set->hash = 0;
     for (unsigned s = 0; s < SLOT_N; s++) {
-        set->mask |= (set->cb[s] ? CB_BUILTIN : 0) << s;
-        set->mask |= (set->first[s] < set->first[s + 1] ? CB_USER : 0) << s;
+        bool has_nodes = set->first[s] < set->first[s + 1];
+        set->wants |= (uint32_t)(set->cb[s] || has_nodes) << s;
+        set->users |= (uint32_t)has_nodes << s;
         set->hash = mix(set->hash, (uintptr_t)set->cb[s]);
         set->hash = mix(set->hash, set->first[s]);
     }
@@ -244,8 +245,8 @@ static struct cb_set *copy(struct cb_sets *r, const struct cb_set *from, uint32_
 /* The set itself, or the one that is like it, or NULL for the empty one. */
 static struct cb_set *share(struct cb_sets *r, struct cb_set *set)
 {
-    struct cb_set *same = set->mask ? find_equal(r, set) : NULL;
-    if (same || !set->mask) {
+    struct cb_set *same = set->wants ? find_equal(r, set) : NULL;
+    if (same || !set->wants) {
         mem_free(r->mem, set, set_bytes(set->room));
         return same;
     }

@@ -64,16 +64,13 @@ struct cb_node {
     uint32_t jump; /* nodes to the next sibling with a filter, or beyond the last sibling */
 };
 
-/* Bits of cb_set.mask, to be shifted by a slot. */
-#define CB_BUILTIN 1u         /* the slot's own event has a callback */
-#define CB_USER    (1u << 16) /* there are nodes */
-
 struct cb_set {
     struct list_node in_bucket; /* of cb_sets */
     uint64_t hash;
     uint32_t refs;
-    uint32_t mask;
-    uint32_t room; /* for nodes */
+    uint32_t wants; /* bit per slot: there is a callback, of its own event or one that is defined */
+    uint32_t users; /* bit per slot: there are nodes */
+    uint32_t room;  /* for nodes */
     callback_t cb[SLOT_N];
     uint32_t first[SLOT_N + 1]; /* nodes of a slot: [first[slot], first[slot + 1]) */
     struct cb_node node[];
@@ -105,16 +102,16 @@ callback_t cb_set_find(const struct cb_set *set, const struct cb_at *at);
 uint32_t cb_set_child(const struct cb_set *set, uint32_t lo, uint32_t hi,
                       const struct event_def *def);
 
-/* What is there for a slot: CB_BUILTIN, CB_USER, both or 0. */
-static inline unsigned cb_set_has(const struct cb_set *set, enum mon_slot slot)
+/* Is there a callback for a slot's own event, or for one that comes from it? */
+static inline bool cb_set_wants(const struct cb_set *set, enum mon_slot slot)
 {
-    return set ? set->mask >> slot & (CB_BUILTIN | CB_USER) : 0;
+    return set && (set->wants >> slot & 1);
 }
 
 /* Has it a callback for anything that a connection does? */
 static inline bool cb_set_wants_conns(const struct cb_set *set)
 {
-    return set && (set->mask & ~((CB_BUILTIN | CB_USER) << SLOT_ORPHAN));
+    return set && (set->wants & ~(1u << SLOT_ORPHAN));
 }
 
 #endif

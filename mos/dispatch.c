@@ -76,13 +76,12 @@ void mon_dispatch(struct mon *m, struct mon_dispatch *d)
 {
     enter(m);
     for (struct watch *w = d->conn->watches; w; w = w->next) {
-        unsigned has = cb_set_has(w->set, d->slot);
-        if (!has || !watch_wants(w, d))
+        if (!cb_set_wants(w->set, d->slot) || !watch_wants(w, d))
             continue;
-        if (likely(has == CB_BUILTIN))
-            mon_call(m, d, w->sock, w->set->cb[d->slot]);
-        else
+        if (unlikely(w->set->users >> d->slot & 1))
             user_events_fire(m, d, w);
+        else
+            mon_call(m, d, w->sock, w->set->cb[d->slot]);
     }
     leave(m);
 }
@@ -95,14 +94,13 @@ static void dispatch_packet(struct mon *m, enum mon_slot slot, const struct hook
     enter(m);
     LIST_FOREACH (n, &m->passives) {
         struct mon_passive *x = container_of(n, struct mon_passive, node);
-        unsigned has = cb_set_has(x->set, slot);
-        if (!has || x->is_closed || !filter_match(x->orphan, s, p))
+        if (!cb_set_wants(x->set, slot) || x->is_closed || !filter_match(x->orphan, s, p))
             continue;
         d.passive = x;
-        if (likely(has == CB_BUILTIN))
-            mon_call(m, &d, x->sock, x->set->cb[slot]);
-        else
+        if (unlikely(x->set->users >> slot & 1))
             user_events_fire(m, &d, NULL);
+        else
+            mon_call(m, &d, x->sock, x->set->cb[slot]);
     }
     leave(m);
 }

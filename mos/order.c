@@ -15,19 +15,21 @@ static int side_of_sender(const struct mon_conn *c, const struct hook_seg *s)
     return s->dir == HOOK_OUT ? c->real : side_other(c->real);
 }
 
-static void fire(struct mon_conn *c, enum mon_slot slot, int side, const struct hook_seg *s)
-{
-    struct mon_dispatch d = {.conn = c, .slot = slot, .side = side, .seg = s};
-    mon_dispatch(c->mon, &d);
-}
-
 /* Has any monitor a callback for it, or for an event that comes from it? */
 static bool is_wanted(const struct mon_conn *c, enum mon_slot slot)
 {
     for (const struct watch *w = c->watches; w; w = w->next)
-        if (cb_set_has(w->set, slot))
+        if (cb_set_wants(w->set, slot))
             return true;
     return false;
+}
+
+static void fire(struct mon_conn *c, enum mon_slot slot, int side, const struct hook_seg *s)
+{
+    if (!is_wanted(c, slot))
+        return;
+    struct mon_dispatch d = {.conn = c, .slot = slot, .side = side, .seg = s};
+    mon_dispatch(c->mon, &d);
 }
 
 static void fire_error(struct mon_conn *c, int side, enum hook_error kind, uint64_t overrun_to)
@@ -214,6 +216,8 @@ static void fire_states(struct mon_conn *c, enum mon_slot slot, int side, const 
 
 static enum hook_verdict ask(struct mon_conn *c, struct hook_seg *s)
 {
+    if (!is_wanted(c, SLOT_PKT_IN_SND))
+        return HOOK_PASS;
     struct mon_dispatch d = {
         .conn = c,
         .slot = SLOT_PKT_IN_SND,

@@ -158,13 +158,13 @@ static void print_hang(struct sim *s)
         }
 }
 
-/* On a path that swallows packets, each is lost several times; without timestamps the back-off stays
- * until a packet comes through at once (RFC 6298 5.7), so a megabyte can take many hours. */
+/* Without timestamps the back-off stays until a packet comes through at once (RFC 6298 5.7), so on a
+ * path that loses much, or large ones always, a megabyte in small segments can take many hours. */
 static uint64_t run_max_us(const struct sim *s)
 {
     if (s->bulk)
         return 5 * HOUR_US;
-    return s->is_black_hole ? 24 * HOUR_US : HOUR_US;
+    return s->is_slow ? 24 * HOUR_US : HOUR_US;
 }
 
 static void sim_loop(struct sim *s)

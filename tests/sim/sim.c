@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define HOUR_US    (3600ull * 1000000) /* of virtual time: a run that needs more hangs */
-#define TURNS_MAX  30000000ull
+#define HOUR_US   (3600ull * 1000000) /* of virtual time: a run that needs more hangs */
+#define TURNS_MAX 30000000ull
 
 /* ISNs close to the wrap in a quarter of the runs: the linker sends tcp_isn() here (--wrap). */
 static bool isn_near_wrap;
@@ -158,8 +158,9 @@ static void print_hang(struct sim *s)
         }
 }
 
-/* Without timestamps the back-off stays until a packet comes through at once (RFC 6298 5.7), so on a
- * path that loses much, or large ones always, a megabyte in small segments can take many hours. */
+/* Without timestamps the back-off stays until a packet comes through at once (RFC 6298 5.7), so on
+ * a path that loses much, or large ones always, a megabyte in small segments can take many hours.
+ */
 static uint64_t run_max_us(const struct sim *s)
 {
     if (s->bulk)

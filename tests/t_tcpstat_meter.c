@@ -156,6 +156,12 @@ static void fast(void)
     DATA(SVR, 71, 300, 100, 0); /* the next hole of the same recovery */
     expect_again(SVR, 2, 0, 0, 0);
     EXPECT_EQ(counted(SVR, COUNT_BYTES), 500);
+    /* Duplicates before progress say nothing of what comes after it. */
+    ACK(CLI, 72, 0, 300);
+    ACK(CLI, 90, 0, 500);
+    DATA(SVR, 91, 500, 100, 0);
+    DATA(SVR, 131, 500, 100, 0);
+    expect_again(SVR, 2, 1, 0, 0);
 }
 
 static void timer(void)
@@ -273,6 +279,10 @@ static void closed_windows(void)
     EXPECT_EQ(counted(CLI, COUNT_ZERO_WINDOW), 2);
     EXPECT_EQ(counted(SVR, COUNT_PROBES), 2);
     expect_again(SVR, 0, 0, 0, 0);
+    /* A window that was not announced yet is not a closed one. */
+    begin();
+    DATA(CLI, 30, 0, 1, 0);
+    EXPECT_EQ(counted(CLI, COUNT_PROBES), 0);
 }
 
 static void keep_alive(void)

@@ -798,7 +798,7 @@ has_tshark() {
 # Captures what passes a stack's device: capture_start DEVICE, capture_end.
 capture_start() {
     : >"$tmp/dumpcap"
-    dumpcap -q -i "$1" -f tcp -s 200 -w "$tmp/pcap" 2>"$tmp/dumpcap" &
+    dumpcap -q -i "$1" -f tcp -w "$tmp/pcap" 2>"$tmp/dumpcap" &
     capture=$!
     wait_for_long grep -q '^File: ' "$tmp/dumpcap" && return 0
     fail "dumpcap does not start: $(cat "$tmp/dumpcap")"
@@ -842,6 +842,13 @@ same_conns() { # what, log
     fi
 }
 
+# Runs a monitor over a capture, without an endpoint: over_capture FILE PLUGIN ARGS
+over_capture() {
+    printf 'mos {\n netdev cap { device = "net_pcap0,rx_pcap=%s" }\n %s\n}\n' "$1" \
+        "$(monitor "$2" "$3")" >"$tmp/cap.conf"
+    check "$2 over a capture" timeout 60 "$B/mosrun" -f "$tmp/cap.conf"
+}
+
 # Connects, says half a request and resets.
 reset_client() {
     perl -MSocket -e 'socket(my $s, AF_INET, SOCK_STREAM, 0) or die;
@@ -876,6 +883,10 @@ test_connlog() {
     wait_for_long eval '[ "$(log_columns "$log" uid | wc -l)" = 9 ]'
     capture_end
     same_conns "connections" "$log"
+    over_capture "$tmp/pcap" connlog "file=$log.cap"
+    same_conns "connections of the capture" "$log.cap"
+    expect "services of the capture" "$(log_columns "$log.cap" service | sort | uniq -c)" \
+        "$(log_columns "$log" service | sort | uniq -c)"
     expect "as many as tshark has" "$(tshark -r "$tmp/pcap" -q -z conv,tcp 2>/dev/null |
         grep -c '<->.*:80 ')" 9
     expect "states" "$(log_columns "$log" conn_state | sort | uniq -c | tr -s ' \n' ' ')" \
@@ -906,6 +917,24 @@ test_connlog() {
         "$(log_columns "$log" id.orig_p conn_state resp_pkts | sort)"
     expect "the header and the end" "$(grep '^#' "$log" | cut -f1 | tr '\n' ' ')" \
         '#separator \x09 #set_separator #empty_field #unset_field #path #open #fields #types #close '
+}
+
+# Captures of known connections, against what wrote them, and against tshark.
+test_connlog_of_captures() {
+    local log=$tmp/made.log
+    has_tshark || return
+    if ! tests/apps/captures.py "$tmp/pcap" >"$tmp/made" 2>"$tmp/err"; then
+        skip "scapy is not installed: $(tail -n 1 "$tmp/err")"
+        return
+    fi
+    over_capture "$tmp/pcap" connlog "file=$log"
+    sort "$tmp/made" >"$tmp/truth"
+    log_columns "$log" id.orig_p conn_state orig_bytes resp_bytes missed_bytes history orig_pkts \
+        resp_pkts | sort >"$tmp/logged"
+    check "what was made" diff "$tmp/truth" "$tmp/logged"
+    same_conns "what tshark says" "$log"
+    expect "times" "$(log_columns "$log" ts duration | sort | head -n 1)" "1500000000.000000 0.008000"
+    expect "nobody is here" "$(log_columns "$log" local_orig local_resp | sort -u)" "- -"
 }
 
 # Of a client's stack; and two cores that write to one file.
@@ -960,14 +989,19 @@ report_get() {
     perl -MJSON::PP -e 'my $file = shift; open(my $in, "<", $file) or die; my @all = <$in>;
         $r = decode_json($all[-1]); print join(" ", map { eval($_) // "?" } @ARGV), "\n"' "$@"
 }
-# Segments with payload that tshark flags as sent again or overtaken: of clients, of servers.
+# Segments with payload that were sent again or overtaken: of clients, of servers; by the report in
+# $tmp/stat, and as tshark flags them.
+report_again() {
+    local sum='$s->{again_fast} + $s->{again_timer} + $s->{again_spurious} + $s->{out_of_order}'
+    report_get "$tmp/stat" "\$s = \$r->{clients_sent}; $sum" "\$s = \$r->{servers_sent}; $sum"
+}
 truth_again() {
     truth | awk '{ o += $12; r += $13 } END { print o + 0, r + 0 }'
 }
 
 # Over a link that loses and reorders, 10 ms each way: echoes, so that both sides send much.
 test_tcpstat() {
-    local i pids= bad again
+    local i pids= bad
     has_tshark || return
     mos="tcp_tw_interval = 1 $(monitor tcpstat "report=$tmp/stat format=json interval=100")" \
         serve --echo -P 7 || return
@@ -1002,15 +1036,17 @@ test_tcpstat() {
         'scalar @{$r->{connections}}')" "5 5 5"
     expect "bytes" "$(report_get "$tmp/stat" '$r->{clients_sent}{bytes}' \
         '$r->{servers_sent}{bytes}')" "4194304 4194304"
-    again=$(report_get "$tmp/stat" '$r->{clients_sent}{again_fast} + $r->{clients_sent}{again_timer} +
-        $r->{clients_sent}{again_spurious} + $r->{clients_sent}{out_of_order}')
-    expect "sent again or overtaken, as tshark has it" "$again" "$(truth_again | cut -d' ' -f1)"
+    expect "sent again or overtaken, as tshark has it" "$(report_again | cut -d' ' -f1)" \
+        "$(truth_again | cut -d' ' -f1)"
     expect "both kinds are there" "$(report_get "$tmp/stat" \
         '$r->{clients_sent}{again_fast} > 0' '$r->{clients_sent}{out_of_order} > 0' \
         '$r->{servers_sent}{again_fast} > 0')" "1 1 1"
     expect "times" "$(report_get "$tmp/stat" '$r->{handshake_us}{n} >= 4' \
         '$r->{handshake_us}{min} >= 20000' '$r->{rtt_cli_us}{min} >= 20000' \
         '$r->{rtt_svr_us}{min} < 20000')" "1 1 1 1"
+    # Over the capture, where all frames are those of the wire, both sides agree.
+    over_capture "$tmp/pcap" tcpstat "report=$tmp/stat format=json"
+    expect "the same of the capture" "$(report_again)" "$(truth_again)"
     rm "$tmp/stat"
 }
 

@@ -73,6 +73,14 @@ static uint64_t last_active_us(mctx_t mctx, int sock)
     return at;
 }
 
+/* A time of the stack's clock since 1970. That of a capture is; else it is the monotonic one. */
+static uint64_t epoch_of(uint64_t at_us)
+{
+    uint64_t monotonic = now_us(CLOCK_MONOTONIC);
+
+    return at_us > monotonic ? at_us : now_us(CLOCK_REALTIME) - (monotonic - at_us);
+}
+
 /* NULL without memory: the connection is not logged. */
 static struct conn *conn_create(mctx_t mctx, int sock)
 {
@@ -82,7 +90,7 @@ static struct conn *conn_create(mctx_t mctx, int sock)
     if (c == NULL)
         return NULL;
     *c = (struct conn){.log = log, .start_us = last_active_us(mctx, sock)};
-    c->epoch_us = now_us(CLOCK_REALTIME) - (now_us(CLOCK_MONOTONIC) - c->start_us);
+    c->epoch_us = epoch_of(c->start_us);
     record_init(&c->record, (uint32_t)c->start_us);
     line_uid(c->uid, log->seed, log->n_conns++);
     mtcp_set_uctx(mctx, sock, c);

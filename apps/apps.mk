@@ -41,8 +41,8 @@ PLUGIN_OBJ := $(FLOWLOG_OBJ) $(TRACK_OBJ) $(CONNLOG_OBJ) $(TCPSTAT_OBJ) $(EXAMPL
 $(PLUGIN_OBJ): CFLAGS_ALL += -fPIC
 
 $(B)/flowlog.so: $(FLOWLOG_OBJ)
-$(B)/connlog.so: $(CONNLOG_OBJ) $(TRACK_OBJ)
-$(B)/tcpstat.so: $(TCPSTAT_OBJ) $(TRACK_OBJ)
+$(B)/connlog.so: $(CONNLOG_OBJ) $(TRACK_OBJ) $(B)/apps/common/plugin.o
+$(B)/tcpstat.so: $(TCPSTAT_OBJ) $(TRACK_OBJ) $(B)/apps/common/plugin.o
 $(B)/tcpstat.so: PLUGIN_LIBS := -lncurses -ltinfo
 $(B)/firewall.so: $(FIREWALL_OBJ) $(COMMON_OBJ)
 $(B)/httplog.so: $(HTTPLOG_OBJ) $(COMMON_OBJ)

@@ -6,6 +6,7 @@
  * and any program of the library has it. options.h lists the args; record.h says what is gathered,
  * line.h how it is written. It looks at segments, with or without an endpoint of this process.
  */
+#include "apps/common/plugin.h"
 #include "apps/connlog/options.h"
 #include "apps/connlog/out.h"
 #include "apps/connlog/record.h"
@@ -16,7 +17,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,11 +28,9 @@
 _Static_assert((int)ORIGINATOR == MOS_SIDE_CLI && (int)RESPONDER == MOS_SIDE_SVR,
                "who opens a connection is its client");
 
-/* One per context: the context pointer of the passive socket. */
+/* One per context and section. */
 struct connlog {
-    struct connlog *next;
-    mctx_t mctx;
-    int sock; /* the passive socket */
+    struct plugin plugin; /* first */
     struct out *out;
     uint64_t seed, n_conns; /* of the names */
     bool flush_is_due;      /* the timer runs */
@@ -49,10 +47,6 @@ struct conn {
     char uid[24];
 };
 
-/* mos_monitor_fini is told the context and nothing of ours: this finds the log of a context. */
-static pthread_mutex_t logs_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct connlog *logs;
-
 /* ---- a connection ---- */
 
 static uint64_t now_us(clockid_t clock)
@@ -61,16 +55,6 @@ static uint64_t now_us(clockid_t clock)
 
     clock_gettime(clock, &ts);
     return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
-/* When its last packet came, on the stack's clock. */
-static uint64_t last_active_us(mctx_t mctx, int sock)
-{
-    uint64_t at = 0;
-    socklen_t len = sizeof(at);
-
-    (void)mtcp_getsockopt(mctx, sock, SOL_MONSOCKET, MOS_TIMESTAMP, &at, &len);
-    return at;
 }
 
 /* A time of the stack's clock since 1970. That of a capture is; else it is the monotonic one. */
@@ -84,12 +68,12 @@ static uint64_t epoch_of(uint64_t at_us)
 /* NULL without memory: the connection is not logged. */
 static struct conn *conn_create(mctx_t mctx, int sock)
 {
-    struct connlog *log = mtcp_get_uctx(mctx, mtcp_get_passive(mctx, sock));
+    struct connlog *log = (struct connlog *)plugin_of(mctx, sock);
     struct conn *c = malloc(sizeof(*c));
 
     if (c == NULL)
         return NULL;
-    *c = (struct conn){.log = log, .start_us = last_active_us(mctx, sock)};
+    *c = (struct conn){.log = log, .start_us = plugin_option_u64(mctx, sock, MOS_TIMESTAMP)};
     c->epoch_us = epoch_of(c->start_us);
     record_init(&c->record, (uint32_t)c->start_us);
     line_uid(c->uid, log->seed, log->n_conns++);
@@ -136,7 +120,8 @@ static void flush_later(struct connlog *log)
     struct timeval after = {.tv_sec = FLUSH_SECONDS};
 
     if (!log->flush_is_due)
-        log->flush_is_due = mtcp_settimer(log->mctx, log->sock, &after, on_flush) == 0;
+        log->flush_is_due =
+            mtcp_settimer(log->plugin.mctx, log->plugin.sock, &after, on_flush) == 0;
     if (!log->flush_is_due)
         out_flush(log->out);
 }
@@ -160,16 +145,18 @@ static void line_address(struct line *l, mctx_t mctx, int sock, int side)
 static void conn_log(const struct conn *c, mctx_t mctx, int sock)
 {
     struct line l = {
-        .start_us = c->epoch_us, .service = c->service, .local = -1, .record = &c->record};
-    socklen_t len = sizeof(l.local);
-    uint64_t last_us = last_active_us(mctx, sock);
+        .start_us = c->epoch_us,
+        .service = c->service,
+        .local = plugin_option(mctx, sock, MOS_REAL_SIDE),
+        .record = &c->record,
+    };
+    uint64_t last_us = plugin_option_u64(mctx, sock, MOS_TIMESTAMP);
 
     last_us -= (uint32_t)last_us - c->record.last_us; /* what does not count; less than an hour */
     l.duration_us = last_us > c->start_us ? last_us - c->start_us : 0;
     memcpy(l.uid, c->uid, sizeof(l.uid));
     line_address(&l, mctx, sock, MOS_SIDE_CLI);
     line_address(&l, mctx, sock, MOS_SIDE_SVR);
-    (void)mtcp_getsockopt(mctx, sock, SOL_MONSOCKET, MOS_REAL_SIDE, &l.local, &len);
     out_line(c->log->out, &l);
     flush_later(c->log);
 }
@@ -213,56 +200,33 @@ static void on_end(mctx_t mctx, int sock, int side, event_t event, filter_arg_t 
 
 /* ---- start and end ---- */
 
-static const struct {
-    event_t event;
-    int hook;
-    callback_t call;
-} callbacks[] = {
-    {MOS_ON_CONN_START, MOS_HK_SND, on_start},
-    {MOS_ON_PKT_IN, MOS_HK_RCV, on_packet},
-    {MOS_ON_CONN_END, MOS_HK_SND, on_end},
-};
-
-static bool socket_open(struct connlog *log)
+static bool log_begin(struct connlog *log, mctx_t mctx, const char *args, char *err, size_t err_len)
 {
-    log->sock = mtcp_socket(log->mctx, AF_UNSPEC, MOS_SOCK_MONITOR_STREAM, 0);
-    bool ok = log->sock >= 0;
-    for (size_t i = 0; ok && i < sizeof(callbacks) / sizeof(callbacks[0]); i++)
-        ok = mtcp_register_callback(log->mctx, log->sock, callbacks[i].event, callbacks[i].hook,
-                                    callbacks[i].call) == 0;
-    if (ok)
-        mtcp_set_uctx(log->mctx, log->sock, log);
-    else
-        fprintf(stderr, "connlog: socket: %s\n", strerror(errno));
-    return ok;
-}
-
-static bool log_open(struct connlog *log, const char *args)
-{
+    static const struct plugin_call calls[] = {
+        {MOS_ON_CONN_START, MOS_HK_SND, on_start},
+        {MOS_ON_PKT_IN, MOS_HK_RCV, on_packet},
+        {MOS_ON_CONN_END, MOS_HK_SND, on_end},
+    };
     struct connlog_options options;
-    char err[400];
 
-    if (!connlog_options_read(&options, args, err, sizeof(err))) {
-        fprintf(stderr, "connlog: %s\n", err);
+    if (!connlog_options_read(&options, args, err, err_len))
         return false;
-    }
     if (getrandom(&log->seed, sizeof(log->seed), 0) != sizeof(log->seed))
         log->seed = now_us(CLOCK_REALTIME);
     log->out = out_open(&options);
     if (log->out == NULL) {
-        fprintf(stderr, "connlog: %s: %s\n",
-                options.file[0] != '\0' ? options.file : "standard output", strerror(errno));
+        snprintf(err, err_len, "%s: %s", options.file[0] != '\0' ? options.file : "standard output",
+                 strerror(errno));
         return false;
     }
-    return socket_open(log);
+    if (plugin_begin(&log->plugin, mctx, calls, sizeof(calls) / sizeof(calls[0])))
+        return true;
+    snprintf(err, err_len, "socket: %s", strerror(errno));
+    return false;
 }
 
 static void log_free(struct connlog *log)
 {
-    if (log->flush_is_due)
-        (void)mtcp_canceltimer(log->mctx, log->sock);
-    if (log->sock >= 0)
-        mtcp_close(log->mctx, log->sock);
     out_close(log->out);
     free(log);
 }
@@ -270,32 +234,26 @@ static void log_free(struct connlog *log)
 int mos_monitor_init(mctx_t mctx, const char *args)
 {
     struct connlog *log = calloc(1, sizeof(*log));
+    char err[400];
 
     if (log == NULL)
         return -1;
-    log->mctx = mctx;
-    log->sock = -1;
-    if (!log_open(log, args)) {
-        log_free(log);
-        return -1;
-    }
-    pthread_mutex_lock(&logs_lock);
-    log->next = logs;
-    logs = log;
-    pthread_mutex_unlock(&logs_lock);
-    return 0;
+    if (log_begin(log, mctx, args, err, sizeof(err)))
+        return 0;
+    fprintf(stderr, "connlog: %s\n", err);
+    log_free(log);
+    errno = EINVAL;
+    return -1;
 }
 
 /* All its connections have ended before. */
 void mos_monitor_fini(mctx_t mctx)
 {
-    pthread_mutex_lock(&logs_lock);
-    struct connlog **at = &logs, *log;
-    while ((log = *at) != NULL && log->mctx != mctx)
-        at = &log->next;
-    if (log != NULL)
-        *at = log->next;
-    pthread_mutex_unlock(&logs_lock);
-    if (log != NULL)
-        log_free(log);
+    struct connlog *log = (struct connlog *)plugin_end(mctx);
+
+    if (log == NULL)
+        return;
+    if (log->flush_is_due)
+        (void)mtcp_canceltimer(mctx, log->plugin.sock);
+    log_free(log);
 }

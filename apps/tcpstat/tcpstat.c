@@ -9,6 +9,7 @@
  * It looks at so many connections per turn and no more, from a timer, so that a picture of many
  * takes several turns rather than hold up one.
  */
+#include "apps/common/plugin.h"
 #include "apps/tcpstat/board.h"
 #include "apps/tcpstat/meter.h"
 #include "apps/tcpstat/options.h"
@@ -31,11 +32,9 @@
 
 struct conn;
 
-/* One per context: the context pointer of the passive socket. */
+/* One per context and section. */
 struct tcpstat {
-    struct tcpstat *next;
-    mctx_t mctx;
-    int sock; /* the passive socket */
+    struct plugin plugin; /* first */
     struct tcpstat_options options;
     struct conn *conns, *look_at; /* all; where the picture that is being taken goes on */
     bool is_looking;
@@ -58,10 +57,8 @@ struct conn {
     uint64_t begun_us;
 };
 
-/* mos_monitor_fini is told the context and nothing of ours: this finds what belongs to a context.
- */
-static pthread_mutex_t stats_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct tcpstat *stats;
+static pthread_mutex_t first_lock = PTHREAD_MUTEX_INITIALIZER;
+static unsigned n_stats; /* the first of them has the signal and the screen */
 static bool screen_is_taken;
 
 /* What the keys say, for every context; enum column, and whether from the smallest on. */
@@ -72,24 +69,6 @@ static atomic_bool report_is_wanted;
 static struct sigaction usr1_before;
 
 /* ---- what the stack knows ---- */
-
-static int option_int(mctx_t mctx, int sock, int option)
-{
-    int value = 0;
-    socklen_t len = sizeof(value);
-
-    (void)mtcp_getsockopt(mctx, sock, SOL_MONSOCKET, option, &value, &len);
-    return value;
-}
-
-static uint64_t active_us(mctx_t mctx, int sock)
-{
-    uint64_t at = 0;
-    socklen_t len = sizeof(at);
-
-    (void)mtcp_getsockopt(mctx, sock, SOL_MONSOCKET, MOS_TIMESTAMP, &at, &len);
-    return at;
-}
 
 /* Bytes in the buffer of a side that its application has yet to read. */
 static uint32_t unread_bytes(mctx_t mctx, int sock, int side)
@@ -145,14 +124,14 @@ static void conn_unlink(struct conn *c)
 /* NULL without memory: the connection is not measured. */
 static struct conn *conn_create(mctx_t mctx, int sock)
 {
-    struct tcpstat *s = mtcp_get_uctx(mctx, mtcp_get_passive(mctx, sock));
+    struct tcpstat *s = (struct tcpstat *)plugin_of(mctx, sock);
     struct conn *c = calloc(1, sizeof(*c));
 
     if (c == NULL)
         return NULL;
     conn_link(c, s);
     c->sock = sock;
-    c->begun_us = active_us(mctx, sock);
+    c->begun_us = plugin_option_u64(mctx, sock, MOS_TIMESTAMP);
     s->clock_us = c->begun_us;
     meter_init(&c->meter, &s->now.totals);
     host_find(&c->host[MOS_SIDE_CLI], mctx, sock, MOS_SIDE_CLI);
@@ -179,8 +158,8 @@ static void conn_row(const struct conn *c, mctx_t mctx, uint64_t now_us, struct 
     const struct meter *m = &c->meter;
 
     *r = (struct row){.host = {c->host[0], c->host[1]}};
-    r->state[MOS_SIDE_CLI] = (uint8_t)option_int(mctx, c->sock, MOS_TCP_STATE_CLI);
-    r->state[MOS_SIDE_SVR] = (uint8_t)option_int(mctx, c->sock, MOS_TCP_STATE_SVR);
+    r->state[MOS_SIDE_CLI] = (uint8_t)plugin_option(mctx, c->sock, MOS_TCP_STATE_CLI);
+    r->state[MOS_SIDE_SVR] = (uint8_t)plugin_option(mctx, c->sock, MOS_TCP_STATE_SVR);
     r->value[COLUMN_AGE] = now_us - c->begun_us;
     r->value[COLUMN_TO_CLI] = m->host[MOS_SIDE_SVR].count[COUNT_BYTES];
     r->value[COLUMN_TO_SVR] = m->host[MOS_SIDE_CLI].count[COUNT_BYTES];
@@ -227,7 +206,7 @@ static void look_begin(struct tcpstat *s)
 {
     s->is_looking = true;
     s->look_at = s->conns;
-    s->looked_us = mtcp_cb_get_ts(s->mctx);
+    s->looked_us = mtcp_cb_get_ts(s->plugin.mctx);
     s->clock_us +=
         s->looked_us - (uint32_t)s->clock_us; /* the last look was less than an hour ago */
     table_init(&s->now.live, (enum column)atomic_load(&sort_by), atomic_load(&sort_ascending));
@@ -260,9 +239,9 @@ static void look_on(struct tcpstat *s)
 
     for (int i = 0; i < CONNS_PER_TURN && s->look_at != NULL; i++) {
         struct conn *c = s->look_at;
-        conn_row(c, s->mctx, s->clock_us, &r);
-        r.value[COLUMN_UNREAD_CLI] = unread_bytes(s->mctx, c->sock, MOS_SIDE_CLI);
-        r.value[COLUMN_UNREAD_SVR] = unread_bytes(s->mctx, c->sock, MOS_SIDE_SVR);
+        conn_row(c, s->plugin.mctx, s->clock_us, &r);
+        r.value[COLUMN_UNREAD_CLI] = unread_bytes(s->plugin.mctx, c->sock, MOS_SIDE_CLI);
+        r.value[COLUMN_UNREAD_SVR] = unread_bytes(s->plugin.mctx, c->sock, MOS_SIDE_SVR);
         table_add(&s->now.live, &r);
         s->look_at = c->next;
     }
@@ -300,7 +279,8 @@ static void tick_later(struct tcpstat *s)
     struct timeval after = {.tv_sec = (time_t)(ms / 1000),
                             .tv_usec = (suseconds_t)(ms % 1000) * 1000};
 
-    (void)mtcp_settimer(s->mctx, s->sock, &after, on_tick); /* without memory it ends */
+    (void)mtcp_settimer(s->plugin.mctx, s->plugin.sock, &after,
+                        on_tick); /* without memory it ends */
 }
 
 static void on_tick(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
@@ -360,7 +340,7 @@ static void on_end(mctx_t mctx, int sock, int side, event_t event, filter_arg_t 
     (void)event, (void)arg;
     if (side != MOS_SIDE_SVR || c == NULL)
         return;
-    conn_row(c, mctx, active_us(mctx, sock), &r);
+    conn_row(c, mctx, plugin_option_u64(mctx, sock, MOS_TIMESTAMP), &r);
     r.value[COLUMN_UNREAD_CLI] = c->unread_max[MOS_SIDE_CLI];
     r.value[COLUMN_UNREAD_SVR] = c->unread_max[MOS_SIDE_SVR];
     table_add(&c->stat->now.ended, &r);
@@ -395,82 +375,57 @@ static void usr1_give_back(void)
         sigaction(SIGUSR1, &usr1_before, NULL);
 }
 
-static const struct {
-    event_t event;
-    int hook;
-    callback_t call;
-} callbacks[] = {
-    {MOS_ON_CONN_START, MOS_HK_SND, on_start},
-    {MOS_ON_PKT_IN, MOS_HK_RCV, on_packet},
-    {MOS_ON_CONN_NEW_DATA, MOS_NULL, on_data},
-    {MOS_ON_CONN_END, MOS_HK_SND, on_end},
-};
-
-static bool socket_open(struct tcpstat *s)
+/* The first context of the process has the screen. */
+static bool first_begin(struct tcpstat *s, char *err, size_t err_len)
 {
-    s->sock = mtcp_socket(s->mctx, AF_UNSPEC, MOS_SOCK_MONITOR_STREAM, 0);
-    bool ok = s->sock >= 0;
-    for (size_t i = 0; ok && i < sizeof(callbacks) / sizeof(callbacks[0]); i++)
-        ok = mtcp_register_callback(s->mctx, s->sock, callbacks[i].event, callbacks[i].hook,
-                                    callbacks[i].call) == 0;
-    if (!ok)
-        fprintf(stderr, "tcpstat: socket: %s\n", strerror(errno));
-    else
-        mtcp_set_uctx(s->mctx, s->sock, s);
-    return ok;
-}
+    bool ok = true;
 
-/* With the list locked: the first context has the screen. */
-static bool first_open(struct tcpstat *s)
-{
-    char err[300];
-
-    if (stats == NULL) {
+    pthread_mutex_lock(&first_lock);
+    if (n_stats++ == 0) {
         atomic_store(&sort_by, (int)s->options.sort);
         usr1_take();
     }
-    if (!s->options.has_screen || screen_is_taken)
-        return true;
-    s->owns_screen = screen_is_taken = screen_open(s->options.screen, err, sizeof(err));
-    if (!s->owns_screen)
-        fprintf(stderr, "tcpstat: screen: %s\n", err);
-    return s->owns_screen;
+    if (s->options.has_screen && !screen_is_taken) {
+        int n = snprintf(err, err_len, "screen: ");
+        ok = s->owns_screen = screen_is_taken =
+            screen_open(s->options.screen, err + n, err_len - (size_t)n);
+    }
+    pthread_mutex_unlock(&first_lock);
+    return ok;
 }
 
-static bool stat_open(struct tcpstat *s, const char *args)
+static bool stat_begin(struct tcpstat *s, mctx_t mctx, const char *args, char *err, size_t err_len)
 {
-    char err[400];
+    static const struct plugin_call calls[] = {
+        {MOS_ON_CONN_START, MOS_HK_SND, on_start},
+        {MOS_ON_PKT_IN, MOS_HK_RCV, on_packet},
+        {MOS_ON_CONN_NEW_DATA, MOS_NULL, on_data},
+        {MOS_ON_CONN_END, MOS_HK_SND, on_end},
+    };
 
-    if (!tcpstat_options_read(&s->options, args, err, sizeof(err))) {
-        fprintf(stderr, "tcpstat: %s\n", err);
+    if (!tcpstat_options_read(&s->options, args, err, err_len) || !first_begin(s, err, err_len))
         return false;
-    }
     totals_init(&s->now.totals);
     table_init(&s->now.ended, s->options.sort, false);
-    if (!socket_open(s))
-        return false;
-    pthread_mutex_lock(&stats_lock);
-    bool ok = first_open(s);
-    if (ok) {
-        s->next = stats;
-        stats = s;
-    }
-    pthread_mutex_unlock(&stats_lock);
-    return ok;
+    if (plugin_begin(&s->plugin, mctx, calls, sizeof(calls) / sizeof(calls[0])))
+        return true;
+    snprintf(err, err_len, "socket: %s", strerror(errno));
+    if (s->owns_screen)
+        screen_close();
+    return false;
 }
 
 int mos_monitor_init(mctx_t mctx, const char *args)
 {
     struct tcpstat *s = calloc(1, sizeof(*s));
+    char err[400];
 
     if (s == NULL)
         return -1;
-    s->mctx = mctx;
-    s->sock = -1;
-    if (!stat_open(s, args)) {
-        if (s->sock >= 0)
-            mtcp_close(mctx, s->sock);
+    if (!stat_begin(s, mctx, args, err, sizeof(err))) {
+        fprintf(stderr, "tcpstat: %s\n", err);
         free(s);
+        errno = EINVAL;
         return -1;
     }
     board_join(&s->slot);
@@ -478,10 +433,19 @@ int mos_monitor_init(mctx_t mctx, const char *args)
     return 0;
 }
 
+/* Whatever comes after it is the first again. */
+static void last_end(void)
+{
+    pthread_mutex_lock(&first_lock);
+    usr1_give_back();
+    n_stats = 0;
+    screen_is_taken = false;
+    pthread_mutex_unlock(&first_lock);
+}
+
 static void stat_close(struct tcpstat *s)
 {
-    (void)mtcp_canceltimer(s->mctx, s->sock);
-    mtcp_close(s->mctx, s->sock);
+    (void)mtcp_canceltimer(s->plugin.mctx, s->plugin.sock);
     if (s->owns_screen)
         screen_close();
     s->now.live.n = 0;
@@ -490,7 +454,7 @@ static void stat_close(struct tcpstat *s)
         table_init(&s->shown.ended, s->options.sort, false);
         if (board_get(&s->shown))
             report_do(s);
-        usr1_give_back();
+        last_end();
     }
     free(s);
 }
@@ -498,13 +462,8 @@ static void stat_close(struct tcpstat *s)
 /* All its connections have ended before. */
 void mos_monitor_fini(mctx_t mctx)
 {
-    pthread_mutex_lock(&stats_lock);
-    struct tcpstat **at = &stats, *s;
-    while ((s = *at) != NULL && s->mctx != mctx)
-        at = &s->next;
-    if (s != NULL)
-        *at = s->next;
-    pthread_mutex_unlock(&stats_lock);
+    struct tcpstat *s = (struct tcpstat *)plugin_end(mctx);
+
     if (s != NULL)
         stat_close(s);
 }

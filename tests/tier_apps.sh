@@ -1231,6 +1231,35 @@ test_ids() {
     contains "a bad pattern" "$tmp/err" "^ids: $tmp/patterns:4: '[(]': "
 }
 
+# The same connections from a capture, without an endpoint: the same lines, and times since 1970.
+test_plugins_of_a_capture() {
+    local now
+    has_tshark || return
+    rules_make
+    echo 'log svr nope /GET \/nope/' >"$tmp/patterns"
+    mos=$(monitor httplog "file=$tmp/live.log") serve -p "$tmp/www" || return
+    capture_start t0 || return
+    expect "a file" "$(status /1m)" 200
+    expect "nothing there" "$(status /nope)" 404
+    expect "HEAD" "$(status /1m --head)" 200
+    capture_end
+    serve_end
+    {
+        echo "mos { netdev \"cap\" { device = \"net_pcap0,rx_pcap=$tmp/pcap\" }"
+        monitor httplog "file=$tmp/dead.log"
+        monitor ids "patterns=$tmp/patterns file=$tmp/dead.ids"
+        monitor firewall "rules=$tmp/rules file=$tmp/dead.fw"
+        echo "}"
+    } >"$tmp/cap.conf"
+    check "mosrun" timeout 60 "$B/mosrun" -f "$tmp/cap.conf"
+    expect "httplog of a capture" "$(http_lines "$tmp/dead.log")" "$(http_lines "$tmp/live.log")"
+    now=$(date +%s)
+    expect "its times" "$(awk -v now="$now" '$1 > now - 120 && $1 <= now' "$tmp/dead.log" | wc -l)" 3
+    contains "ids of a capture" "$tmp/dead.ids" ' svr nope 9 log$'
+    expect "its times" "$(awk -v now="$now" '$1 > now - 120 && $1 <= now' "$tmp/dead.ids" | wc -l)" 1
+    contains "firewall of a capture" "$tmp/dead.fw" '^ +3 +4  ACCEPT any any dport:80$'
+}
+
 # Under load each plugin costs no error and no byte, and leaves no memory.
 test_plugin_load() {
     local plugin args

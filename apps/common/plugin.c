@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 /* mos_monitor_fini is told the context and nothing of the plugin's. */
 static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -65,6 +66,28 @@ uint64_t plugin_option_u64(mctx_t mctx, int sock, int option)
     socklen_t len = sizeof(value);
 
     return mtcp_getsockopt(mctx, sock, SOL_MONSOCKET, option, &value, &len) < 0 ? 0 : value;
+}
+
+static uint64_t clock_us(clockid_t clock)
+{
+    struct timespec ts;
+
+    clock_gettime(clock, &ts);
+    return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+/* The clock is the host's monotonic one; over a capture it is that of the packets, which counts
+ * since 1970: no host has been up for so long. */
+uint64_t plugin_epoch_us(uint64_t at_us)
+{
+    uint64_t up_us = clock_us(CLOCK_MONOTONIC);
+
+    return at_us > 2 * up_us + 86400000000 ? at_us : clock_us(CLOCK_REALTIME) - up_us + at_us;
+}
+
+uint64_t plugin_active_us(mctx_t mctx, int sock)
+{
+    return plugin_epoch_us(plugin_option_u64(mctx, sock, MOS_TIMESTAMP));
 }
 
 void plugin_stop(mctx_t mctx, int sock)

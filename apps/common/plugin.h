@@ -38,6 +38,12 @@ struct plugin *plugin_of(mctx_t mctx, int sock);
 int plugin_option(mctx_t mctx, int sock, int option);
 uint64_t plugin_option_u64(mctx_t mctx, int sock, int option);
 
+/* When the connection was active last, in microseconds since 1970. */
+uint64_t plugin_active_us(mctx_t mctx, int sock);
+
+/* A time of the stack's clock (MOS_TIMESTAMP) in microseconds since 1970. */
+uint64_t plugin_epoch_us(uint64_t at_us);
+
 /* No further event of this connection. Free its context pointer first. */
 void plugin_stop(mctx_t mctx, int sock);
 

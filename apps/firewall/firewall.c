@@ -22,7 +22,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct firewall {
     struct plugin plugin;
@@ -65,11 +64,9 @@ static bool flow_take(struct fw_flow *f, mctx_t mctx, int sock)
 static void drop_log(struct firewall *fw, int sock, const struct fw_rule *rule)
 {
     mctx_t mctx = fw->plugin.mctx;
-    struct timespec now;
     char *at = out_line(&fw->out);
 
-    clock_gettime(CLOCK_REALTIME, &now);
-    at = put_us(at, (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+    at = put_us(at, plugin_active_us(mctx, sock));
     at = put_text(at, " ");
     at = put_addr(at, mctx, sock, MOS_SIDE_CLI);
     at = put_text(at, " > ");

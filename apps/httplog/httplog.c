@@ -25,12 +25,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct httplog {
     struct plugin plugin;
-    uint64_t epoch_us; /* of the monotonic clock */
-    bool will_flush;   /* a timer runs */
+    bool will_flush; /* a timer runs */
     struct out out;
 };
 
@@ -75,7 +73,7 @@ static void on_exchange(void *arg, const struct exchange *x, const char *note)
     const struct client *c = arg;
     char *at = out_line(&c->log->out);
 
-    at = put_us(at, c->log->epoch_us + x->begin_at);
+    at = put_us(at, plugin_epoch_us(x->begin_at));
     *at++ = ' ';
     at = put_text(at, c->addr);
     *at++ = ' ';
@@ -222,16 +220,6 @@ static void on_end(mctx_t mctx, int sock, int side, event_t event, filter_arg_t 
 
 /* ---- start and end --------------------------------------------------------------------------- */
 
-static uint64_t epoch_us(void)
-{
-    struct timespec real, mono;
-
-    clock_gettime(CLOCK_REALTIME, &real);
-    clock_gettime(CLOCK_MONOTONIC, &mono);
-    return (uint64_t)(real.tv_sec - mono.tv_sec) * 1000000 + (uint64_t)real.tv_nsec / 1000 -
-           (uint64_t)mono.tv_nsec / 1000;
-}
-
 static bool log_begin(struct httplog *l, mctx_t mctx, const char *args, char *err, size_t err_len)
 {
     static const struct plugin_call calls[] = {
@@ -268,7 +256,6 @@ int mos_monitor_init(mctx_t mctx, const char *args)
 
     if (l == NULL)
         return -1;
-    l->epoch_us = epoch_us();
     l->out.fd = -1;
     if (log_begin(l, mctx, args, err, sizeof(err)))
         return 0;

@@ -32,7 +32,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct ids {
     struct plugin plugin;
@@ -65,11 +64,9 @@ struct look {
 static char *line_begin(struct flow *f, int side)
 {
     mctx_t mctx = f->ids->plugin.mctx;
-    struct timespec now;
     char *at = out_line(&f->ids->out);
 
-    clock_gettime(CLOCK_REALTIME, &now);
-    at = put_us(at, (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+    at = put_us(at, plugin_active_us(mctx, f->sock));
     *at++ = ' ';
     at = put_addr(at, mctx, f->sock, MOS_SIDE_CLI);
     at = put_text(at, " > ");

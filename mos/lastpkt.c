@@ -214,6 +214,8 @@ static int change(struct mon *m, struct hook_seg *s, const struct edit *e)
         return -EPERM;
     if (!s->frame)
         return -ENODATA;
+    if (s->frame_room == 0)
+        return -EPERM;
     struct packet now;
     uint32_t room = s->frame_len + e->len;
     struct edit_frame f = {.at = mem_alloc(m->mem, room), .room = room};

@@ -275,6 +275,11 @@ static void frames_grow_as_far_as_their_room(void)
     EXPECT_EQ(todo[0].rc, -EINVAL);
     hs.frame_room++;
     EXPECT_EQ(pass(), HOOK_CHANGED);
+    frame_make(HOOK_IN, &(struct wseg){.flags = TCP_ACK, .data = "payload"});
+    hs.frame_room = 0; /* not to be changed */
+    plan(0, OVER | PAYLOAD, 0, "PAY", 3);
+    EXPECT_EQ(pass(), HOOK_PASS);
+    EXPECT_EQ(todo[0].rc, -EPERM);
     w_end();
 }
 

@@ -78,7 +78,7 @@ struct hook_seg {
     const struct seg *seg;
     uint8_t *frame; /* NULL: the frame lies in pieces or there is none */
     uint32_t frame_len;
-    uint32_t frame_room; /* bytes that a changed frame may have */
+    uint32_t frame_room; /* bytes that a changed frame may have; 0: it is not to be changed */
     uint16_t l3_off, l4_off;
     uint8_t netif;
     bool accepted;  /* IN: the segment passed the acceptability checks and will move TCP state */

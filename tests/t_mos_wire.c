@@ -249,6 +249,8 @@ static void time_wait_lasts(void)
     CLI(.flags = TCP_ACK, .off = 1, .ack = 1);
     w_turn();
     w.text_len = 0;
+    SVR(.flags = TCP_RST, .off = 1); /* RFC 1337 */
+    EXPECT_EVENTS("SS PKT_IN; RC PKT_IN;");
     pass_time(59000000);
     EXPECT_EVENTS("");
     EXPECT_EQ(n_conns(), 1);
@@ -370,6 +372,7 @@ static void window_scaling_counts_from_the_handshake_on(void)
     CLI(.flags = TCP_ACK, .data = "0123456789a");
     w_turn();
     EXPECT_EVENTS("NS ERROR 2; NS DATA;");
+    EXPECT_EQ(n_got[MOS_SIDE_SVR], 10);
     SVR(.flags = TCP_ACK, .ack = 10); /* ... and 160 now */
     CLI(.flags = TCP_ACK, .off = 169, .data = "z");
     EXPECT_EVENTS("");

@@ -294,10 +294,11 @@ static enum hook_verdict known_packet(struct wire_conn *w, struct hook_seg *s)
     if (likely(!has_false_fin(w, s)))
         return conn_packet(w, s);
     struct seg seg = *s->seg;
+    struct hook_seg without = *s;
     seg.flags &= (uint8_t)~TCP_FIN;
-    s->seg = &seg;
-    s->frame_room = 0; /* a changed one would be parsed again */
-    return conn_packet(w, s);
+    without.seg = &seg;
+    without.frame_room = 0; /* a changed one would be parsed again */
+    return conn_packet(w, &without);
 }
 
 /* A packet of no known connection. */

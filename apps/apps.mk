@@ -40,9 +40,9 @@ PLUGIN_OBJ := $(FLOWLOG_OBJ) $(TRACK_OBJ) $(CONNLOG_OBJ) $(TCPSTAT_OBJ) $(EXAMPL
               $(COMMON_OBJ) $(FIREWALL_OBJ) $(HTTPLOG_OBJ) $(IDS_OBJ)
 $(PLUGIN_OBJ): CFLAGS_ALL += -fPIC
 
-$(B)/flowlog.so: $(FLOWLOG_OBJ)
-$(B)/connlog.so: $(CONNLOG_OBJ) $(TRACK_OBJ) $(B)/apps/common/plugin.o
-$(B)/tcpstat.so: $(TCPSTAT_OBJ) $(TRACK_OBJ) $(B)/apps/common/plugin.o
+$(B)/flowlog.so: $(FLOWLOG_OBJ) $(COMMON_OBJ)
+$(B)/connlog.so: $(CONNLOG_OBJ) $(TRACK_OBJ) $(COMMON_OBJ)
+$(B)/tcpstat.so: $(TCPSTAT_OBJ) $(TRACK_OBJ) $(COMMON_OBJ)
 $(B)/tcpstat.so: PLUGIN_LIBS := -lncurses -ltinfo
 $(B)/firewall.so: $(FIREWALL_OBJ) $(COMMON_OBJ)
 $(B)/httplog.so: $(HTTPLOG_OBJ) $(COMMON_OBJ)
@@ -57,11 +57,10 @@ $(EXAMPLES): $(B)/%.so: $(B)/apps/examples/%.o
 
 # What the unit tests and the fuzz target take from here.
 UNIT_APP_OBJ := $(patsubst %,$(B)/apps/epserver/%.o,path httpdate mime request) \
-                $(patsubst %,$(B)/apps/epclient/%.o,histogram url) \
-                $(B)/apps/flowlog/options.o
+                $(patsubst %,$(B)/apps/epclient/%.o,histogram url)
 # ... and unit alone: what calls the library, and the plugins' logic.
 UNIT_APP_SOCK_OBJ := $(B)/apps/epclient/exchange.o \
-                     $(TRACK_OBJ) \
+                     $(B)/apps/flowlog/options.o $(TRACK_OBJ) \
                      $(patsubst %,$(B)/apps/connlog/%.o,line options record service) \
                      $(patsubst %,$(B)/apps/tcpstat/%.o,board meter options report table totals) \
                      $(COMMON_OBJ) $(B)/apps/firewall/rules.o $(B)/apps/httplog/talk.o \

@@ -3,7 +3,6 @@
 #include "tests/duo.h"
 #include "tests/test.h"
 
-#include "apps/common/plugin.h"
 #include "apps/firewall/rules.h"
 
 #include <arpa/inet.h>
@@ -167,35 +166,6 @@ static void many_rules(void)
     fw_rules_free(&rules);
 }
 
-/* ---- args ------------------------------------------------------------------------------------ */
-
-static void args_of_plugins(void)
-{
-    char path[8] = "";
-    bool flag = false;
-    const struct plugin_arg known[] = {{"file", "PATH", path, sizeof(path), NULL},
-                                       {"log", NULL, NULL, 0, &flag}};
-    unsigned long n = 0;
-    CU_ASSERT(plugin_args_read("  ", known, 2, err, sizeof(err)));
-    CU_ASSERT(plugin_args_read(" log  file=1234567 ", known, 2, err, sizeof(err)));
-    CU_ASSERT(flag);
-    CU_ASSERT_STRING_EQUAL(path, "1234567");
-    static const char *const bad[] = {"file=12345678", "file=", "file", "filex=1", "logs", "log=1"};
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        char want[100];
-        snprintf(want, sizeof(want), "'%s' is none of file=PATH, log", bad[i]);
-        CU_ASSERT_FALSE(plugin_args_read(bad[i], known, 2, err, sizeof(err)));
-        CU_ASSERT_STRING_EQUAL(err, want);
-    }
-    CU_ASSERT(plugin_arg_number("10", 1, 10, &n));
-    EXPECT_EQ(n, 10);
-    CU_ASSERT_FALSE(plugin_arg_number("11", 1, 10, &n));
-    CU_ASSERT_FALSE(plugin_arg_number("0", 1, 10, &n));
-    CU_ASSERT_FALSE(plugin_arg_number("", 0, 10, &n));
-    CU_ASSERT_FALSE(plugin_arg_number("5x", 1, 10, &n));
-    CU_ASSERT_FALSE(plugin_arg_number("18446744073709551617", 0, 10, &n));
-}
-
 /* ---- the plugin ------------------------------------------------------------------------------ */
 
 static struct duo d;
@@ -331,6 +301,6 @@ static void ipv6_in_an_endpoint(void)
 
 TEST_SUITE(firewall, TEST_CASE(rules_of_the_forerunner), TEST_CASE(rules_of_ours),
            TEST_CASE(no_rules), TEST_CASE(bad_rules), TEST_CASE(many_rules),
-           TEST_CASE(args_of_plugins), TEST_CASE(dropped_syns_never_reach_the_endpoint),
-           TEST_CASE(counts_every_second), TEST_CASE(own_syns_are_dropped_too),
+           TEST_CASE(dropped_syns_never_reach_the_endpoint), TEST_CASE(counts_every_second),
+           TEST_CASE(own_syns_are_dropped_too),
            TEST_CASE(syn_cookies_are_judged_when_they_come_back), TEST_CASE(ipv6_in_an_endpoint));

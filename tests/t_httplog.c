@@ -3,7 +3,6 @@
 #include "tests/duo.h"
 #include "tests/test.h"
 
-#include "apps/common/out.h"
 #include "apps/httplog/talk.h"
 
 #include <arpa/inet.h>
@@ -306,66 +305,6 @@ static void long_texts_are_cut(void)
     begin();
 }
 
-/* ---- lines ----------------------------------------------------------------------------------- */
-
-static const char *foreign(const char *text, size_t n, size_t max)
-{
-    static char buf[200];
-    *put_foreign(buf, text, n, max) = '\0';
-    return buf;
-}
-
-static void what_a_line_is_made_of(void)
-{
-    char buf[100];
-    CU_ASSERT_STRING_EQUAL(foreign("/a\x01 b\\\x7f\xff\n", 9, 99),
-                           "/a\\x01\\x20b\\x5c\\x7f\\xff\\x0a");
-    CU_ASSERT_STRING_EQUAL(foreign("", 0, 99), "-");
-    CU_ASSERT_STRING_EQUAL(foreign("abcdef", 6, 6), "abcdef");
-    CU_ASSERT_STRING_EQUAL(foreign("abcdef", 6, 5), "abcde...");
-    *put_u64(buf, UINT64_MAX) = '\0';
-    CU_ASSERT_STRING_EQUAL(buf, "18446744073709551615");
-    *put_u64(buf, 0) = '\0';
-    CU_ASSERT_STRING_EQUAL(buf, "0");
-    *put_us(buf, 1000000001000007) = '\0';
-    CU_ASSERT_STRING_EQUAL(buf, "1000000001.000007");
-    *put_us(buf, 42) = '\0';
-    CU_ASSERT_STRING_EQUAL(buf, "0.000042");
-}
-
-/* Lines come whole and in order, however many; what can't be written is counted. */
-static void lines_of_a_file(void)
-{
-    static struct out out;
-    app_begin();
-    CU_ASSERT_FATAL(out_open(&out, app_path("out")));
-    for (unsigned i = 0; i < 5000; i++) {
-        char *at = put_u64(out_line(&out), 1000000 + i);
-        memset(at, 'x', 100);
-        out_line_end(&out, at + 100);
-    }
-    out_close(&out);
-    FILE *f = fopen(app_path("out"), "r");
-    char line[200];
-    unsigned n = 0;
-    while (fgets(line, sizeof(line), f)) {
-        EXPECT_EQ(strlen(line), 108);
-        EXPECT_EQ(atoi(line), 1000000 + (int)n);
-        n++;
-    }
-    EXPECT_EQ(n, 5000);
-    fclose(f);
-    app_end();
-    CU_ASSERT_FALSE(out_open(&out, "/nowhere/x"));
-    EXPECT_EQ(errno, ENOENT);
-    out_close(&out);
-    CU_ASSERT_FATAL(out_open(&out, "/dev/full"));
-    out_line_end(&out, put_text(out_line(&out), "lost"));
-    out_flush(&out);
-    EXPECT_EQ(out.n_lost, 5);
-    out_close(&out);
-}
-
 /* ---- the plugin ------------------------------------------------------------------------------ */
 
 static struct duo d;
@@ -509,6 +448,5 @@ TEST_SUITE(httplog, TEST_CASE(keep_alive), TEST_CASE(byte_by_byte), TEST_CASE(pi
            TEST_CASE(early_response), TEST_CASE(a_body_until_the_end), TEST_CASE(what_is_cut),
            TEST_CASE(what_is_no_http), TEST_CASE(a_client_that_stops_speaking_http),
            TEST_CASE(another_protocol), TEST_CASE(requests_that_wait_are_bounded),
-           TEST_CASE(long_texts_are_cut), TEST_CASE(what_a_line_is_made_of),
-           TEST_CASE(lines_of_a_file), TEST_CASE(requests_of_connections),
+           TEST_CASE(long_texts_are_cut), TEST_CASE(requests_of_connections),
            TEST_CASE(a_close_of_the_server), TEST_CASE(a_reset), TEST_CASE(large_bodies));

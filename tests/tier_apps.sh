@@ -980,8 +980,8 @@ test_connlog_errors() {
     wait $server
     expect "exit status" $? 0
     expect "a full disk" "$(cat "$tmp/svr.err")" \
-        "connlog: /dev/full: No space left on device; connections are missing there
-connlog: /dev/full: 3 connections are missing"
+        "connlog: /dev/full: No space left on device; lines are missing there
+connlog: /dev/full: 3 lines are missing"
 }
 
 # The numbers of a report, from its JSON: report_get FILE EXPRESSION...

@@ -1,41 +1,76 @@
 #include "apps/common/out.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 /* ---- lines ----------------------------------------------------------------------------------- */
 
-bool out_open(struct out *o, const char *path)
+bool out_open(struct out *o, const char *who, const char *path)
 {
+    bool is_file = path[0] != '\0';
+
     o->len = 0;
     o->n_lost = 0;
-    o->fd = path[0] != '\0' ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)
-                            : STDOUT_FILENO;
+    snprintf(o->name, sizeof(o->name), "%s: %s", who, is_file ? path : "standard output");
+    o->fd = is_file ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644) : STDOUT_FILENO;
     return o->fd >= 0;
 }
 
-void out_close(struct out *o)
+void out_abandon(struct out *o)
 {
-    out_flush(o);
-    if (o->fd > STDERR_FILENO) /* -1: it was not opened */
+    if (o->fd > STDERR_FILENO)
         close(o->fd);
     o->fd = -1;
 }
 
-void out_flush(struct out *o)
+void out_close(struct out *o)
+{
+    if (o->fd < 0) /* it was not opened */
+        return;
+    out_flush(o);
+    if (o->n_lost > 0)
+        fprintf(stderr, "%s: %llu lines are missing\n", o->name, (unsigned long long)o->n_lost);
+    out_abandon(o);
+}
+
+/* All but the first `done` bytes can't be written. What follows a line that was cut begins with the
+ * newline that it lacks; so does only that, for no line is empty. */
+static void lines_lose(struct out *o, size_t done)
+{
+    bool is_again = done == 0 && o->buf[0] == '\n';
+    bool is_cut = is_again || (done > 0 && o->buf[done - 1] != '\n');
+
+    if (o->n_lost == 0)
+        fprintf(stderr, "%s: %s; lines are missing there\n", o->name, strerror(errno));
+    for (size_t i = done + is_again; i < o->len; i++)
+        o->n_lost += o->buf[i] == '\n';
+    o->buf[0] = '\n';
+    o->len = is_cut;
+}
+
+bool out_flush(struct out *o)
 {
     size_t done = 0;
 
     while (done < o->len) {
         ssize_t n = write(o->fd, o->buf + done, o->len - done);
-        if (n <= 0)
+        if (n > 0)
+            done += (size_t)n;
+        else if (n == 0 || errno != EINTR)
             break;
-        done += (size_t)n;
     }
-    o->n_lost += o->len - done;
+    if (done < o->len) {
+        int why = errno;
+        lines_lose(o, done);
+        errno = why;
+        return false;
+    }
     o->len = 0;
+    return true;
 }
 
 char *out_line(struct out *o)

@@ -15,19 +15,24 @@
 
 struct out {
     int fd;
-    uint64_t n_lost; /* bytes that could not be written */
+    uint64_t n_lost; /* lines that could not be written */
+    char name[320];  /* whose and which, for what is said of it */
     size_t len;
     char buf[65536];
 };
 
-/* Begins. `path` is opened for appending; "": standard output. False and errno on failure. */
-bool out_open(struct out *o, const char *path);
-void out_close(struct out *o); /* flushes; nothing if fd is -1 */
+/* Begins. `path` is opened for appending; "": standard output. False and errno on failure. `who`
+ * writes: that a line is lost is said on stderr, once, and out_close() says how many were. */
+bool out_open(struct out *o, const char *who, const char *path);
+void out_close(struct out *o);   /* flushes; nothing if fd is -1 */
+void out_abandon(struct out *o); /* ... does not, and says nothing */
 
 /* Room for one line of at most OUT_LINE_MAX bytes; then where it ends: a newline is added. */
 char *out_line(struct out *o);
 void out_line_end(struct out *o, char *end);
-void out_flush(struct out *o);
+
+/* Writes what is gathered. False and errno: some of it is lost; a line that was cut ends there. */
+bool out_flush(struct out *o);
 
 /* Each writes at `at` and returns where it ended. */
 char *put_text(char *at, const char *text);

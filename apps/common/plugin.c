@@ -99,19 +99,28 @@ void plugin_stop(mctx_t mctx, int sock)
 
 /* ---- args ------------------------------------------------------------------------------------ */
 
+static bool value_take(const struct plugin_arg *a, const char *value, size_t len)
+{
+    char text[PLUGIN_VALUE_MAX];
+    bool is_read = a->read != NULL;
+
+    if (len == 0 || len >= (is_read ? sizeof(text) : a->room))
+        return false;
+    char *to = is_read ? text : a->to;
+    memcpy(to, value, len);
+    to[len] = '\0';
+    return !is_read || a->read(a->to, text);
+}
+
 static bool word_take(const struct plugin_arg *a, const char *word, size_t len)
 {
     size_t n = strlen(a->key);
 
     if (len < n || memcmp(word, a->key, n) != 0)
         return false;
-    if (a->value == NULL)
-        return len == n && (*a->flag = true);
-    if (len <= n + 1 || word[n] != '=' || len - n - 1 >= a->room)
-        return false;
-    memcpy(a->value, word + n + 1, len - n - 1);
-    a->value[len - n - 1] = '\0';
-    return true;
+    if (a->what == NULL)
+        return len == n && (*(bool *)a->to = true);
+    return len > n && word[n] == '=' && value_take(a, word + n + 1, len - n - 1);
 }
 
 /* "'x' is none of rules=PATH, file=PATH, log" */
@@ -122,8 +131,8 @@ static void complain(const struct plugin_arg *known, size_t n, const char *word,
 
     for (size_t i = 0; i < n && at < err_len; i++)
         at += (size_t)snprintf(err + at, err_len - at, "%s %s%s%s", i > 0 ? "," : "", known[i].key,
-                               known[i].value != NULL ? "=" : "",
-                               known[i].value != NULL ? known[i].what : "");
+                               known[i].what != NULL ? "=" : "",
+                               known[i].what != NULL ? known[i].what : "");
 }
 
 bool plugin_args_read(const char *args, const struct plugin_arg *known, size_t n, char *err,
@@ -143,14 +152,14 @@ bool plugin_args_read(const char *args, const struct plugin_arg *known, size_t n
     return true;
 }
 
-bool plugin_arg_number(const char *text, unsigned long min, unsigned long max, unsigned long *out)
+bool plugin_arg_number(const char *text, uint64_t min, uint64_t max, uint64_t *to)
 {
-    unsigned long n = 0;
+    uint64_t n = 0;
 
-    if (*text == '\0' || strlen(text) > 9)
+    if (*text == '\0' || strlen(text) > 18)
         return false;
     for (; *text >= '0' && *text <= '9'; text++)
-        n = n * 10 + (unsigned long)(*text - '0');
-    *out = n;
+        n = n * 10 + (uint64_t)(*text - '0');
+    *to = n;
     return *text == '\0' && n >= min && n <= max;
 }

@@ -9,6 +9,7 @@
 #include <mtcp_api.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* The beginning of what a plugin keeps per context and section: the context pointer of its passive
  * socket. */
@@ -47,14 +48,15 @@ uint64_t plugin_epoch_us(uint64_t at_us);
 /* No further event of this connection. Free its context pointer first. */
 void plugin_stop(mctx_t mctx, int sock);
 
-/* One word that a plugin knows: "key=VALUE", copied to `value`; or, with `value` NULL, the bare
- * word "key", which sets *flag. */
+#define PLUGIN_VALUE_MAX 256
+
+/* One word that a plugin knows. */
 struct plugin_arg {
     const char *key;
-    const char *what; /* of a value: what it is, for the error ("PATH") */
-    char *value;
-    size_t room; /* bytes at `value` */
-    bool *flag;
+    const char *what; /* "key=VALUE": what it is, for the error ("PATH"); NULL: the bare word */
+    void *to;         /* of a bare word a bool, which it sets; of a text `room` bytes */
+    size_t room;
+    bool (*read)(void *to, const char *value); /* of another value; false: it is none. Else NULL */
 };
 
 /*
@@ -62,12 +64,13 @@ struct plugin_arg {
  *
  *   known    n of them
  *   err      on failure: what is wrong, in one line
- *   returns  false: a word that is not known, or a value that is empty or too long
+ *   returns  false: a word that is not known, or a value that is none, empty or longer than `room`
+ * or PLUGIN_VALUE_MAX
  */
 bool plugin_args_read(const char *args, const struct plugin_arg *known, size_t n, char *err,
                       size_t err_len);
 
-/* A decimal number within [min, max]; false: it is none. */
-bool plugin_arg_number(const char *text, unsigned long min, unsigned long max, unsigned long *out);
+/* A decimal number of at most 18 digits within [min, max]; false: it is none. */
+bool plugin_arg_number(const char *text, uint64_t min, uint64_t max, uint64_t *to);
 
 #endif

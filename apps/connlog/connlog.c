@@ -7,8 +7,8 @@
  * line.h how it is written. It looks at segments, with or without an endpoint of this process.
  */
 #include "apps/common/plugin.h"
+#include "apps/connlog/file.h"
 #include "apps/connlog/options.h"
-#include "apps/connlog/out.h"
 #include "apps/connlog/record.h"
 #include "apps/connlog/service.h"
 #include "apps/track/segment.h"
@@ -31,7 +31,9 @@ _Static_assert((int)ORIGINATOR == MOS_SIDE_CLI && (int)RESPONDER == MOS_SIDE_SVR
 /* One per context and section. */
 struct connlog {
     struct plugin plugin; /* first */
-    struct out *out;
+    struct file *file;
+    struct out out;
+    enum line_format format;
     uint64_t seed, n_conns; /* of the names */
     bool flush_is_due;      /* the timer runs */
 };
@@ -49,22 +51,6 @@ struct conn {
 
 /* ---- a connection ---- */
 
-static uint64_t now_us(clockid_t clock)
-{
-    struct timespec ts;
-
-    clock_gettime(clock, &ts);
-    return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
-/* A time of the stack's clock since 1970. That of a capture is; else it is the monotonic one. */
-static uint64_t epoch_of(uint64_t at_us)
-{
-    uint64_t monotonic = now_us(CLOCK_MONOTONIC);
-
-    return at_us > monotonic ? at_us : now_us(CLOCK_REALTIME) - (monotonic - at_us);
-}
-
 /* NULL without memory: the connection is not logged. */
 static struct conn *conn_create(mctx_t mctx, int sock)
 {
@@ -74,7 +60,7 @@ static struct conn *conn_create(mctx_t mctx, int sock)
     if (c == NULL)
         return NULL;
     *c = (struct conn){.log = log, .start_us = plugin_option_u64(mctx, sock, MOS_TIMESTAMP)};
-    c->epoch_us = epoch_of(c->start_us);
+    c->epoch_us = plugin_epoch_us(c->start_us);
     record_init(&c->record, (uint32_t)c->start_us);
     line_uid(c->uid, log->seed, log->n_conns++);
     mtcp_set_uctx(mctx, sock, c);
@@ -112,7 +98,7 @@ static void on_flush(mctx_t mctx, int sock, int side, event_t event, filter_arg_
 
     (void)side, (void)event, (void)arg;
     log->flush_is_due = false;
-    out_flush(log->out);
+    out_flush(&log->out);
 }
 
 static void flush_later(struct connlog *log)
@@ -123,7 +109,7 @@ static void flush_later(struct connlog *log)
         log->flush_is_due =
             mtcp_settimer(log->plugin.mctx, log->plugin.sock, &after, on_flush) == 0;
     if (!log->flush_is_due)
-        out_flush(log->out);
+        out_flush(&log->out);
 }
 
 static void line_address(struct line *l, mctx_t mctx, int sock, int side)
@@ -157,7 +143,8 @@ static void conn_log(const struct conn *c, mctx_t mctx, int sock)
     memcpy(l.uid, c->uid, sizeof(l.uid));
     line_address(&l, mctx, sock, MOS_SIDE_CLI);
     line_address(&l, mctx, sock, MOS_SIDE_SVR);
-    out_line(c->log->out, &l);
+    char *at = out_line(&c->log->out);
+    out_line_end(&c->log->out, at + line_write(c->log->format, &l, at) - 1);
     flush_later(c->log);
 }
 
@@ -212,9 +199,10 @@ static bool log_begin(struct connlog *log, mctx_t mctx, const char *args, char *
     if (!connlog_options_read(&options, args, err, err_len))
         return false;
     if (getrandom(&log->seed, sizeof(log->seed), 0) != sizeof(log->seed))
-        log->seed = now_us(CLOCK_REALTIME);
-    log->out = out_open(&options);
-    if (log->out == NULL) {
+        log->seed = plugin_epoch_us(0);
+    log->format = options.format;
+    log->file = file_open(&log->out, &options);
+    if (log->file == NULL) {
         snprintf(err, err_len, "%s: %s", options.file[0] != '\0' ? options.file : "standard output",
                  strerror(errno));
         return false;
@@ -227,7 +215,7 @@ static bool log_begin(struct connlog *log, mctx_t mctx, const char *args, char *
 
 static void log_free(struct connlog *log)
 {
-    out_close(log->out);
+    file_close(log->file, &log->out);
     free(log);
 }
 

@@ -1,30 +1,24 @@
 #include "apps/connlog/options.h"
 
-#include "apps/track/args.h"
+#include "apps/common/plugin.h"
 
-#include <stdio.h>
+#include <string.h>
 
-static bool option_read(struct connlog_options *o, const struct arg *a)
+static bool format_read(void *to, const char *value)
 {
-    if (arg_has_value(a, "file"))
-        return arg_text(a, o->file, sizeof(o->file));
-    if (!arg_has_value(a, "format"))
-        return false;
-    o->format = arg_equals(a, "json") ? LINE_JSON : LINE_TSV;
-    return o->format == LINE_JSON || arg_equals(a, "tsv");
+    enum line_format *format = to;
+
+    *format = strcmp(value, "json") == 0 ? LINE_JSON : LINE_TSV;
+    return *format == LINE_JSON || strcmp(value, "tsv") == 0;
 }
 
 bool connlog_options_read(struct connlog_options *o, const char *args, char *err, size_t err_len)
 {
-    struct arg a;
+    const struct plugin_arg known[] = {
+        {"file", "PATH", o->file, sizeof(o->file), NULL},
+        {"format", "tsv|json", &o->format, 0, format_read},
+    };
 
     *o = (struct connlog_options){.format = LINE_TSV};
-    while (arg_next(&args, &a)) {
-        if (option_read(o, &a))
-            continue;
-        snprintf(err, err_len, "'%.*s' is none of file=PATH, format=tsv, format=json", a.len,
-                 a.word);
-        return false;
-    }
-    return true;
+    return plugin_args_read(args, known, sizeof(known) / sizeof(known[0]), err, err_len);
 }

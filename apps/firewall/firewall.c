@@ -27,7 +27,7 @@ struct firewall {
     struct plugin plugin;
     struct fw_rules rules;
     bool logs;
-    unsigned long every_s;     /* counts are written; 0: at the end only */
+    uint64_t every_s;          /* counts are written; 0: at the end only */
     char path[256], file[256]; /* of the rules, of the output */
     struct out out;
 };
@@ -139,25 +139,24 @@ static void every_start(struct firewall *fw)
         mtcp_settimer(fw->plugin.mctx, fw->plugin.sock, &tv, on_every);
 }
 
+static bool every_read(void *to, const char *value)
+{
+    return plugin_arg_number(value, 0, 1000000, to);
+}
+
 static bool args_read(struct firewall *fw, const char *args, char *err, size_t err_len)
 {
-    char every[16] = "0";
     const struct plugin_arg known[] = {
         {"rules", "PATH", fw->path, sizeof(fw->path), NULL},
         {"file", "PATH", fw->file, sizeof(fw->file), NULL},
-        {"every", "SECONDS", every, sizeof(every), NULL},
-        {"log", NULL, NULL, 0, &fw->logs},
+        {"every", "0..1000000", &fw->every_s, 0, every_read},
+        {"log", NULL, &fw->logs, 0, NULL},
     };
 
     if (!plugin_args_read(args, known, sizeof(known) / sizeof(known[0]), err, err_len))
         return false;
-    if (fw->path[0] == '\0')
-        snprintf(err, err_len, "no rules: write args = \"rules=PATH\"");
-    else if (!plugin_arg_number(every, 0, 1000000, &fw->every_s))
-        snprintf(err, err_len, "every=%s: write a number of seconds up to 1000000", every);
-    else
-        return true;
-    return false;
+    snprintf(err, err_len, "no rules: write args = \"rules=PATH\"");
+    return fw->path[0] != '\0';
 }
 
 static bool firewall_begin(struct firewall *fw, mctx_t mctx, const char *args, char *err,
@@ -167,7 +166,7 @@ static bool firewall_begin(struct firewall *fw, mctx_t mctx, const char *args, c
 
     if (!args_read(fw, args, err, err_len) || !fw_rules_read(&fw->rules, fw->path, err, err_len))
         return false;
-    if (!out_open(&fw->out, fw->file)) {
+    if (!out_open(&fw->out, "firewall", fw->file)) {
         snprintf(err, err_len, "%s: %s", fw->file, strerror(errno));
         return false;
     }

@@ -9,44 +9,19 @@
  */
 #include "apps/flowlog/flowlog.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* mos_monitor_fini is told the context and nothing of ours: this finds the log of a context. */
-static pthread_mutex_t logs_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct flowlog *logs;
-
-static struct flowlog *log_of(mctx_t mctx, int sock)
-{
-    return mtcp_get_uctx(mctx, mtcp_get_passive(mctx, sock));
-}
 
 /* ---- a connection ---- */
 
 static void flow_name(struct flow *f, mctx_t mctx, int sock)
 {
-    struct sockaddr_storage addrs[2];
-    char names[2][INET6_ADDRSTRLEN] = {"?", "?"};
-    unsigned ports[2] = {0, 0};
+    char *at = put_addr(f->name, mctx, sock, MOS_SIDE_CLI);
 
-    for (int side = 0; side < 2; side++) {
-        socklen_t len = sizeof(addrs[side]);
-        struct sockaddr *a = (struct sockaddr *)&addrs[side];
-        if (mtcp_getpeername(mctx, sock, a, &len, side) < 0)
-            continue;
-        struct sockaddr_in *v4 = (struct sockaddr_in *)a;
-        struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)a;
-        bool is_v4 = a->sa_family == AF_INET;
-        inet_ntop(a->sa_family, is_v4 ? (void *)&v4->sin_addr : (void *)&v6->sin6_addr, names[side],
-                  sizeof(names[side]));
-        ports[side] = ntohs(is_v4 ? v4->sin_port : v6->sin6_port);
-    }
-    snprintf(f->name, sizeof(f->name),
-             strchr(names[0], ':') ? "[%s]:%u > [%s]:%u" : "%s:%u > %s:%u", names[0], ports[0],
-             names[1], ports[1]);
+    at = put_addr(put_text(at, " > "), mctx, sock, MOS_SIDE_SVR);
+    *at = '\0';
 }
 
 /* The flow of an event's socket; made at its first event. NULL without memory: nothing is logged.
@@ -60,7 +35,7 @@ static struct flow *flow_of(mctx_t mctx, int sock)
     f = calloc(1, sizeof(*f));
     if (f == NULL)
         return NULL;
-    f->log = log_of(mctx, sock);
+    f->log = (struct flowlog *)plugin_of(mctx, sock);
     f->number = ++f->log->n_flows;
     clock_gettime(CLOCK_MONOTONIC, &f->since);
     flow_name(f, mctx, sock);
@@ -81,21 +56,13 @@ static bool is_wanted(const struct flow *f, enum flowlog_event event)
     return f != NULL && (f->log->options.events & event) != 0;
 }
 
-static int option_int(mctx_t mctx, int sock, int option)
-{
-    int value = -1;
-    socklen_t len = sizeof(value);
-
-    return mtcp_getsockopt(mctx, sock, SOL_MONSOCKET, option, &value, &len) < 0 ? -1 : value;
-}
-
 /* ---- events ---- */
 
 static void on_start(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
 {
     static const char *const where[] = {"the client is this host", "the server is this host"};
     struct flow *f = flow_of(mctx, sock);
-    int real = option_int(mctx, sock, MOS_REAL_SIDE);
+    int real = plugin_option(mctx, sock, MOS_REAL_SIDE);
 
     (void)side, (void)event, (void)arg;
     if (is_wanted(f, FLOWLOG_START))
@@ -111,16 +78,13 @@ static void on_state(mctx_t mctx, int sock, int side, event_t event, filter_arg_
     (void)event, (void)arg;
     if (is_wanted(f, FLOWLOG_STATE))
         print_line(f, "state", "%s %s", print_side(side),
-                   print_state(option_int(mctx, sock, option)));
+                   print_state(plugin_option(mctx, sock, option)));
 }
 
 static uint64_t missed_total(mctx_t mctx, int sock, int side)
 {
-    int option = side == MOS_SIDE_CLI ? MOS_MISSED_CLIBUF : MOS_MISSED_SVRBUF;
-    uint64_t n = 0;
-    socklen_t len = sizeof(n);
-
-    return mtcp_getsockopt(mctx, sock, SOL_MONSOCKET, option, &n, &len) < 0 ? 0 : n;
+    return plugin_option_u64(mctx, sock,
+                             side == MOS_SIDE_CLI ? MOS_MISSED_CLIBUF : MOS_MISSED_SVRBUF);
 }
 
 /* Looks at a side's new bytes, without copying them: their number, and in *n_missed the number of
@@ -189,7 +153,7 @@ static void on_error(mctx_t mctx, int sock, int side, event_t event, filter_arg_
     static const char *const what[] = {"?", "bytes not looked at are about to go",
                                        "data beyond the window", "two copies of a byte differ"};
     struct flow *f = flow_of(mctx, sock);
-    int kind = option_int(mctx, sock, MOS_LASTERROR);
+    int kind = plugin_option(mctx, sock, MOS_LASTERROR);
 
     (void)event, (void)arg;
     if (is_wanted(f, FLOWLOG_ERROR))
@@ -207,7 +171,7 @@ static void on_end(mctx_t mctx, int sock, int side, event_t event, filter_arg_t 
         return;
     if (is_wanted(f, FLOWLOG_END))
         print_line(f, "end", "%s; to svr %llu bytes, to cli %llu bytes, %.6f s",
-                   print_reason(option_int(mctx, sock, MOS_END_REASON)),
+                   print_reason(plugin_option(mctx, sock, MOS_END_REASON)),
                    (unsigned long long)f->n_bytes[MOS_SIDE_SVR],
                    (unsigned long long)f->n_bytes[MOS_SIDE_CLI], flow_age(f));
     mtcp_set_uctx(mctx, sock, NULL);
@@ -216,51 +180,33 @@ static void on_end(mctx_t mctx, int sock, int side, event_t event, filter_arg_t 
 
 /* ---- start and end ---- */
 
-static const struct {
-    event_t event;
-    int hook;
-    callback_t call;
-} callbacks[] = {
-    {MOS_ON_CONN_START, MOS_HK_SND, on_start},
-    {MOS_ON_TCP_STATE_CHANGE, MOS_HK_SND, on_state},
-    {MOS_ON_TCP_STATE_CHANGE, MOS_HK_RCV, on_state},
-    {MOS_ON_CONN_NEW_DATA, MOS_NULL, on_data},
-    {MOS_ON_REXMIT, MOS_HK_RCV, on_rexmit},
-    {MOS_ON_ERROR, MOS_NULL, on_error},
-    {MOS_ON_CONN_END, MOS_HK_SND, on_end},
-};
-
-static bool out_open(struct flowlog *l)
+static bool log_begin(struct flowlog *l, mctx_t mctx, const char *args, char *err, size_t err_len)
 {
-    l->out = l->options.file[0] != '\0' ? fopen(l->options.file, "ae") : stdout;
-    if (l->out == NULL) {
-        fprintf(stderr, "flowlog: %s: %s\n", l->options.file, strerror(errno));
+    static const struct plugin_call calls[] = {
+        {MOS_ON_CONN_START, MOS_HK_SND, on_start},
+        {MOS_ON_TCP_STATE_CHANGE, MOS_HK_SND, on_state},
+        {MOS_ON_TCP_STATE_CHANGE, MOS_HK_RCV, on_state},
+        {MOS_ON_CONN_NEW_DATA, MOS_NULL, on_data},
+        {MOS_ON_REXMIT, MOS_HK_RCV, on_rexmit},
+        {MOS_ON_ERROR, MOS_NULL, on_error},
+        {MOS_ON_CONN_END, MOS_HK_SND, on_end},
+    };
+
+    if (!flowlog_options_read(&l->options, args, err, err_len))
+        return false;
+    if (!out_open(&l->out, "flowlog", l->options.file)) {
+        snprintf(err, err_len, "%s: %s", l->options.file, strerror(errno));
         return false;
     }
-    setvbuf(l->out, NULL, _IOLBF, 8192); /* whole lines, also from several cores */
-    return true;
-}
-
-static bool socket_open(struct flowlog *l)
-{
-    l->sock = mtcp_socket(l->mctx, AF_UNSPEC, MOS_SOCK_MONITOR_STREAM, 0);
-    bool ok = l->sock >= 0;
-    for (size_t i = 0; ok && i < sizeof(callbacks) / sizeof(callbacks[0]); i++)
-        ok = mtcp_register_callback(l->mctx, l->sock, callbacks[i].event, callbacks[i].hook,
-                                    callbacks[i].call) == 0;
-    if (!ok)
-        fprintf(stderr, "flowlog: socket: %s\n", strerror(errno));
-    else
-        mtcp_set_uctx(l->mctx, l->sock, l);
-    return ok;
+    if (plugin_begin(&l->plugin, mctx, calls, sizeof(calls) / sizeof(calls[0])))
+        return true;
+    snprintf(err, err_len, "socket: %s", strerror(errno));
+    return false;
 }
 
 static void log_free(struct flowlog *l)
 {
-    if (l->sock >= 0)
-        mtcp_close(l->mctx, l->sock);
-    if (l->out != NULL && l->out != stdout)
-        fclose(l->out);
+    out_close(&l->out);
     free(l);
 }
 
@@ -271,33 +217,19 @@ int mos_monitor_init(mctx_t mctx, const char *args)
 
     if (l == NULL)
         return -1;
-    l->mctx = mctx;
-    l->sock = -1;
-    if (!flowlog_options_read(&l->options, args, err, sizeof(err))) {
-        fprintf(stderr, "flowlog: %s\n", err);
-        free(l);
-        return -1;
-    }
-    if (!out_open(l) || !socket_open(l)) {
-        log_free(l);
-        return -1;
-    }
-    pthread_mutex_lock(&logs_lock);
-    l->next = logs;
-    logs = l;
-    pthread_mutex_unlock(&logs_lock);
-    return 0;
+    l->out.fd = -1;
+    if (log_begin(l, mctx, args, err, sizeof(err)))
+        return 0;
+    fprintf(stderr, "flowlog: %s\n", err);
+    log_free(l);
+    errno = EINVAL;
+    return -1;
 }
 
 void mos_monitor_fini(mctx_t mctx)
 {
-    pthread_mutex_lock(&logs_lock);
-    struct flowlog **at = &logs, *l;
-    while ((l = *at) != NULL && l->mctx != mctx)
-        at = &l->next;
-    if (l != NULL)
-        *at = l->next;
-    pthread_mutex_unlock(&logs_lock);
+    struct flowlog *l = (struct flowlog *)plugin_end(mctx);
+
     if (l != NULL)
         log_free(l);
 }

@@ -2,20 +2,19 @@
 #ifndef FLOWLOG_FLOWLOG_H
 #define FLOWLOG_FLOWLOG_H
 
+#include "apps/common/out.h"
+#include "apps/common/plugin.h"
 #include "apps/flowlog/options.h"
 
 #include <mtcp_api.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <time.h>
 
-/* One per context: the context pointer of the passive socket. */
+/* One per context and section. */
 struct flowlog {
-    struct flowlog *next;
-    mctx_t mctx;
-    int sock; /* the passive socket */
+    struct plugin plugin; /* first */
     struct flowlog_options options;
-    FILE *out;
+    struct out out;
     uint64_t n_flows, n_lines;
 };
 
@@ -26,7 +25,7 @@ struct flow {
     uint64_t n_bytes[2]; /* to the client, to the server */
     uint64_t n_missed[2];
     struct timespec since;
-    char name[112]; /* "client:port > server:port" */
+    char name[2 * PUT_ADDR_MAX + 8]; /* "client:port > server:port" */
 };
 
 /* One line: time, connection, event, and the rest as printf writes it. */

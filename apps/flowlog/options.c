@@ -1,6 +1,7 @@
 #include "apps/flowlog/options.h"
 
-#include <stdio.h>
+#include "apps/common/plugin.h"
+
 #include <string.h>
 
 static const struct {
@@ -20,74 +21,37 @@ static unsigned event_bit(const char *name, size_t len)
 }
 
 /* "start,data": names between commas. */
-static bool events_read(struct flowlog_options *o, const char *list, size_t len)
+static bool events_read(void *to, const char *list)
 {
-    const char *end = list + len;
+    unsigned *bits = to;
 
-    o->events = 0;
-    for (const char *at = list; at <= end;) {
-        const char *comma = memchr(at, ',', (size_t)(end - at));
-        size_t n = (size_t)((comma != NULL ? comma : end) - at);
-        unsigned bit = event_bit(at, n);
+    *bits = 0;
+    for (;;) {
+        size_t n = strcspn(list, ",");
+        unsigned bit = event_bit(list, n);
         if (bit == 0)
             return false;
-        o->events |= bit;
-        at += n + 1;
+        *bits |= bit;
+        if (list[n] == '\0')
+            return true;
+        list += n + 1;
     }
-    return true;
 }
 
-static bool lines_read(struct flowlog_options *o, const char *text, size_t len)
+static bool lines_read(void *to, const char *value)
 {
-    o->n_lines = 0;
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] < '0' || text[i] > '9' || i >= 18)
-            return false;
-        o->n_lines = o->n_lines * 10 + (uint64_t)(text[i] - '0');
-    }
-    return o->n_lines > 0;
-}
-
-static bool file_read(struct flowlog_options *o, const char *text, size_t len)
-{
-    if (len == 0 || len >= sizeof(o->file))
-        return false;
-    memcpy(o->file, text, len);
-    o->file[len] = '\0';
-    return true;
-}
-
-static bool word_read(struct flowlog_options *o, const char *word, size_t len)
-{
-    static const struct {
-        const char *key;
-        bool (*read)(struct flowlog_options *o, const char *text, size_t len);
-    } keys[] = {{"file=", file_read}, {"events=", events_read}, {"lines=", lines_read}};
-
-    if (len == 5 && memcmp(word, "edges", 5) == 0)
-        return o->edges = true;
-    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-        size_t n = strlen(keys[i].key);
-        if (len >= n && memcmp(word, keys[i].key, n) == 0)
-            return keys[i].read(o, word + n, len - n);
-    }
-    return false;
+    return plugin_arg_number(value, 1, UINT64_MAX, to);
 }
 
 bool flowlog_options_read(struct flowlog_options *o, const char *args, char *err, size_t err_len)
 {
+    const struct plugin_arg known[] = {
+        {"file", "PATH", o->file, sizeof(o->file), NULL},
+        {"edges", NULL, &o->edges, 0, NULL},
+        {"lines", "N", &o->n_lines, 0, lines_read},
+        {"events", "LIST (of start,state,data,rexmit,error,end)", &o->events, 0, events_read},
+    };
+
     *o = (struct flowlog_options){.events = FLOWLOG_ALL};
-    for (const char *at = args + strspn(args, " "); *at != '\0';) {
-        size_t len = strcspn(at, " ");
-        if (!word_read(o, at, len)) {
-            snprintf(err, err_len,
-                     "'%.*s' is none of file=PATH, edges, lines=N, events=LIST "
-                     "(of start,state,data,rexmit,error,end)",
-                     (int)len, at);
-            return false;
-        }
-        at += len;
-        at += strspn(at, " ");
-    }
-    return true;
+    return plugin_args_read(args, known, sizeof(known) / sizeof(known[0]), err, err_len);
 }

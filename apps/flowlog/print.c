@@ -2,15 +2,17 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #define RUNS_MAX 64
+#define REST_MAX 2048 /* bytes of a line behind the event */
 
 void print_line(const struct flow *f, const char *event, const char *format, ...)
 {
     struct timespec now;
     struct tm tm;
-    char rest[2048], when[16];
+    char when[16];
     va_list args;
 
     if (f->log->options.n_lines > 0 && f->log->n_lines++ >= f->log->options.n_lines)
@@ -18,11 +20,14 @@ void print_line(const struct flow *f, const char *event, const char *format, ...
     clock_gettime(CLOCK_REALTIME, &now);
     localtime_r(&now.tv_sec, &tm);
     strftime(when, sizeof(when), "%H:%M:%S", &tm);
+    char *at = out_line(&f->log->out);
+    at += sprintf(at, "%s.%06ld #%llu %s  %-6s ", when, now.tv_nsec / 1000,
+                  (unsigned long long)f->number, f->name, event);
     va_start(args, format);
-    vsnprintf(rest, sizeof(rest), format, args);
+    int n = vsnprintf(at, REST_MAX, format, args);
     va_end(args);
-    fprintf(f->log->out, "%s.%06ld #%llu %s  %-6s %s\n", when, now.tv_nsec / 1000,
-            (unsigned long long)f->number, f->name, event, rest);
+    out_line_end(&f->log->out, at + (n < REST_MAX ? n : REST_MAX - 1));
+    out_flush(&f->log->out);
 }
 
 /* "0+1448 4344+1448": offset and length of each run; the first 64. */

@@ -233,7 +233,7 @@ static bool log_begin(struct httplog *l, mctx_t mctx, const char *args, char *er
 
     if (!plugin_args_read(args, known, 1, err, err_len))
         return false;
-    if (!out_open(&l->out, file)) {
+    if (!out_open(&l->out, "httplog", file)) {
         snprintf(err, err_len, "%s: %s", file, strerror(errno));
         return false;
     }

@@ -274,7 +274,7 @@ static bool ids_begin(struct ids *ids, mctx_t mctx, const char *args, char *err,
     snprintf(err, err_len, "no patterns: write args = \"patterns=PATH\"");
     if (path[0] == '\0' || !matcher_open(&ids->matcher, path, err, err_len))
         return false;
-    if (!out_open(&ids->out, file)) {
+    if (!out_open(&ids->out, "ids", file)) {
         snprintf(err, err_len, "%s: %s", file, strerror(errno));
         return false;
     }

@@ -1,63 +1,55 @@
 #include "apps/tcpstat/options.h"
 
-#include "apps/track/args.h"
+#include "apps/common/plugin.h"
 
-#include <stdio.h>
+#include <string.h>
 
 #define TOP_DEFAULT      20
 #define INTERVAL_DEFAULT 1000
 #define INTERVAL_MIN     100
 #define INTERVAL_MAX     3600000
 
-static bool screen_read(struct tcpstat_options *o, const struct arg *a)
+_Static_assert(TABLE_ROWS == 200, "what a complaint says of top");
+
+static bool sort_read(void *to, const char *value)
 {
-    o->has_screen = true;
-    return a->value == NULL || arg_text(a, o->screen, sizeof(o->screen));
+    return column_find(value, to);
 }
 
-static bool sort_read(struct tcpstat_options *o, const struct arg *a)
+static bool format_read(void *to, const char *value)
 {
-    char name[32];
+    enum report_format *format = to;
 
-    return arg_text(a, name, sizeof(name)) && column_find(name, &o->sort);
+    *format = strcmp(value, "json") == 0 ? REPORT_JSON : REPORT_TEXT;
+    return *format == REPORT_JSON || strcmp(value, "text") == 0;
 }
 
-static bool format_read(struct tcpstat_options *o, const struct arg *a)
+static bool top_read(void *to, const char *value)
 {
-    o->format = arg_equals(a, "json") ? REPORT_JSON : REPORT_TEXT;
-    return o->format == REPORT_JSON || arg_equals(a, "text");
+    return plugin_arg_number(value, 0, TABLE_ROWS, to);
 }
 
-static bool option_read(struct tcpstat_options *o, const struct arg *a)
+static bool interval_read(void *to, const char *value)
 {
-    if (arg_is_word(a, "screen") || arg_has_value(a, "screen"))
-        return screen_read(o, a);
-    if (arg_has_value(a, "report"))
-        return arg_text(a, o->report, sizeof(o->report));
-    if (arg_has_value(a, "format"))
-        return format_read(o, a);
-    if (arg_has_value(a, "sort"))
-        return sort_read(o, a);
-    if (arg_has_value(a, "top"))
-        return arg_number(a, 0, TABLE_ROWS, &o->top);
-    return arg_has_value(a, "interval") &&
-           arg_number(a, INTERVAL_MIN, INTERVAL_MAX, &o->interval_ms);
+    return plugin_arg_number(value, INTERVAL_MIN, INTERVAL_MAX, to);
 }
 
 bool tcpstat_options_read(struct tcpstat_options *o, const char *args, char *err, size_t err_len)
 {
-    struct arg a;
+    const struct plugin_arg known[] = {
+        {"screen", NULL, &o->has_screen, 0, NULL},
+        {"screen", "TTY", o->screen, sizeof(o->screen), NULL},
+        {"report", "PATH", o->report, sizeof(o->report), NULL},
+        {"format", "text|json", &o->format, 0, format_read},
+        {"sort", "COLUMN", &o->sort, 0, sort_read},
+        {"top", "0..200", &o->top, 0, top_read},
+        {"interval", "100..3600000", &o->interval_ms, 0, interval_read},
+    };
 
     *o = (struct tcpstat_options){
         .sort = COLUMN_AGAIN, .top = TOP_DEFAULT, .interval_ms = INTERVAL_DEFAULT};
-    while (arg_next(&args, &a)) {
-        if (option_read(o, &a))
-            continue;
-        snprintf(err, err_len,
-                 "'%.*s' is none of screen, screen=TTY, report=PATH, format=text|json, "
-                 "sort=COLUMN, top=0..%d, interval=%d..%d",
-                 a.len, a.word, TABLE_ROWS, INTERVAL_MIN, INTERVAL_MAX);
+    if (!plugin_args_read(args, known, sizeof(known) / sizeof(known[0]), err, err_len))
         return false;
-    }
+    o->has_screen = o->has_screen || o->screen[0] != '\0';
     return true;
 }

@@ -165,6 +165,14 @@ static void conn_add_watch(struct mon_conn *c, struct mon_passive *p)
         c->mon->n_missed_conns++;
 }
 
+bool mon_conn_is_wanted(const struct mon *m, const struct hook_seg *syn)
+{
+    LIST_FOREACH (n, &m->passives)
+        if (passive_wants(container_of(n, struct mon_passive, node), syn))
+            return true;
+    return false;
+}
+
 struct mon_conn *mon_conn_create(struct mon *m, const struct mon_origin *of,
                                  const struct hook_seg *syn)
 {

@@ -137,8 +137,11 @@ static struct wire_conn *wire_conn_create(struct mon *m, const struct hook_seg *
                                           const struct flow_tuple *sent, uint32_t hash)
 {
     struct wire *t = m->wire;
-    if (t->n_conns >= t->conf.max_conns)
+    if (t->n_conns >= t->conf.max_conns) {
+        if (!mon_conn_is_wanted(m, s))
+            return NULL;
         order_end(oldest(t)->conn, HOOK_END_EVICTED);
+    }
     struct wire_conn *w = pool_get(&t->conns);
     if (!w)
         return NULL;

@@ -4,6 +4,8 @@
  *
  *     CLI(.flags = TCP_ACK, .data = "hello");      the client sends; offsets as in mos_world.h
  */
+#include "mos/monitor.h"
+#include "mos/passive.h"
 #include "mos/wire.h"
 #include "tests/mos_world.h"
 
@@ -331,7 +333,8 @@ static void segments_that_nobody_takes(void)
     w_end();
 }
 
-/* Old is what comes before a timestamp that is known to have arrived: the receiver has echoed it. */
+/* Old is what comes before a timestamp that is known to have arrived: the receiver has echoed it.
+ */
 static void old_timestamps(void)
 {
     begin(CALM);
@@ -662,6 +665,22 @@ static void oldest_makes_room(void)
     w_end();
 }
 
+/* A SYN that no monitor wants takes nobody's place. */
+static void unwanted_syn_makes_no_room(void)
+{
+    char text[] = "src port 1 or src port 2";
+    union monitor_filter ft = {.stream_syn_filter = text};
+    begin(0);
+    w.wire.max_conns = 2;
+    int sock = w_monitor(MOS_ON_CONN_END);
+    EXPECT_EQ(passive_bind(mon_passive(w.m, sock, ENOTSOCK), &ft), 0);
+    for (next.cli_port = 1; next.cli_port <= 3; next.cli_port++)
+        CLI(.flags = TCP_SYN);
+    EXPECT_EVENTS("");
+    EXPECT_EQ(n_conns(), 2);
+    w_end();
+}
+
 static void silence(void)
 {
     begin(0);
@@ -796,7 +815,7 @@ TEST_SUITE(mos_wire, TEST_CASE(a_handshake), TEST_CASE(retransmitted_syns),
            TEST_CASE(bytes_known_by_their_acknowledgement), TEST_CASE(fin_behind_a_gap),
            TEST_CASE(capture_without_the_syn_ack), TEST_CASE(middle_of_a_connection),
            TEST_CASE(not_tcp), TEST_CASE(syn_takes_the_tuple_over), TEST_CASE(oldest_makes_room),
-           TEST_CASE(silence), TEST_CASE(unanswered_syn), TEST_CASE(dropped_first_syn_was_none),
-           TEST_CASE(dropped_segment_was_never_sent), TEST_CASE(connection_of_no_interest),
-           TEST_CASE(stopped_monitor_leaves_no_record), TEST_CASE(connections_that_are_left),
-           TEST_CASE(memory_is_flat));
+           TEST_CASE(unwanted_syn_makes_no_room), TEST_CASE(silence), TEST_CASE(unanswered_syn),
+           TEST_CASE(dropped_first_syn_was_none), TEST_CASE(dropped_segment_was_never_sent),
+           TEST_CASE(connection_of_no_interest), TEST_CASE(stopped_monitor_leaves_no_record),
+           TEST_CASE(connections_that_are_left), TEST_CASE(memory_is_flat));

@@ -264,6 +264,17 @@ static void consume(struct stream *s)
     stream_consume(s, stream_next(s) - stream_read(s));
 }
 
+/* Over a gap; what was kept of before it goes. */
+static void skip(struct wire_conn *w, int side, uint64_t to)
+{
+    struct stream *s = &w->host[side].rcv;
+    order_new_data(w->conn, side);
+    consume(s);
+    if (stream_head(s) < stream_next(s))
+        order_error(w->conn, side, HOOK_OVERRUN, stream_next(s));
+    stream_skip(s, w->conn->mon->mem, to);
+}
+
 void wire_close_gaps(struct wire_conn *w, int side)
 {
     struct stream *s = &w->host[side].rcv;
@@ -271,9 +282,7 @@ void wire_close_gaps(struct wire_conn *w, int side)
     while (stream_next(s) < end) {
         struct range r = {end, end};
         (void)ranges_next(s->ooo, stream_next(s), &r);
-        order_new_data(w->conn, side);
-        consume(s);
-        stream_skip(s, w->conn->mon->mem, r.start < end ? r.start : end);
+        skip(w, side, r.start < end ? r.start : end);
     }
 }
 

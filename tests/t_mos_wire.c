@@ -535,6 +535,26 @@ static void gaps_that_stay_are_missed(void)
     w_end();
 }
 
+/* What was kept of before a gap goes with it: who has not peeked it hears. */
+static void history_before_a_gap_is_missed(void)
+{
+    char buf[100];
+    begin_open(MOS_ON_ERROR);
+    int sock = active_sock();
+    EXPECT_EQ(w_set(sock, MOS_SVRBUF, 1000), 0);
+    CLI(.flags = TCP_ACK, .data = "abcdef");
+    w_turn();
+    EXPECT_EQ(w_peek(sock, MOS_SIDE_SVR, buf, 2), 2);
+    CLI(.flags = TCP_ACK, .off = 8, .data = "ijk");
+    SVR(.flags = TCP_ACK, .ack = 11);
+    EXPECT_EVENTS("");
+    w_turn();
+    EXPECT_EVENTS("NS ERROR 1;");
+    EXPECT_EQ(w_peek(sock, MOS_SIDE_SVR, buf, 100), -6);
+    EXPECT_EQ(w_peek(sock, MOS_SIDE_SVR, buf, 100), 3);
+    w_end();
+}
+
 /* Packets of one burst may have changed places: a gap is one when the turn is over. */
 static void gaps_that_close_within_a_turn_are_none(void)
 {
@@ -811,6 +831,7 @@ TEST_SUITE(mos_wire, TEST_CASE(a_handshake), TEST_CASE(retransmitted_syns),
            TEST_CASE(overlaps_by_policy), TEST_CASE(long_bursts),
            TEST_CASE(history_is_kept_and_unpeeked_bytes_are_missed),
            TEST_CASE(edges_of_an_emulated_side), TEST_CASE(gaps_that_stay_are_missed),
+           TEST_CASE(history_before_a_gap_is_missed),
            TEST_CASE(gaps_that_close_within_a_turn_are_none),
            TEST_CASE(bytes_known_by_their_acknowledgement), TEST_CASE(fin_behind_a_gap),
            TEST_CASE(capture_without_the_syn_ack), TEST_CASE(middle_of_a_connection),

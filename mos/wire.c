@@ -18,11 +18,12 @@ static struct flow_tuple reversed(const struct flow_tuple *t)
     return (struct flow_tuple){t->remote, t->local, t->remote_port, t->local_port};
 }
 
-/* Of both directions the same. */
+/* Of both directions the same; a sum, because their difference is nothing when a host talks to
+ * itself. */
 static uint32_t hash_of(const struct wire *t, const struct flow_tuple *tuple)
 {
     struct flow_tuple back = reversed(tuple);
-    return (uint32_t)(hash_siphash13(&t->conf.key, tuple, FLOW_TUPLE_BYTES) ^
+    return (uint32_t)(hash_siphash13(&t->conf.key, tuple, FLOW_TUPLE_BYTES) +
                       hash_siphash13(&t->conf.key, &back, FLOW_TUPLE_BYTES));
 }
 

@@ -701,6 +701,27 @@ static void unwanted_syn_makes_no_room(void)
     w_end();
 }
 
+/* Connections from a host and port to itself, which anyone can claim: they do not gather in one
+ * bucket. */
+static void tuples_of_one_host_spread(void)
+{
+    unsigned n_used = 0;
+    begin(CALM);
+    for (uint16_t port = 1; port <= 60; port++) {
+        struct ip_addr host = ip_addr_v4(be32_make(0x0a000001));
+        struct packet p = {.kind = PACKET_TCP, .eth_type = 0x0800, .src = host, .dst = host};
+        p.seg = (struct seg){.tuple = {host, host, port, port}, .flags = TCP_SYN};
+        struct hook_seg s = {.dir = HOOK_IN, .seg = &p.seg, .now_us = w.now};
+        EXPECT_EQ(w.hooks->wire(w.m, &s, &p), HOOK_PASS);
+        w.text_len = 0;
+    }
+    for (uint32_t i = 0; i <= w.m->wire->mask; i++)
+        n_used += w.m->wire->buckets[i] != NULL;
+    CU_ASSERT_TRUE(n_used > n_conns() / 2);
+    CU_ASSERT_TRUE(n_conns() > 40);
+    w_end();
+}
+
 static void silence(void)
 {
     begin(0);
@@ -836,7 +857,8 @@ TEST_SUITE(mos_wire, TEST_CASE(a_handshake), TEST_CASE(retransmitted_syns),
            TEST_CASE(bytes_known_by_their_acknowledgement), TEST_CASE(fin_behind_a_gap),
            TEST_CASE(capture_without_the_syn_ack), TEST_CASE(middle_of_a_connection),
            TEST_CASE(not_tcp), TEST_CASE(syn_takes_the_tuple_over), TEST_CASE(oldest_makes_room),
-           TEST_CASE(unwanted_syn_makes_no_room), TEST_CASE(silence), TEST_CASE(unanswered_syn),
-           TEST_CASE(dropped_first_syn_was_none), TEST_CASE(dropped_segment_was_never_sent),
-           TEST_CASE(connection_of_no_interest), TEST_CASE(stopped_monitor_leaves_no_record),
-           TEST_CASE(connections_that_are_left), TEST_CASE(memory_is_flat));
+           TEST_CASE(unwanted_syn_makes_no_room), TEST_CASE(tuples_of_one_host_spread),
+           TEST_CASE(silence), TEST_CASE(unanswered_syn), TEST_CASE(dropped_first_syn_was_none),
+           TEST_CASE(dropped_segment_was_never_sent), TEST_CASE(connection_of_no_interest),
+           TEST_CASE(stopped_monitor_leaves_no_record), TEST_CASE(connections_that_are_left),
+           TEST_CASE(memory_is_flat));

@@ -173,12 +173,23 @@ static void note_window(struct wire_conn *w, const struct seg *seg, tcp_off_t ac
         h->max_wnd = wnd;
 }
 
+/* A FIN with bytes behind it that were received was none. */
+static void refute_fin(struct wire_conn *w, int side, tcp_off_t ack)
+{
+    struct mon_host *from = &w->conn->host[side];
+    if (likely(!from->fin_seen || ack <= (tcp_off_t)from->fin_off + 1))
+        return;
+    from->fin_seen = false;
+    w->host[side_other(side)].fin_taken = false;
+}
+
 static void note_ack(struct wire_conn *w, const struct seg *seg)
 {
     int to = side_other(w->sender);
     struct wire_host *h = &w->host[w->sender];
     tcp_off_t ack = ack_off(w, to, seg->ack);
     note_window(w, seg, ack);
+    refute_fin(w, to, ack);
     if (ack <= (tcp_off_t)h->acked)
         return;
     h->acked = (uint64_t)ack;
@@ -349,7 +360,7 @@ unsigned wire_events_of_sender(const struct wire_conn *w, const struct seg *seg)
     if (from->state == MOS_TCPS_SYN_SENT)
         ev |= PEER_BIT(PEER_GOT_SYNACK);
     if (to->fin_seen && !w->host[w->sender].fin_taken &&
-        ack_off(w, side_other(w->sender), seg->ack) > (tcp_off_t)to->fin_off)
+        ack_off(w, side_other(w->sender), seg->ack) == (tcp_off_t)to->fin_off + 1)
         ev |= PEER_BIT(PEER_GOT_FIN);
     return ev;
 }

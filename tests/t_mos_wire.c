@@ -97,6 +97,12 @@ static void begin_open(uint64_t events)
     handshake();
 }
 
+static int active_sock(void)
+{
+    struct mon_passive *p = container_of(w.m->passives.next, struct mon_passive, node);
+    return container_of(p->watches.next, struct watch, of_passive)->sock;
+}
+
 static uint32_t n_conns(void)
 {
     return w.m->wire ? w.m->wire->n_conns : 0;
@@ -411,6 +417,35 @@ static void contradicting_fins(void)
     w_end();
 }
 
+/* A receiver that goes on beyond a FIN has not taken it: what was thought to lie behind it is
+ * missed, and what follows is read. */
+static void fin_that_was_not_taken(void)
+{
+    begin_reading();
+    CLI(.flags = TCP_FIN | TCP_ACK, .off = 3);
+    CLI(.flags = TCP_ACK, .data = "abcdefgh");
+    SVR(.flags = TCP_ACK, .ack = 8);
+    w_turn();
+    CU_ASSERT_STRING_EQUAL(got[MOS_SIDE_SVR], "abc");
+    EXPECT_EQ(n_lost, 5);
+    EXPECT_EQ(w_get_int(active_sock(), MOS_TCP_STATE_SVR), MOS_TCPS_CLOSE_WAIT);
+    CLI(.flags = TCP_ACK, .off = 8, .data = "ij");
+    w_turn();
+    CU_ASSERT_STRING_EQUAL(got[MOS_SIDE_SVR], "abcij");
+    w_end();
+    begin(MOS_ON_CONN_NEW_DATA); /* as hosts that ignore it in a SYN-ACK */
+    CLI(.flags = TCP_SYN);
+    SVR(.flags = TCP_SYN | TCP_ACK | TCP_FIN);
+    CLI(.flags = TCP_ACK);
+    SVR(.flags = TCP_ACK, .data = "abc");
+    CLI(.flags = TCP_ACK, .ack = 3);
+    SVR(.flags = TCP_ACK, .off = 3, .data = "def");
+    w_turn();
+    EXPECT_EQ(n_lost, 3);
+    CU_ASSERT_STRING_EQUAL(got[MOS_SIDE_CLI], "def");
+    w_end();
+}
+
 /* Which of two SYNs the server has taken, its answer tells. */
 static void another_syn_before_the_answer(void)
 {
@@ -469,12 +504,6 @@ static void long_bursts(void)
     EXPECT_EQ(n_got[MOS_SIDE_SVR], 4000);
     EXPECT_EVENTS("NS DATA; NS DATA; NS DATA;");
     w_end();
-}
-
-static int active_sock(void)
-{
-    struct mon_passive *p = container_of(w.m->passives.next, struct mon_passive, node);
-    return container_of(p->watches.next, struct watch, of_passive)->sock;
 }
 
 static void history_is_kept_and_unpeeked_bytes_are_missed(void)
@@ -848,9 +877,9 @@ TEST_SUITE(mos_wire, TEST_CASE(a_handshake), TEST_CASE(retransmitted_syns),
            TEST_CASE(reset_of_an_open_connection), TEST_CASE(resets_that_nobody_takes),
            TEST_CASE(segments_that_nobody_takes), TEST_CASE(old_timestamps),
            TEST_CASE(window_scaling_counts_from_the_handshake_on), TEST_CASE(copies_that_differ),
-           TEST_CASE(contradicting_fins), TEST_CASE(another_syn_before_the_answer),
-           TEST_CASE(overlaps_by_policy), TEST_CASE(long_bursts),
-           TEST_CASE(history_is_kept_and_unpeeked_bytes_are_missed),
+           TEST_CASE(contradicting_fins), TEST_CASE(fin_that_was_not_taken),
+           TEST_CASE(another_syn_before_the_answer), TEST_CASE(overlaps_by_policy),
+           TEST_CASE(long_bursts), TEST_CASE(history_is_kept_and_unpeeked_bytes_are_missed),
            TEST_CASE(edges_of_an_emulated_side), TEST_CASE(gaps_that_stay_are_missed),
            TEST_CASE(history_before_a_gap_is_missed),
            TEST_CASE(gaps_that_close_within_a_turn_are_none),

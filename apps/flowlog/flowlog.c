@@ -24,6 +24,15 @@ static void flow_name(struct flow *f, mctx_t mctx, int sock)
     *at = '\0';
 }
 
+/* What is asked has 32 bits: so far ahead of when the connection was active last. */
+uint64_t flow_now_us(const struct flow *f)
+{
+    mctx_t mctx = f->log->plugin.mctx;
+    uint64_t active_us = plugin_option_u64(mctx, f->sock, MOS_TIMESTAMP);
+
+    return active_us + (uint32_t)(mtcp_cb_get_ts(mctx) - (uint32_t)active_us);
+}
+
 /* The flow of an event's socket; made at its first event. NULL without memory: nothing is logged.
  */
 static struct flow *flow_of(mctx_t mctx, int sock)
@@ -37,18 +46,11 @@ static struct flow *flow_of(mctx_t mctx, int sock)
         return NULL;
     f->log = (struct flowlog *)plugin_of(mctx, sock);
     f->number = ++f->log->n_flows;
-    clock_gettime(CLOCK_MONOTONIC, &f->since);
+    f->sock = sock;
+    f->since_us = flow_now_us(f);
     flow_name(f, mctx, sock);
     mtcp_set_uctx(mctx, sock, f);
     return f;
-}
-
-static double flow_age(const struct flow *f)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)(now.tv_sec - f->since.tv_sec) + (double)(now.tv_nsec - f->since.tv_nsec) / 1e9;
 }
 
 static bool is_wanted(const struct flow *f, enum flowlog_event event)
@@ -173,7 +175,8 @@ static void on_end(mctx_t mctx, int sock, int side, event_t event, filter_arg_t 
         print_line(f, "end", "%s; to svr %llu bytes, to cli %llu bytes, %.6f s",
                    print_reason(plugin_option(mctx, sock, MOS_END_REASON)),
                    (unsigned long long)f->n_bytes[MOS_SIDE_SVR],
-                   (unsigned long long)f->n_bytes[MOS_SIDE_CLI], flow_age(f));
+                   (unsigned long long)f->n_bytes[MOS_SIDE_CLI],
+                   (double)(flow_now_us(f) - f->since_us) / 1e6);
     mtcp_set_uctx(mctx, sock, NULL);
     free(f);
 }

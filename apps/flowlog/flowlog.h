@@ -8,7 +8,6 @@
 
 #include <mtcp_api.h>
 #include <stdint.h>
-#include <time.h>
 
 /* One per context and section. */
 struct flowlog {
@@ -24,9 +23,13 @@ struct flow {
     uint64_t number;
     uint64_t n_bytes[2]; /* to the client, to the server */
     uint64_t n_missed[2];
-    struct timespec since;
+    uint64_t since_us; /* of flow_now_us() */
+    int sock;
     char name[2 * PUT_ADDR_MAX + 8]; /* "client:port > server:port" */
 };
+
+/* Now on the stack's clock; over a capture that is the time of its packets. */
+uint64_t flow_now_us(const struct flow *f);
 
 /* One line: time, connection, event, and the rest as printf writes it. */
 __attribute__((format(printf, 3, 4))) void print_line(const struct flow *f, const char *event,

@@ -4,24 +4,27 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define RUNS_MAX 64
 #define REST_MAX 2048 /* bytes of a line behind the event */
 
 void print_line(const struct flow *f, const char *event, const char *format, ...)
 {
-    struct timespec now;
+    uint64_t now_us;
+    time_t now;
     struct tm tm;
     char when[16];
     va_list args;
 
     if (f->log->options.n_lines > 0 && f->log->n_lines++ >= f->log->options.n_lines)
         return;
-    clock_gettime(CLOCK_REALTIME, &now);
-    localtime_r(&now.tv_sec, &tm);
+    now_us = plugin_epoch_us(flow_now_us(f));
+    now = (time_t)(now_us / 1000000);
+    localtime_r(&now, &tm);
     strftime(when, sizeof(when), "%H:%M:%S", &tm);
     char *at = out_line(&f->log->out);
-    at += sprintf(at, "%s.%06ld #%llu %s  %-6s ", when, now.tv_nsec / 1000,
+    at += sprintf(at, "%s.%06u #%llu %s  %-6s ", when, (unsigned)(now_us % 1000000),
                   (unsigned long long)f->number, f->name, event);
     va_start(args, format);
     int n = vsnprintf(at, REST_MAX, format, args);

@@ -66,7 +66,7 @@ UNIT_APP_SOCK_OBJ := $(B)/apps/epclient/exchange.o \
                      $(COMMON_OBJ) $(B)/apps/firewall/rules.o $(B)/apps/httplog/talk.o \
                      $(B)/apps/ids/patterns.o $(B)/apps/ids/matcher.o
 # Plugins that tests load into their contexts.
-$(B)/unit: | $(patsubst %,$(B)/%.so,connlog firewall flowlog httplog ids)
+$(B)/unit: | $(patsubst %,$(B)/%.so,connlog firewall flowlog httplog ids tcpstat)
 $(B)/unit: $(UNIT_APP_OBJ) $(UNIT_APP_SOCK_OBJ)
 $(B)/unit: UNIT_OBJ += $(UNIT_APP_OBJ) $(UNIT_APP_SOCK_OBJ)
 $(B)/unit: LIBS := -lhttp_parser -lhs $(LIBS)

@@ -16,6 +16,7 @@
 #include "tests/test.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,6 +69,27 @@ static inline const char *app_text(const char *name)
         fclose(f);
     text[n] = '\0';
     return text;
+}
+
+/* What stderr gets between begin and end. */
+static int saved_stderr;
+
+static inline void stderr_begin(void)
+{
+    int fd = open(app_path("err"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    CU_ASSERT_FATAL(fd >= 0);
+    fflush(stderr);
+    saved_stderr = dup(STDERR_FILENO);
+    dup2(fd, STDERR_FILENO);
+    close(fd);
+}
+
+static inline const char *stderr_end(void)
+{
+    fflush(stderr);
+    dup2(saved_stderr, STDERR_FILENO);
+    close(saved_stderr);
+    return app_text("err");
 }
 
 /* A monitor section. */

@@ -147,27 +147,6 @@ static void lines_of_a_file(void)
     out_close(&out);
 }
 
-/* What stderr gets between begin and end. */
-static int saved_stderr;
-
-static void stderr_begin(void)
-{
-    int fd = open(app_path("err"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    CU_ASSERT_FATAL(fd >= 0);
-    fflush(stderr);
-    saved_stderr = dup(STDERR_FILENO);
-    dup2(fd, STDERR_FILENO);
-    close(fd);
-}
-
-static const char *stderr_end(void)
-{
-    fflush(stderr);
-    dup2(saved_stderr, STDERR_FILENO);
-    close(saved_stderr);
-    return app_text("err");
-}
-
 static void line(struct out *o, const char *text)
 {
     out_line_end(o, put_text(out_line(o), text));

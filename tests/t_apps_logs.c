@@ -1,9 +1,12 @@
-/* flowlog and connlog in the contexts of a duo: what is in their files. */
+/* flowlog and connlog in the contexts of a duo: what is in their files; tcpstat that can't begin.
+ */
 #include "tests/app_plugin.h"
 #include "tests/duo.h"
 #include "tests/test.h"
 
+#include <dlfcn.h>
 #include <mtcp_api.h>
+#include <signal.h>
 
 static struct duo d;
 
@@ -35,7 +38,7 @@ static void events(void)
                                        "  data   to svr 5 bytes, 5 in all\n",
                                        "  edges  svr init ",
                                        " runs 0+5\n",
-                                       "  end    FIN; to svr 5 bytes, to cli 0 bytes, "};
+                                       "  end    FIN; to svr 5 bytes, to cli 0 bytes, 0.11"};
     app_begin();
     duo_open_srv(&d, app_conf("flowlog", "file=%s/out edges", app_dir));
     talk();
@@ -80,4 +83,30 @@ static void a_file_of_two_contexts(void)
     app_end();
 }
 
-TEST_SUITE(apps_logs, TEST_CASE(events), TEST_CASE(some_events), TEST_CASE(a_file_of_two_contexts));
+/* A plugin that can't begin is unloaded: no signal may find its handler. */
+static void a_start_that_fails_leaves_no_handler(void)
+{
+    int (*init)(mctx_t mctx, const char *args);
+    struct sigaction usr1;
+    char path[1100];
+    ssize_t n = readlink("/proc/self/exe", path, 1024);
+    CU_ASSERT_FATAL(n > 0);
+    path[n] = '\0';
+    strcpy(strrchr(path, '/'), "/tcpstat.so");
+    void *lib = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(lib);
+    *(void **)&init = dlsym(lib, "mos_monitor_init");
+    CU_ASSERT_FATAL(init != NULL);
+    app_begin();
+    stderr_begin();
+    EXPECT_EQ(init(NULL, "screen=/dev/null"), -1);
+    CU_ASSERT_STRING_EQUAL(stderr_end(),
+                           "tcpstat: screen: /dev/null: Inappropriate ioctl for device\n");
+    app_end();
+    sigaction(SIGUSR1, NULL, &usr1);
+    CU_ASSERT(usr1.sa_handler == SIG_DFL);
+    dlclose(lib);
+}
+
+TEST_SUITE(apps_logs, TEST_CASE(events), TEST_CASE(some_events), TEST_CASE(a_file_of_two_contexts),
+           TEST_CASE(a_start_that_fails_leaves_no_handler));

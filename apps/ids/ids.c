@@ -2,8 +2,7 @@
  * ids - a monitor that looks for patterns in what both sides of every connection receive, and stops
  * those that have one.
  *
- *     monitor "ids" { plugin = "ids.so" args = "patterns=patterns.conf file=ids.log" }   in
- * mos.conf
+ *     monitor "ids" { plugin = "ids.so" args = "patterns=PATH file=ids.log" }   in mos.conf
  *
  *     patterns=PATH   what to look for and what to do then (patterns.h)
  *     file=PATH       where the lines go, at its end; without it stdout
@@ -15,7 +14,7 @@
  *                   cut, reordered, repeated and overlapped; before the application gets them. The
  *                   connection is reset: of the bytes that complete the pattern it reads none.
  *   in a packet     (drop) one that has it alone is dropped before TCP sees it, and again when it
- * is sent again.
+ *                   is sent again.
  *
  * What this host sends is looked through when it is on its way: a pattern that lies across packets
  * is named and ends the connection, but has left. A connection that does not end in this process

@@ -197,7 +197,8 @@ static void report_do(struct tcpstat *s)
     s->now.live.n = 0;
     fflush(out);
     if (ferror(out))
-        fprintf(stderr, "tcpstat: %s: the report is not complete\n", o->report);
+        fprintf(stderr, "tcpstat: %s: the report is not complete\n",
+                out != stdout ? o->report : "standard output");
     if (out != stdout)
         fclose(out);
 }
@@ -375,6 +376,16 @@ static void usr1_give_back(void)
         sigaction(SIGUSR1, &usr1_before, NULL);
 }
 
+/* After the last one the signal is the program's again: its handler may be unloaded. */
+static void one_leaves(struct tcpstat *s)
+{
+    pthread_mutex_lock(&first_lock);
+    if (--n_stats == 0)
+        usr1_give_back();
+    screen_is_taken = screen_is_taken && !s->owns_screen;
+    pthread_mutex_unlock(&first_lock);
+}
+
 /* The first context of the process has the screen. */
 static bool first_begin(struct tcpstat *s, char *err, size_t err_len)
 {
@@ -403,8 +414,12 @@ static bool stat_begin(struct tcpstat *s, mctx_t mctx, const char *args, char *e
         {MOS_ON_CONN_END, MOS_HK_SND, on_end},
     };
 
-    if (!tcpstat_options_read(&s->options, args, err, err_len) || !first_begin(s, err, err_len))
+    if (!tcpstat_options_read(&s->options, args, err, err_len))
         return false;
+    if (!first_begin(s, err, err_len)) {
+        one_leaves(s);
+        return false;
+    }
     totals_init(&s->now.totals);
     table_init(&s->now.ended, s->options.sort, false);
     if (plugin_begin(&s->plugin, mctx, calls, sizeof(calls) / sizeof(calls[0])))
@@ -412,6 +427,7 @@ static bool stat_begin(struct tcpstat *s, mctx_t mctx, const char *args, char *e
     snprintf(err, err_len, "socket: %s", strerror(errno));
     if (s->owns_screen)
         screen_close();
+    one_leaves(s);
     return false;
 }
 
@@ -433,16 +449,6 @@ int mos_monitor_init(mctx_t mctx, const char *args)
     return 0;
 }
 
-/* Whatever comes after it is the first again. */
-static void last_end(void)
-{
-    pthread_mutex_lock(&first_lock);
-    usr1_give_back();
-    n_stats = 0;
-    screen_is_taken = false;
-    pthread_mutex_unlock(&first_lock);
-}
-
 static void stat_close(struct tcpstat *s)
 {
     (void)mtcp_canceltimer(s->plugin.mctx, s->plugin.sock);
@@ -454,8 +460,8 @@ static void stat_close(struct tcpstat *s)
         table_init(&s->shown.ended, s->options.sort, false);
         if (board_get(&s->shown))
             report_do(s);
-        last_end();
     }
+    one_leaves(s);
     free(s);
 }
 

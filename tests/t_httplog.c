@@ -97,6 +97,15 @@ static void byte_by_byte(void)
     }
 }
 
+/* An empty one is none. */
+static void empty_texts(void)
+{
+    begin();
+    CU_ASSERT(client("GET / HTTP/1.1\r\nHost:\r\n\r\nGET / HTTP/1.1\r\nHost: \r\nHost: b\r\n\r\n"));
+    CU_ASSERT(server(OK_5 OK_5));
+    TOLD("GET  / 200 25+43; GET b / 200 35+43; ");
+}
+
 static void pipelined(void)
 {
     begin();
@@ -444,9 +453,10 @@ static void large_bodies(void)
 }
 
 TEST_SUITE(httplog, TEST_CASE(keep_alive), TEST_CASE(byte_by_byte), TEST_CASE(pipelined),
-           TEST_CASE(responses_without_a_body), TEST_CASE(interim_responses), TEST_CASE(times),
-           TEST_CASE(early_response), TEST_CASE(a_body_until_the_end), TEST_CASE(what_is_cut),
-           TEST_CASE(what_is_no_http), TEST_CASE(a_client_that_stops_speaking_http),
-           TEST_CASE(another_protocol), TEST_CASE(requests_that_wait_are_bounded),
-           TEST_CASE(long_texts_are_cut), TEST_CASE(requests_of_connections),
-           TEST_CASE(a_close_of_the_server), TEST_CASE(a_reset), TEST_CASE(large_bodies));
+           TEST_CASE(empty_texts), TEST_CASE(responses_without_a_body),
+           TEST_CASE(interim_responses), TEST_CASE(times), TEST_CASE(early_response),
+           TEST_CASE(a_body_until_the_end), TEST_CASE(what_is_cut), TEST_CASE(what_is_no_http),
+           TEST_CASE(a_client_that_stops_speaking_http), TEST_CASE(another_protocol),
+           TEST_CASE(requests_that_wait_are_bounded), TEST_CASE(long_texts_are_cut),
+           TEST_CASE(requests_of_connections), TEST_CASE(a_close_of_the_server), TEST_CASE(a_reset),
+           TEST_CASE(large_bodies));

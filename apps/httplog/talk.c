@@ -95,7 +95,8 @@ static bool text_add(struct talk *t, struct talk_text *text, size_t max, const c
         text->bytes = p;
         text->room = room;
     }
-    memcpy(text->bytes + kept, bytes, more);
+    if (more > 0) /* of an empty one there is no memory yet */
+        memcpy(text->bytes + kept, bytes, more);
     text->len += n;
     return true;
 }

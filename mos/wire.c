@@ -108,6 +108,7 @@ void wire_conn_free(struct wire_conn *w)
     wheel_cancel(&t->wheel, &w->timer);
     for (int side = 0; side < SIDES; side++)
         stream_fini(&w->host[side].rcv, m->mem);
+    wire_syn_data_drop(w);
     w->conn->wire = NULL;
     pool_put(&t->conns, w);
     t->n_conns--;

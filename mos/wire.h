@@ -44,6 +44,8 @@ struct wire_conn {
     struct timer timer;
     struct wire_host host[SIDES];
     struct wire_syn other_syn; /* the client has sent another SYN before the answer to its first */
+    uint8_t *syn_data; /* of the client's SYN, while the server has not acknowledged any of it */
+    uint32_t syn_len;
     bool has_other_syn;
     bool is_guessed; /* a capture lacks the SYN-ACK: its sequence number is taken from what follows,
                       * and nothing is known of windows */

@@ -5,6 +5,8 @@
 #include "mos/order.h"
 #include "mos/peer.h"
 
+#include <string.h>
+
 #define UNKNOWN_WSCALE 14u
 #define PAWS_IDLE_US   (UINT64_C(24) * 86400 * 1000000) /* RFC 7323 5.5 */
 #define GAP_MAX        (1u << 24) /* more than that was not lost at once: the number is wrong */
@@ -230,6 +232,7 @@ void wire_note(struct wire_conn *w, const struct hook_seg *s)
         if (answers_other_syn(w, seg)) {
             w->host[MOS_SIDE_CLI].syn = w->other_syn;
             w->conn->host[MOS_SIDE_CLI].isn = w->other_syn.isn;
+            wire_syn_data_drop(w);
         }
         w->has_other_syn &= w->sender != MOS_SIDE_SVR;
     }
@@ -328,14 +331,48 @@ static void store(struct wire_conn *w, int side, uint64_t off, const uint8_t *da
         order_error(w->conn, side, HOOK_INCONSISTENT, 0);
 }
 
+void wire_syn_data_drop(struct wire_conn *w)
+{
+    mem_free(w->conn->mon->mem, w->syn_data, w->syn_len);
+    w->syn_data = NULL;
+    w->syn_len = 0;
+}
+
+/* Data of the client's SYN waits for what the server says to it (RFC 7413 4.2). */
+static void syn_data_keep(struct wire_conn *w, const struct seg *seg)
+{
+    if (w->sender != MOS_SIDE_CLI || (seg->flags & TCP_ACK) || w->syn_data)
+        return;
+    w->syn_data = mem_alloc(w->conn->mon->mem, seg->len);
+    if (!w->syn_data)
+        return; /* as if it had not been seen */
+    w->syn_len = seg->len;
+    memcpy(w->syn_data, seg->payload, seg->len);
+}
+
+static void syn_data_take(struct wire_conn *w)
+{
+    uint64_t n = known_end(w, MOS_SIDE_SVR);
+    if (n == 0)
+        return;
+    store(w, MOS_SIDE_SVR, 0, w->syn_data, n < w->syn_len ? (uint32_t)n : w->syn_len);
+    wire_syn_data_drop(w);
+}
+
 void wire_text(struct wire_conn *w, const struct hook_seg *s)
 {
     int side = side_other(w->sender);
     const struct mon_host *from = mon_host(w, w->sender);
     tcp_off_t off = s->off, end = s->off + s->seg->len;
     tcp_off_t edge = edge_of(w, side);
-    if (s->seg->len == 0 || (s->seg->flags & (TCP_SYN | TCP_RST)))
+    if (unlikely(w->syn_data != NULL))
+        syn_data_take(w);
+    if (s->seg->len == 0 || (s->seg->flags & TCP_RST))
         return;
+    if (s->seg->flags & TCP_SYN) {
+        syn_data_keep(w, s->seg);
+        return;
+    }
     if (from->fin_seen && end > (tcp_off_t)from->fin_off)
         end = (tcp_off_t)from->fin_off; /* nothing lies beyond a FIN */
     if (end > edge) {

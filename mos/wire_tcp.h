@@ -21,8 +21,10 @@ void wire_note_other_syn(struct wire_conn *w, const struct seg *syn);
 /* A capture without the SYN-ACK: its number, if the segment allows the conclusion. */
 void wire_guess_isn(struct wire_conn *w, const struct seg *seg);
 
-/* Bytes for the receiver's stream, and errors that they cause. */
+/* Bytes for the receiver's stream, and errors that they cause. Those of a SYN wait for the answer.
+ */
 void wire_text(struct wire_conn *w, const struct hook_seg *s);
+void wire_syn_data_drop(struct wire_conn *w);
 
 /* Bytes that a side has acknowledged but that were not seen: NEW_DATA tells of what comes before
  * each gap, then the stream goes on behind it, and the gap counts as missed. */

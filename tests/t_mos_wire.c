@@ -446,6 +446,40 @@ static void fin_that_was_not_taken(void)
     w_end();
 }
 
+/* Data in a SYN (RFC 7413) counts as far as the server's answer takes it. */
+static void data_in_the_syn(int acked, const char *then, const char *want)
+{
+    begin(MOS_ON_CONN_NEW_DATA | MOS_ON_ERROR);
+    CLI(.flags = TCP_SYN, .data = "abc");
+    w_turn();
+    EXPECT_EVENTS("");
+    SVR(.flags = TCP_SYN | TCP_ACK, .ack = acked);
+    CLI(.flags = TCP_ACK, .off = acked, .data = then);
+    SVR(.flags = TCP_ACK, .ack = acked + (int)strlen(then));
+    w_turn();
+    EXPECT_EVENTS("NS DATA;");
+    CU_ASSERT_STRING_EQUAL(got[MOS_SIDE_SVR], want);
+    EXPECT_EQ(n_lost, 0);
+    w_end();
+}
+
+static void data_in_syns(void)
+{
+    data_in_the_syn(3, "def", "abcdef");
+    data_in_the_syn(2, "cde", "abcde");
+    data_in_the_syn(0, "abc", "abc");
+    begin(MOS_ON_CONN_NEW_DATA); /* of a SYN that was not the one */
+    CLI(.flags = TCP_SYN, .data = "abc");
+    next.cli_isn = 5000;
+    CLI(.flags = TCP_SYN);
+    SVR(.flags = TCP_SYN | TCP_ACK);
+    CLI(.flags = TCP_ACK, .data = "def");
+    SVR(.flags = TCP_ACK, .ack = 3);
+    w_turn();
+    CU_ASSERT_STRING_EQUAL(got[MOS_SIDE_SVR], "def");
+    w_end();
+}
+
 /* Which of two SYNs the server has taken, its answer tells. */
 static void another_syn_before_the_answer(void)
 {
@@ -878,8 +912,9 @@ TEST_SUITE(mos_wire, TEST_CASE(a_handshake), TEST_CASE(retransmitted_syns),
            TEST_CASE(segments_that_nobody_takes), TEST_CASE(old_timestamps),
            TEST_CASE(window_scaling_counts_from_the_handshake_on), TEST_CASE(copies_that_differ),
            TEST_CASE(contradicting_fins), TEST_CASE(fin_that_was_not_taken),
-           TEST_CASE(another_syn_before_the_answer), TEST_CASE(overlaps_by_policy),
-           TEST_CASE(long_bursts), TEST_CASE(history_is_kept_and_unpeeked_bytes_are_missed),
+           TEST_CASE(data_in_syns), TEST_CASE(another_syn_before_the_answer),
+           TEST_CASE(overlaps_by_policy), TEST_CASE(long_bursts),
+           TEST_CASE(history_is_kept_and_unpeeked_bytes_are_missed),
            TEST_CASE(edges_of_an_emulated_side), TEST_CASE(gaps_that_stay_are_missed),
            TEST_CASE(history_before_a_gap_is_missed),
            TEST_CASE(gaps_that_close_within_a_turn_are_none),

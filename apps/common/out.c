@@ -1,5 +1,7 @@
 #include "apps/common/out.h"
 
+#include "apps/common/plugin.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -141,19 +143,14 @@ char *put_foreign(char *at, const char *text, size_t n, size_t max)
 
 char *put_addr(char *at, mctx_t mctx, int sock, int side)
 {
-    struct sockaddr_storage a;
-    socklen_t len = sizeof(a);
-    const struct sockaddr_in *v4 = (const struct sockaddr_in *)&a;
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&a;
     char name[INET6_ADDRSTRLEN] = "?";
+    struct plugin_host h;
 
-    if (mtcp_getpeername(mctx, sock, (struct sockaddr *)&a, &len, side) < 0)
+    if (!plugin_host_of(mctx, sock, side, &h))
         return put_text(at, "-");
-    bool is_v4 = a.ss_family == AF_INET;
-    inet_ntop(a.ss_family, is_v4 ? (const void *)&v4->sin_addr : (const void *)&v6->sin6_addr, name,
-              sizeof(name));
-    at = put_text(at, is_v4 ? "" : "[");
+    inet_ntop(h.family, h.addr, name, sizeof(name));
+    at = put_text(at, h.family == AF_INET ? "" : "[");
     at = put_text(at, name);
-    at = put_text(at, is_v4 ? ":" : "]:");
-    return put_u64(at, ntohs(is_v4 ? v4->sin_port : v6->sin6_port));
+    at = put_text(at, h.family == AF_INET ? ":" : "]:");
+    return put_u64(at, h.port);
 }

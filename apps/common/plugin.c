@@ -1,5 +1,6 @@
 #include "apps/common/plugin.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -66,6 +67,25 @@ uint64_t plugin_option_u64(mctx_t mctx, int sock, int option)
     socklen_t len = sizeof(value);
 
     return mtcp_getsockopt(mctx, sock, SOL_MONSOCKET, option, &value, &len) < 0 ? 0 : value;
+}
+
+bool plugin_host_of(mctx_t mctx, int sock, int side, struct plugin_host *h)
+{
+    struct sockaddr_storage a;
+    socklen_t len = sizeof(a);
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)&a;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&a;
+
+    *h = (struct plugin_host){0};
+    if (mtcp_getpeername(mctx, sock, (struct sockaddr *)&a, &len, side) < 0)
+        return false;
+    h->family = a.ss_family;
+    h->port = ntohs(h->family == AF_INET ? v4->sin_port : v6->sin6_port);
+    if (h->family == AF_INET)
+        memcpy(h->addr, &v4->sin_addr, 4);
+    else
+        memcpy(h->addr, &v6->sin6_addr, 16);
+    return true;
 }
 
 static uint64_t clock_us(clockid_t clock)

@@ -39,6 +39,16 @@ struct plugin *plugin_of(mctx_t mctx, int sock);
 int plugin_option(mctx_t mctx, int sock, int option);
 uint64_t plugin_option_u64(mctx_t mctx, int sock, int option);
 
+/* One host of a connection. */
+struct plugin_host {
+    int family;       /* AF_INET, AF_INET6 */
+    uint8_t addr[16]; /* IPv4: the first four, zeros behind them */
+    uint16_t port;
+};
+
+/* By side; false: it is not known, and *h is all zeros. */
+bool plugin_host_of(mctx_t mctx, int sock, int side, struct plugin_host *h);
+
 /* When the connection was active last, in microseconds since 1970. */
 uint64_t plugin_active_us(mctx_t mctx, int sock);
 

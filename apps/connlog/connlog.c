@@ -114,18 +114,13 @@ static void flush_later(struct connlog *log)
 
 static void line_address(struct line *l, mctx_t mctx, int sock, int side)
 {
-    struct sockaddr_storage addr = {0};
-    socklen_t len = sizeof(addr);
-    const struct sockaddr_in *v4 = (const struct sockaddr_in *)&addr;
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&addr;
+    struct plugin_host h;
 
     strcpy(l->addr[side], "-");
-    if (mtcp_getpeername(mctx, sock, (struct sockaddr *)&addr, &len, side) < 0)
+    if (!plugin_host_of(mctx, sock, side, &h))
         return;
-    bool is_v4 = addr.ss_family == AF_INET;
-    inet_ntop(addr.ss_family, is_v4 ? (const void *)&v4->sin_addr : (const void *)&v6->sin6_addr,
-              l->addr[side], sizeof(l->addr[side]));
-    l->port[side] = ntohs(is_v4 ? v4->sin_port : v6->sin6_port);
+    inet_ntop(h.family, h.addr, l->addr[side], sizeof(l->addr[side]));
+    l->port[side] = h.port;
 }
 
 static void conn_log(const struct conn *c, mctx_t mctx, int sock)

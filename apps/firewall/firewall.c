@@ -17,7 +17,6 @@
 #include "apps/common/plugin.h"
 #include "apps/firewall/rules.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,30 +33,16 @@ struct firewall {
 
 /* ---- the verdict ----------------------------------------------------------------------------- */
 
-static uint16_t addr_take(const struct sockaddr_storage *a, uint8_t *addr)
-{
-    const struct sockaddr_in *v4 = (const struct sockaddr_in *)a;
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)a;
-
-    if (a->ss_family == AF_INET)
-        memcpy(addr, &v4->sin_addr, 4);
-    else
-        memcpy(addr, &v6->sin6_addr, 16);
-    return ntohs(a->ss_family == AF_INET ? v4->sin_port : v6->sin6_port);
-}
-
 static bool flow_take(struct fw_flow *f, mctx_t mctx, int sock)
 {
-    struct sockaddr_storage client, server;
-    socklen_t n_client = sizeof(client), n_server = sizeof(server);
+    struct plugin_host client, server;
 
-    *f = (struct fw_flow){0};
-    if (mtcp_getpeername(mctx, sock, (struct sockaddr *)&client, &n_client, MOS_SIDE_CLI) < 0 ||
-        mtcp_getpeername(mctx, sock, (struct sockaddr *)&server, &n_server, MOS_SIDE_SVR) < 0)
+    if (!plugin_host_of(mctx, sock, MOS_SIDE_CLI, &client) ||
+        !plugin_host_of(mctx, sock, MOS_SIDE_SVR, &server))
         return false;
-    f->family = client.ss_family;
-    f->sport = addr_take(&client, f->client);
-    f->dport = addr_take(&server, f->server);
+    *f = (struct fw_flow){.family = client.family, .sport = client.port, .dport = server.port};
+    memcpy(f->client, client.addr, sizeof(f->client));
+    memcpy(f->server, server.addr, sizeof(f->server));
     return true;
 }
 

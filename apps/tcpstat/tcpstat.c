@@ -82,22 +82,16 @@ static uint32_t unread_bytes(mctx_t mctx, int sock, int side)
     return b.tcpbi_next_byte_expected - b.tcpbi_last_byte_read;
 }
 
-static void host_find(struct row_host *h, mctx_t mctx, int sock, int side)
+static void host_find(struct row_host *row, mctx_t mctx, int sock, int side)
 {
-    struct sockaddr_storage addr = {0};
-    socklen_t len = sizeof(addr);
-    const struct sockaddr_in *v4 = (const struct sockaddr_in *)&addr;
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&addr;
+    struct plugin_host h;
 
-    memset(h, 0, sizeof(*h));
-    if (mtcp_getpeername(mctx, sock, (struct sockaddr *)&addr, &len, side) < 0)
-        return;
-    h->is_v4 = addr.ss_family == AF_INET;
-    h->port = ntohs(h->is_v4 ? v4->sin_port : v6->sin6_port);
-    if (h->is_v4)
-        memcpy(h->addr + 12, &v4->sin_addr, 4);
+    (void)plugin_host_of(mctx, sock, side, &h);
+    *row = (struct row_host){.is_v4 = h.family == AF_INET, .port = h.port};
+    if (row->is_v4) /* at the end, to be sorted with IPv6 */
+        memcpy(row->addr + 12, h.addr, 4);
     else
-        memcpy(h->addr, &v6->sin6_addr, 16);
+        memcpy(row->addr, h.addr, 16);
 }
 
 /* ---- a connection ---- */

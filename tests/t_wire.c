@@ -196,12 +196,12 @@ static void changed_packet_goes_on_changed(void)
     end();
 }
 
-/* Two fragments of a SYN with options... the second brings it in whole. */
-static uint32_t fragment(uint8_t *out, const uint8_t *whole, uint32_t len, bool first)
+/* Two fragments, `cut` bytes of the TCP segment in the first one; the second brings it in whole. */
+static uint32_t fragment_at(uint8_t *out, const uint8_t *whole, uint32_t len, uint32_t cut,
+                            bool first)
 {
-    enum { CUT = 24 }; /* bytes of the TCP segment in the first one */
     const uint32_t hdrs = ETH_HDR_LEN + 20;
-    uint32_t from = first ? 0 : CUT, n = first ? CUT : len - hdrs - CUT;
+    uint32_t from = first ? 0 : cut, n = first ? cut : len - hdrs - cut;
     memcpy(out, whole, hdrs);
     memcpy(out + hdrs, whole + hdrs + from, n);
     uint16_t total = (uint16_t)(20 + n), off = (uint16_t)((first ? 0x2000 : 0) | from / 8);
@@ -221,6 +221,11 @@ static uint32_t fragment(uint8_t *out, const uint8_t *whole, uint32_t len, bool 
     return hdrs + n;
 }
 
+static uint32_t fragment(uint8_t *out, const uint8_t *whole, uint32_t len, bool first)
+{
+    return fragment_at(out, whole, len, 24, first);
+}
+
 static void fragments_go_on_and_are_seen_whole(void)
 {
     uint8_t whole[ROOM], frame[ROOM];
@@ -235,6 +240,44 @@ static void fragments_go_on_and_are_seen_whole(void)
     trio_send(&t, TRIO_CLI, frame, fragment(frame, whole, len, false));
     trio_step(&t, 0);
     EXPECT_EQ(n_seen, 2);
+    end();
+}
+
+static void expect_stays(const uint8_t *frame, uint32_t len)
+{
+    uint8_t room[ROOM];
+    trio_send(&t, TRIO_CLI, frame, len);
+    trio_step(&t, 0);
+    EXPECT_EQ(trio_receive(&t, TRIO_SRV, room, ROOM), 0);
+}
+
+/* The other fragments are there already: the last one would complete the packet any time. */
+static void dropped_fragment_stays_dropped(void)
+{
+    uint8_t whole[ROOM], frame[ROOM];
+    begin(true);
+    drops = true;
+    uint32_t len = build(whole, TCP_SYN, 1, "data in a SYN");
+    expect_passes(TRIO_CLI, frame, fragment(frame, whole, len, true));
+    expect_stays(frame, fragment(frame, whole, len, false));
+    expect_stays(frame, fragment(frame, whole, len, false));
+    expect_stays(frame, fragment(frame, whole, len, true));
+    trio_step(&t, 31000000);
+    trio_step(&t, 0);
+    expect_passes(TRIO_CLI, frame, fragment(frame, whole, len, true)); /* a new packet's */
+    end();
+}
+
+/* What was given up here, because it can't be judged, might be whole elsewhere. */
+static void fragments_that_contradict_stay_here(void)
+{
+    uint8_t whole[ROOM], frame[ROOM];
+    begin(true);
+    uint32_t len = build(whole, TCP_SYN, 1, "data in a SYN");
+    expect_passes(TRIO_CLI, frame, fragment(frame, whole, len, true));
+    expect_stays(frame, fragment_at(frame, whole, len, 16, false));
+    expect_stays(frame, fragment(frame, whole, len, false));
+    EXPECT_EQ(n_seen, 0);
     end();
 }
 
@@ -407,5 +450,6 @@ static void a_capture_has_its_own_time(void)
 TEST_SUITE(wire, TEST_CASE(changed_packet_goes_on_changed), TEST_CASE(a_capture_has_its_own_time),
            TEST_CASE(any_frame_goes_on_as_it_is), TEST_CASE(nothing_is_answered),
            TEST_CASE(bad_checksum_goes_on_unseen), TEST_CASE(dropped_packet_stays_here),
-           TEST_CASE(fragments_go_on_and_are_seen_whole),
+           TEST_CASE(fragments_go_on_and_are_seen_whole), TEST_CASE(dropped_fragment_stays_dropped),
+           TEST_CASE(fragments_that_contradict_stay_here),
            TEST_CASE(longer_than_the_other_device_takes), TEST_CASE(mirror_port));

@@ -40,6 +40,7 @@ struct partial {
     uint32_t have, total; /* bytes; total 0: the last fragment has not come */
     uint8_t ecn_seen;     /* bit i: a fragment came with ECN bits i */
     uint8_t head_len;     /* 0: the first fragment has not come */
+    bool is_refused;      /* none of its fragments is to go on */
     uint8_t head[FRAG_HEAD_MAX];
 };
 
@@ -73,6 +74,17 @@ static struct partial **bucket_of(struct reass *r, const struct frag_key *k)
     return &r->buckets[hash_siphash13(&r->hash_key, k, sizeof(*k)) % REASS_BUCKETS];
 }
 
+static void partial_clear(struct net *n, struct partial *p)
+{
+    for (struct frag *f = p->frags, *next; f; f = next) {
+        next = f->next;
+        n->reass->bytes -= sizeof(*f) + f->len;
+        mem_free(n->env.mem, f, sizeof(*f) + f->len);
+    }
+    p->frags = NULL;
+    p->n_frags = 0;
+}
+
 static void partial_end(struct net *n, struct partial *p)
 {
     struct reass *r = n->reass;
@@ -81,11 +93,7 @@ static void partial_end(struct net *n, struct partial *p)
         at = &(*at)->chain;
     *at = p->chain;
     list_del(&p->age);
-    for (struct frag *f = p->frags, *next; f; f = next) {
-        next = f->next;
-        r->bytes -= sizeof(*f) + f->len;
-        mem_free(n->env.mem, f, sizeof(*f) + f->len);
-    }
+    partial_clear(n, p);
     r->bytes -= sizeof(*p);
     r->n--;
     mem_free(n->env.mem, p, sizeof(*p));
@@ -202,7 +210,8 @@ static bool frag_store(struct net *n, struct partial *p, const struct packet *f,
 static bool frag_is_sane(const struct net *n, const struct rx *x)
 {
     const struct packet *f = &x->p;
-    if (!(x->nif->is_wire || netif_owns(n, &f->dst)) || !netif_addr_is_host(&f->src) || f->frag.len == 0)
+    if (!(x->nif->is_wire || netif_owns(n, &f->dst)) || !netif_addr_is_host(&f->src) ||
+        f->frag.len == 0)
         return false;
     if (f->frag.more && f->frag.len % 8 != 0)
         return false;
@@ -267,6 +276,17 @@ static bool partial_take(struct net *n, struct partial *p, const struct rx *x)
     return true;
 }
 
+/* A packet that is over. What was given up on a wire, its receiver may still put together. */
+static void partial_done(struct net *n, struct partial *p, const struct rx *x, bool is_good)
+{
+    if (is_good || !x->nif->is_wire) {
+        partial_end(n, p);
+        return;
+    }
+    partial_clear(n, p);
+    p->is_refused = true;
+}
+
 uint8_t *reass_in(struct net *n, const struct rx *x, uint32_t *len)
 {
     uint8_t *frame = NULL;
@@ -280,7 +300,7 @@ uint8_t *reass_in(struct net *n, const struct rx *x, uint32_t *len)
     struct partial *p = partial_find(n->reass, &k);
     if (!p)
         p = partial_new(n, &k);
-    if (!p) {
+    if (!p || p->is_refused) {
         n->stats.fragments_dropped++;
         return NULL;
     }
@@ -291,6 +311,21 @@ uint8_t *reass_in(struct net *n, const struct rx *x, uint32_t *len)
         frame = join(n, p, len);
     if (!frame)
         n->stats.fragments_dropped += p->n_frags;
-    partial_end(n, p);
+    partial_done(n, p, x, frame != NULL);
     return frame;
+}
+
+bool reass_is_refused(const struct net *n, const struct rx *x)
+{
+    struct frag_key k = key_of(&x->p);
+    const struct partial *p = n->reass ? partial_find(n->reass, &k) : NULL;
+    return p && p->is_refused;
+}
+
+void reass_refuse(struct net *n, const struct rx *x)
+{
+    struct frag_key k = key_of(&x->p);
+    struct partial *p = n->reass ? partial_new(n, &k) : NULL;
+    if (p)
+        p->is_refused = true;
 }

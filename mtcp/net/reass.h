@@ -15,6 +15,12 @@
  * bytes, which the caller frees; NULL otherwise. */
 uint8_t *reass_in(struct net *n, const struct rx *x, uint32_t *len);
 
+/* On a wire: does the fragment belong to a packet of which none is to go on, because it was given
+ * up or refused? Refused is the one that reass_in() has just brought in whole. Until its time is
+ * over. */
+bool reass_is_refused(const struct net *n, const struct rx *x);
+void reass_refuse(struct net *n, const struct rx *x);
+
 /* The oldest packet's time is over. */
 void reass_timer(struct net *n);
 

@@ -4,7 +4,9 @@
  * that is not understood here is not ours to stop.
  *
  * Fragments go on one by one. The monitor gets the packet when the last one brings it in whole; its
- * verdict holds for that one, without which the packet is never complete.
+ * verdict holds for that one, without which the packet is never complete, and for any that come
+ * again. Of a packet that was given up (fragments that overlap, too many of them) nothing more goes
+ * on.
  */
 #include "mtcp/net/wire.h"
 
@@ -56,11 +58,13 @@ static enum hook_verdict judge_fragment(struct net *n, const struct rx *x)
     enum hook_verdict v = HOOK_PASS;
     whole.data = reass_in(n, x, &whole.len);
     if (!whole.data)
-        return v;
+        return reass_is_refused(n, x) ? HOOK_DROP : v;
     whole.room = whole.len;
     if (wire_parse(n, &joined) && joined.p.kind != PACKET_FRAGMENT)
         v = judge_parsed(n, &joined, JUDGE_COPY);
     mem_free(n->env.mem, whole.data, whole.room);
+    if (v == HOOK_DROP)
+        reass_refuse(n, x);
     return v;
 }
 

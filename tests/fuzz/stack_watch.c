@@ -474,8 +474,8 @@ static void act_setpkt(int sock, int side, const struct step *s)
     struct pkt_info p;
     if (mtcp_getlastpkt(w.m, sock, side, &p) < 0)
         return;
-    bool is_any =
-        side != get_int(sock, MOS_REAL_SIDE) && !(((const uint8_t *)p.tcph)[13] & TCP_SYN);
+    bool is_any = p.tcph && side != get_int(sock, MOS_REAL_SIDE) &&
+                  !(((const uint8_t *)p.tcph)[13] & TCP_SYN);
     int option = is_any ? 1 << (s->arg & 3) : MOS_IP_HDR;
     option |= actions[(s->arg >> 2) % 3] | MOS_UPDATE_IP_CHKSUM | MOS_UPDATE_TCP_CHKSUM;
     if (is_any && (s->arg2 & 4))
@@ -491,7 +491,7 @@ static void act_sendpkt(int sock, int side)
 {
     struct pkt_info p;
     uint8_t tcp[60];
-    if (mtcp_getlastpkt(w.m, sock, side, &p) < 0)
+    if (mtcp_getlastpkt(w.m, sock, side, &p) < 0 || !p.tcph)
         return;
     memcpy(tcp, p.tcph, (size_t)(p.payload - (uint8_t *)p.tcph));
     tcp[0] = tcp[2] = 0;

@@ -20,7 +20,8 @@
 
 extern const struct tcp_hooks order_hooks;
 
-/* The verdict on the first SYN of a new connection (*s may be changed). HOOK_DROP: it was none, and is freed. */
+/* The verdict on the first SYN of a new connection (*s may be changed). HOOK_DROP: it was none, and
+ * is freed. */
 enum hook_verdict order_ask_first(struct mon_conn *c, struct hook_seg *s);
 
 /* One packet: everything up to the errors, and then, when the receiver has been updated, the rest.

@@ -1,7 +1,7 @@
 /*
  * pcap filters: compiled by libpcap for Ethernet, run by its interpreter. Machine code would be
- * faster; but what DPDK 22.11 made of some (rte_bpf_convert, rte_bpf_load, over a packet buffer made
- * for it), "ether broadcast or ether multicast" for one, crashed, and why has not been found.
+ * faster; but what DPDK 22.11 made of some (rte_bpf_convert, rte_bpf_load, over a packet buffer
+ * made for it), "ether broadcast or ether multicast" for one, crashed, and why has not been found.
  */
 #include "mos/filter.h"
 

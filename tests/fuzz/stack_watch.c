@@ -460,7 +460,8 @@ static void act_lastpkt(int sock, int side)
     struct pkt_info p;
     if (mtcp_getlastpkt(w.m, sock, side, &p) < 0)
         return;
-    HOLDS(p.iph && p.ip_len <= p.eth_len);
+    HOLDS((p.iph != NULL) == (p.ip_len > 0) && p.ip_len <= p.eth_len); /* NULL: ARP */
+    HOLDS(p.iph || !p.tcph);
     for (uint16_t i = 0; i < p.ip_len; i++) /* all of it can be read */
         buf[i % CHUNK] = (char)((const uint8_t *)p.iph)[i];
 }

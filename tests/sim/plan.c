@@ -94,7 +94,6 @@ void plan_link(struct sim *s, struct link_conf *c)
     plan_loss(s, c);
     plan_damage(s, c);
     plan_mtu(s, c);
-    s->is_slow = s->is_black_hole || c->loss_ppm > 50000;
 }
 
 void plan_bulk_link(struct link_conf *c)

@@ -10,8 +10,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define HOUR_US   (3600ull * 1000000) /* of virtual time: a run that needs more hangs */
-#define TURNS_MAX 30000000ull
+/* A day of virtual time: a run that needs more hangs. Without timestamps the back-off stays until a
+ * packet comes through at once (RFC 6298 5.7), so where much is lost, a megabyte in small segments
+ * can take many hours. */
+#define RUN_MAX_US (24ull * 3600 * 1000000)
+#define TURNS_MAX  30000000ull
 
 /* ISNs close to the wrap in a quarter of the runs: the linker sends tcp_isn() here (--wrap). */
 static bool isn_near_wrap;
@@ -158,19 +161,9 @@ static void print_hang(struct sim *s)
         }
 }
 
-/* Without timestamps the back-off stays until a packet comes through at once (RFC 6298 5.7), so on
- * a path that loses much, or large ones always, a megabyte in small segments can take many hours.
- */
-static uint64_t run_max_us(const struct sim *s)
-{
-    if (s->bulk)
-        return 5 * HOUR_US;
-    return s->is_slow ? 24 * HOUR_US : HOUR_US;
-}
-
 static void sim_loop(struct sim *s)
 {
-    uint64_t end = s->now_us + run_max_us(s);
+    uint64_t end = s->now_us + RUN_MAX_US;
     for (uint64_t turn = 0; turn < TURNS_MAX; turn++) {
         bool acted = sim_turn(s);
         if (traffic_done(s) && hosts_are_empty(s) && !acted)

@@ -196,7 +196,6 @@ struct sim {
     bool evasive, isn_wrap, verbose;
     bool is_v6;         /* hosts with both families; most connections are of IPv6 */
     bool is_black_hole; /* the link's MTU changes and nobody says so */
-    bool is_slow;       /* the link may need a day */
     bool fastopen;      /* both ways; so data of a SYN may come twice (RFC 7413 2.1) */
     uint64_t bulk; /* bytes each way over one connection and a fixed bad link; 0: a random run */
     unsigned n_conns;

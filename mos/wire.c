@@ -77,6 +77,13 @@ static bool is_closing(const struct wire_conn *w)
     return both_sent_fin(w) || any_is(w, MOS_TCPS_TIME_WAIT);
 }
 
+static enum wire_rank rank_of(const struct wire_conn *w)
+{
+    if (is_closing(w))
+        return WIRE_OVER;
+    return is_opening(w) ? WIRE_OPENING : WIRE_OPEN;
+}
+
 /* ---- life ------------------------------------------------------------------------------------ */
 
 static struct wire *wire_create(struct mon *m)
@@ -95,7 +102,8 @@ static struct wire *wire_create(struct mon *m)
     }
     wheel_init(&t->wheel, m->sv->now_us(m->ctx));
     pool_init(&t->conns, m->mem, sizeof(struct wire_conn), 0);
-    list_init(&t->recent);
+    for (int rank = 0; rank < WIRE_RANKS; rank++)
+        list_init(&t->recent[rank]);
     return t;
 }
 
@@ -114,10 +122,13 @@ void wire_conn_free(struct wire_conn *w)
     t->n_conns--;
 }
 
-static struct wire_conn *oldest(struct wire *t)
+/* The next to go; NULL: there is none. */
+static struct wire_conn *dispensable(struct wire *t)
 {
-    return list_is_empty(&t->recent) ? NULL
-                                     : container_of(t->recent.next, struct wire_conn, recent);
+    for (int rank = 0; rank < WIRE_RANKS; rank++)
+        if (!list_is_empty(&t->recent[rank]))
+            return container_of(t->recent[rank].next, struct wire_conn, recent);
+    return NULL;
 }
 
 void wire_fini(struct mon *m)
@@ -126,7 +137,7 @@ void wire_fini(struct mon *m)
     struct wire_conn *w;
     if (!t)
         return;
-    while ((w = oldest(t)) != NULL)
+    while ((w = dispensable(t)) != NULL)
         order_end(w->conn, is_closing(w) ? HOOK_END_FIN : HOOK_END_ABORT);
     pool_fini(&t->conns);
     mem_free(m->mem, t->buckets, (t->mask + 1u) * sizeof(struct wire_conn *));
@@ -142,7 +153,7 @@ static struct wire_conn *wire_conn_create(struct mon *m, const struct hook_seg *
     if (t->n_conns >= t->conf.max_conns) {
         if (!mon_conn_is_wanted(m, s))
             return NULL;
-        order_end(oldest(t)->conn, HOOK_END_EVICTED);
+        order_end(dispensable(t)->conn, HOOK_END_EVICTED);
     }
     struct wire_conn *w = pool_get(&t->conns);
     if (!w)
@@ -158,7 +169,7 @@ static struct wire_conn *wire_conn_create(struct mon *m, const struct hook_seg *
     }
     w->chain = t->buckets[hash & t->mask];
     t->buckets[hash & t->mask] = w;
-    list_push_tail(&t->recent, &w->recent);
+    list_push_tail(&t->recent[WIRE_OPENING], &w->recent);
     t->n_conns++;
     return w;
 }
@@ -269,7 +280,7 @@ static void settle(struct wire_conn *w)
         return;
     }
     list_del(&w->recent);
-    list_push_tail(&w->conn->mon->wire->recent, &w->recent);
+    list_push_tail(&w->conn->mon->wire->recent[rank_of(w)], &w->recent);
     watch_time(w);
 }
 

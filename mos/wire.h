@@ -40,7 +40,7 @@ struct wire_conn {
     int sender;              /* the side that the packet in hand comes from */
     struct flow_tuple tuple; /* local: the client */
     struct mon_conn *conn;
-    struct list_node recent; /* in wire.recent */
+    struct list_node recent; /* in wire.recent[] */
     struct timer timer;
     struct wire_host host[SIDES];
     struct wire_syn other_syn; /* the client has sent another SYN before the answer to its first */
@@ -52,13 +52,16 @@ struct wire_conn {
     bool was_reset;
 };
 
+/* Who goes first when there is no room: a flood of SYNs takes no open connection's place. */
+enum wire_rank { WIRE_OVER, WIRE_OPENING, WIRE_OPEN, WIRE_RANKS };
+
 /* The connections of one monitor. */
 struct wire {
     struct hook_wire_conf conf;
     struct wheel wheel;
     struct pool conns;
-    struct list_node recent; /* the one that was silent longest first */
-    uint32_t n_conns, mask;  /* of the buckets: a power of two minus 1 */
+    struct list_node recent[WIRE_RANKS]; /* the one that was silent longest first */
+    uint32_t n_conns, mask;              /* of the buckets: a power of two minus 1 */
     struct wire_conn **buckets;
 };
 

@@ -748,6 +748,60 @@ static void oldest_makes_room(void)
     w_end();
 }
 
+static void handshake_of(uint16_t port)
+{
+    next.cli_port = port;
+    handshake();
+}
+
+/* However long it was silent; what is over goes first of all. */
+static void flood_of_syns_takes_no_open_connections_place(void)
+{
+    begin(0);
+    w.wire.max_conns = 4;
+    w_monitor(MOS_ON_CONN_END | MOS_ON_CONN_NEW_DATA);
+    handshake_of(1);
+    handshake_of(2);
+    CLI(.flags = TCP_FIN | TCP_ACK);
+    SVR(.flags = TCP_FIN | TCP_ACK, .ack = 1);
+    CLI(.flags = TCP_ACK, .off = 1, .ack = 1); /* TIME_WAIT */
+    handshake_of(3);
+    next.cli_port = 1000;
+    CLI(.flags = TCP_SYN);
+    EXPECT_EVENTS("");
+    next.cli_port = 1001;
+    CLI(.flags = TCP_SYN);
+    EXPECT_EVENTS("RC END 6; SC END 6; RS END 6; SS END 6;");
+    EXPECT_EQ(n_conns(), 4);
+    next.cli_port = 2;
+    CLI(.flags = TCP_ACK, .off = 1, .ack = 1);
+    w_turn();
+    for (next.cli_port = 1002; next.cli_port < 2000; next.cli_port++)
+        CLI(.flags = TCP_SYN);
+    w.text_len = 0;
+    for (next.cli_port = 1; next.cli_port <= 3; next.cli_port += 2)
+        CLI(.flags = TCP_ACK, .data = "still there");
+    w_turn();
+    EXPECT_EVENTS("NS DATA; NS DATA;");
+    w_end();
+}
+
+static void silent_open_one_makes_room_for_open_ones(void)
+{
+    begin(0);
+    w.wire.max_conns = 2;
+    w_monitor(MOS_ON_CONN_END | MOS_ON_CONN_NEW_DATA);
+    for (uint16_t port = 1; port <= 3; port++) {
+        next.cli_port = port;
+        CLI(.flags = TCP_SYN);
+        SVR(.flags = TCP_SYN | TCP_ACK);
+        CLI(.flags = TCP_ACK, .data = "a");
+        w_turn();
+    }
+    EXPECT_EVENTS("NS DATA; NS DATA; RC END 6; SC END 6; RS END 6; SS END 6; NS DATA;");
+    w_end();
+}
+
 /* A SYN that no monitor wants takes nobody's place. */
 static void unwanted_syn_makes_no_room(void)
 {
@@ -921,6 +975,8 @@ TEST_SUITE(mos_wire, TEST_CASE(a_handshake), TEST_CASE(retransmitted_syns),
            TEST_CASE(bytes_known_by_their_acknowledgement), TEST_CASE(fin_behind_a_gap),
            TEST_CASE(capture_without_the_syn_ack), TEST_CASE(middle_of_a_connection),
            TEST_CASE(not_tcp), TEST_CASE(syn_takes_the_tuple_over), TEST_CASE(oldest_makes_room),
+           TEST_CASE(flood_of_syns_takes_no_open_connections_place),
+           TEST_CASE(silent_open_one_makes_room_for_open_ones),
            TEST_CASE(unwanted_syn_makes_no_room), TEST_CASE(tuples_of_one_host_spread),
            TEST_CASE(silence), TEST_CASE(unanswered_syn), TEST_CASE(dropped_first_syn_was_none),
            TEST_CASE(dropped_segment_was_never_sent), TEST_CASE(connection_of_no_interest),

@@ -1,4 +1,5 @@
 /* Frames between two devices without an endpoint (net/wire.c): what goes on, and what does not. */
+#include "mtcp/core/ctx.h"
 #include "mtcp/wire/build.h"
 #include "mtcp/wire/hdr.h"
 #include "tests/test.h"
@@ -226,23 +227,6 @@ static uint32_t fragment(uint8_t *out, const uint8_t *whole, uint32_t len, bool 
     return fragment_at(out, whole, len, 24, first);
 }
 
-static void fragments_go_on_and_are_seen_whole(void)
-{
-    uint8_t whole[ROOM], frame[ROOM];
-    begin(true);
-    uint32_t len = build(whole, TCP_SYN, 1, "data in a SYN");
-    expect_passes(TRIO_CLI, frame, fragment(frame, whole, len, true));
-    EXPECT_EQ(n_seen, 0);
-    expect_passes(TRIO_CLI, frame, fragment(frame, whole, len, false));
-    EXPECT_EQ(n_seen, 1);
-    drops = true;
-    expect_passes(TRIO_CLI, frame, fragment(frame, whole, len, true));
-    trio_send(&t, TRIO_CLI, frame, fragment(frame, whole, len, false));
-    trio_step(&t, 0);
-    EXPECT_EQ(n_seen, 2);
-    end();
-}
-
 static void expect_stays(const uint8_t *frame, uint32_t len)
 {
     uint8_t room[ROOM];
@@ -251,20 +235,110 @@ static void expect_stays(const uint8_t *frame, uint32_t len)
     EXPECT_EQ(trio_receive(&t, TRIO_SRV, room, ROOM), 0);
 }
 
-/* The other fragments are there already: the last one would complete the packet any time. */
-static void dropped_fragment_stays_dropped(void)
+static void expect_comes(const uint8_t *frame, uint32_t len)
+{
+    uint8_t room[ROOM] = {0};
+    EXPECT_EQ(trio_receive(&t, TRIO_SRV, room, ROOM), len);
+    EXPECT_EQ(memcmp(room, frame, len), 0);
+}
+
+/* In either order, each once. */
+static void fragments_go_on_when_they_were_seen_whole(void)
+{
+    uint8_t whole[ROOM], frag[2][ROOM];
+    begin(true);
+    uint32_t len = build(whole, TCP_SYN, 1, "data in a SYN");
+    for (unsigned last = 0; last < 2; last++) {
+        uint32_t len0 = fragment(frag[0], whole, len, true);
+        uint32_t len1 = fragment(frag[1], whole, len, false);
+        expect_stays(frag[!last], last ? len0 : len1);
+        EXPECT_EQ(n_seen, last);
+        trio_send(&t, TRIO_CLI, frag[last], last ? len1 : len0);
+        trio_step(&t, 0);
+        EXPECT_EQ(n_seen, last + 1);
+        expect_comes(frag[0], len0);
+        expect_comes(frag[1], len1);
+    }
+    drops = true;
+    expect_stays(frag[0], fragment(frag[0], whole, len, true));
+    expect_stays(frag[1], fragment(frag[1], whole, len, false));
+    EXPECT_EQ(n_seen, 3);
+    expect_stays(frag[1], fragment(frag[1], whole, len, false));
+    end();
+}
+
+static void nobody_waits_without_a_monitor(void)
+{
+    uint8_t whole[ROOM], frame[ROOM];
+    begin(false);
+    uint32_t len = build(whole, TCP_SYN, 1, "data in a SYN");
+    expect_passes(TRIO_CLI, frame, fragment(frame, whole, len, true));
+    expect_passes(TRIO_CLI, frame, fragment(frame, whole, len, false));
+    end();
+}
+
+/* A monitor has no say in what is not TCP, but it may hear of it; a bad checksum is for its
+ * receiver to find. */
+static void fragments_of_other_packets_go_on(void)
+{
+    uint8_t whole[ROOM], frag[2][ROOM];
+    begin(true);
+    for (unsigned i = 0; i < 2; i++) {
+        uint32_t len = build(whole, TCP_SYN, 1, "data in a SYN");
+        if (i == 0)
+            whole[ETH_HDR_LEN + 9] = 17;
+        else
+            whole[len - 1] ^= 1;
+        uint32_t len0 = fragment(frag[0], whole, len, true);
+        uint32_t len1 = fragment(frag[1], whole, len, false);
+        expect_stays(frag[0], len0);
+        trio_send(&t, TRIO_CLI, frag[1], len1);
+        trio_step(&t, 0);
+        expect_comes(frag[0], len0);
+        expect_comes(frag[1], len1);
+    }
+    EXPECT_EQ(n_seen, 0);
+    EXPECT_EQ(n_orphans, 1);
+    end();
+}
+
+static uint64_t n_fragments_lost(void)
+{
+    return ctx_of(t.m[TRIO_MID])->net.stats.fragments_dropped;
+}
+
+/* Were the first part let through, and forgotten in the flood, the second would make a packet that
+ * nobody has judged. */
+static void flood_of_fragments_lets_nothing_through(void)
+{
+    uint8_t whole[ROOM], frame[ROOM], other[ROOM];
+    begin(true);
+    uint32_t len = build(whole, TCP_SYN, 1, "data in a SYN");
+    expect_stays(frame, fragment(frame, whole, len, true));
+    memcpy(other, whole, len);
+    for (uint16_t id = 0; id < 1024; id++) {
+        other[ETH_HDR_LEN + 4] = (uint8_t)(0x80 | id >> 8);
+        other[ETH_HDR_LEN + 5] = (uint8_t)id;
+        expect_stays(frame, fragment(frame, other, len, true));
+    }
+    EXPECT_EQ(n_fragments_lost(), 1);
+    expect_stays(frame, fragment(frame, whole, len, false));
+    EXPECT_EQ(n_seen, 0);
+    end();
+}
+
+/* Its receiver may be more patient than we are. */
+static void late_fragment_lets_nothing_through(void)
 {
     uint8_t whole[ROOM], frame[ROOM];
     begin(true);
-    drops = true;
     uint32_t len = build(whole, TCP_SYN, 1, "data in a SYN");
-    expect_passes(TRIO_CLI, frame, fragment(frame, whole, len, true));
-    expect_stays(frame, fragment(frame, whole, len, false));
-    expect_stays(frame, fragment(frame, whole, len, false));
     expect_stays(frame, fragment(frame, whole, len, true));
     trio_step(&t, 31000000);
     trio_step(&t, 0);
-    expect_passes(TRIO_CLI, frame, fragment(frame, whole, len, true)); /* a new packet's */
+    expect_stays(frame, fragment(frame, whole, len, false));
+    EXPECT_EQ(n_seen, 0);
+    EXPECT_EQ(n_fragments_lost(), 1);
     end();
 }
 
@@ -274,9 +348,43 @@ static void fragments_that_contradict_stay_here(void)
     uint8_t whole[ROOM], frame[ROOM];
     begin(true);
     uint32_t len = build(whole, TCP_SYN, 1, "data in a SYN");
-    expect_passes(TRIO_CLI, frame, fragment(frame, whole, len, true));
+    expect_stays(frame, fragment(frame, whole, len, true));
     expect_stays(frame, fragment_at(frame, whole, len, 16, false));
     expect_stays(frame, fragment(frame, whole, len, false));
+    EXPECT_EQ(n_seen, 0);
+    end();
+}
+
+/* The same place with other bytes: only those that were judged go on. */
+static void second_copy_of_a_fragment_stays_here(void)
+{
+    uint8_t whole[ROOM], frag[2][ROOM], forged[ROOM];
+    begin(true);
+    uint32_t len = build(whole, TCP_SYN, 1, "data in a SYN");
+    uint32_t len0 = fragment(frag[0], whole, len, true);
+    uint32_t len1 = fragment(frag[1], whole, len, false);
+    memcpy(forged, frag[1], len1);
+    forged[len1 - 1] ^= 0x20;
+    expect_stays(frag[1], len1);
+    expect_stays(forged, len1);
+    trio_send(&t, TRIO_CLI, frag[0], len0);
+    trio_step(&t, 0);
+    expect_comes(frag[0], len0);
+    expect_comes(frag[1], len1);
+    expect_stays(forged, len1);
+    EXPECT_EQ(n_seen, 1);
+    end();
+}
+
+/* A host behind the other device has no part in it. */
+static void fragments_of_two_devices_are_two_packets(void)
+{
+    uint8_t whole[ROOM], frame[ROOM];
+    begin(true);
+    uint32_t len = build(whole, TCP_SYN, 1, "data in a SYN");
+    expect_stays(frame, fragment(frame, whole, len, true));
+    trio_send(&t, TRIO_SRV, frame, fragment(frame, whole, len, false));
+    trio_step(&t, 0);
     EXPECT_EQ(n_seen, 0);
     end();
 }
@@ -450,6 +558,11 @@ static void a_capture_has_its_own_time(void)
 TEST_SUITE(wire, TEST_CASE(changed_packet_goes_on_changed), TEST_CASE(a_capture_has_its_own_time),
            TEST_CASE(any_frame_goes_on_as_it_is), TEST_CASE(nothing_is_answered),
            TEST_CASE(bad_checksum_goes_on_unseen), TEST_CASE(dropped_packet_stays_here),
-           TEST_CASE(fragments_go_on_and_are_seen_whole), TEST_CASE(dropped_fragment_stays_dropped),
+           TEST_CASE(fragments_go_on_when_they_were_seen_whole),
+           TEST_CASE(nobody_waits_without_a_monitor), TEST_CASE(fragments_of_other_packets_go_on),
+           TEST_CASE(flood_of_fragments_lets_nothing_through),
+           TEST_CASE(late_fragment_lets_nothing_through),
            TEST_CASE(fragments_that_contradict_stay_here),
+           TEST_CASE(second_copy_of_a_fragment_stays_here),
+           TEST_CASE(fragments_of_two_devices_are_two_packets),
            TEST_CASE(longer_than_the_other_device_takes), TEST_CASE(mirror_port));

@@ -18,16 +18,12 @@
 #define REASS_FRAGMENTS 64u /* of one packet: 64 KB in Ethernet's frames are 45 */
 #define IP_PAYLOAD_MAX  65535u
 
-struct frag {
-    struct frag *next; /* by offset */
-    uint32_t off, len;
-    uint8_t data[];
-};
-
 struct frag_key {
     struct ip_addr src, dst;
     uint32_t id;
-    uint32_t proto; /* IPv6: 0 */
+    uint8_t proto; /* IPv6: 0 */
+    uint8_t wire;  /* the interface and 1; not a wire's: 0 */
+    uint8_t zero[2];
 };
 
 struct partial {
@@ -40,7 +36,6 @@ struct partial {
     uint32_t have, total; /* bytes; total 0: the last fragment has not come */
     uint8_t ecn_seen;     /* bit i: a fragment came with ECN bits i */
     uint8_t head_len;     /* 0: the first fragment has not come */
-    bool is_refused;      /* none of its fragments is to go on */
     uint8_t head[FRAG_HEAD_MAX];
 };
 
@@ -74,29 +69,35 @@ static struct partial **bucket_of(struct reass *r, const struct frag_key *k)
     return &r->buckets[hash_siphash13(&r->hash_key, k, sizeof(*k)) % REASS_BUCKETS];
 }
 
-static void partial_clear(struct net *n, struct partial *p)
-{
-    for (struct frag *f = p->frags, *next; f; f = next) {
-        next = f->next;
-        n->reass->bytes -= sizeof(*f) + f->len;
-        mem_free(n->env.mem, f, sizeof(*f) + f->len);
-    }
-    p->frags = NULL;
-    p->n_frags = 0;
-}
-
-static void partial_end(struct net *n, struct partial *p)
+/* The record goes, its fragments are the caller's. */
+static struct frag *partial_disband(struct net *n, struct partial *p)
 {
     struct reass *r = n->reass;
+    struct frag *frags = p->frags;
     struct partial **at = bucket_of(r, &p->key);
     while (*at != p)
         at = &(*at)->chain;
     *at = p->chain;
     list_del(&p->age);
-    partial_clear(n, p);
+    for (const struct frag *f = frags; f; f = f->next)
+        r->bytes -= sizeof(*f) + f->frame_len;
     r->bytes -= sizeof(*p);
     r->n--;
     mem_free(n->env.mem, p, sizeof(*p));
+    return frags;
+}
+
+void reass_frags_free(struct net *n, struct frag *frags)
+{
+    for (struct frag *f = frags, *next; f; f = next) {
+        next = f->next;
+        mem_free(n->env.mem, f, sizeof(*f) + f->frame_len);
+    }
+}
+
+static void partial_end(struct net *n, struct partial *p)
+{
+    reass_frags_free(n, partial_disband(n, p));
 }
 
 static struct partial *partial_oldest(struct reass *r)
@@ -189,20 +190,32 @@ static enum place frag_place(struct partial *p, const struct packet *f, struct f
     return p->n_frags < REASS_FRAGMENTS ? PLACE_OK : PLACE_BAD;
 }
 
-static bool frag_store(struct net *n, struct partial *p, const struct packet *f, struct frag **at)
+static uint32_t kept_len(const struct rx *x)
 {
-    struct frag *new = mem_alloc(n->env.mem, sizeof(*new) + f->frag.len);
+    return x->nif->is_wire ? x->pkt->len : x->p.frag.len;
+}
+
+static bool frag_store(struct net *n, struct partial *p, const struct rx *x, struct frag **at)
+{
+    const struct packet *f = &x->p;
+    const uint8_t *kept = x->nif->is_wire ? x->pkt->data : f->frag.data;
+    uint32_t len = kept_len(x);
+    struct frag *new = mem_alloc(n->env.mem, sizeof(*new) + len);
     if (!new)
         return false;
-    *new = (struct frag){.next = *at, .off = f->frag.off, .len = f->frag.len};
-    memcpy(new->data, f->frag.data, f->frag.len);
+    *new = (struct frag){.next = *at,
+                         .off = f->frag.off,
+                         .len = f->frag.len,
+                         .head_len = (uint32_t)(f->frag.data - kept),
+                         .frame_len = len};
+    memcpy(new->frame, kept, len);
     *at = new;
     p->n_frags++;
     p->have += new->len;
     p->ecn_seen |= (uint8_t)(1u << f->frag.ecn);
     if (!f->frag.more)
         p->total = new->off + new->len;
-    n->reass->bytes += sizeof(*new) + new->len;
+    n->reass->bytes += sizeof(*new) + len;
     return true;
 }
 
@@ -219,14 +232,16 @@ static bool frag_is_sane(const struct net *n, const struct rx *x)
            (f->frag.off > 0 || frag_head_len(f) > 0);
 }
 
-static struct frag_key key_of(const struct packet *f)
+static struct frag_key key_of(const struct rx *x)
 {
+    const struct packet *f = &x->p;
     struct frag_key k;
     memset(&k, 0, sizeof(k));
     k.src = f->src;
     k.dst = f->dst;
     k.id = f->frag.id;
     k.proto = ip_addr_is_v4(&f->src) ? f->ip_proto : 0;
+    k.wire = x->nif->is_wire ? x->nif->index + 1 : 0;
     return k;
 }
 
@@ -249,7 +264,7 @@ static uint8_t *join(struct net *n, struct partial *p, uint32_t *len)
         return NULL;
     memcpy(frame, p->head, p->head_len);
     for (const struct frag *f = p->frags; f; f = f->next)
-        memcpy(frame + p->head_len + f->off, f->data, f->len);
+        memcpy(frame + p->head_len + f->off, f->frame + f->head_len, f->len);
     frag_finish(frame, p->head_len, p->total, p->ecn_seen & ECN_ANY_CE);
     n->stats.reassembled++;
     return frame;
@@ -267,7 +282,7 @@ static bool partial_take(struct net *n, struct partial *p, const struct rx *x)
     enum place where = frag_place(p, &x->p, &at);
     if (where == PLACE_COPY)
         return true;
-    if (where == PLACE_BAD || !frag_store(n, p, &x->p, at))
+    if (where == PLACE_BAD || !frag_store(n, p, x, at))
         return false;
     if (x->p.frag.off == 0) {
         frag_head(p->head, x->pkt->data, &x->p);
@@ -276,31 +291,24 @@ static bool partial_take(struct net *n, struct partial *p, const struct rx *x)
     return true;
 }
 
-/* A packet that is over. What was given up on a wire, its receiver may still put together. */
-static void partial_done(struct net *n, struct partial *p, const struct rx *x, bool is_good)
+/* Where the fragment belongs; NULL: it can be part of nothing, or there is no memory. */
+static struct partial *partial_of(struct net *n, const struct rx *x)
 {
-    if (is_good || !x->nif->is_wire) {
-        partial_end(n, p);
-        return;
-    }
-    partial_clear(n, p);
-    p->is_refused = true;
+    struct frag_key k = key_of(x);
+    if (!frag_is_sane(n, x) || !reass_of(n))
+        return NULL;
+    make_room(n, sizeof(struct frag) + kept_len(x));
+    struct partial *p = partial_find(n->reass, &k);
+    return p ? p : partial_new(n, &k);
 }
 
-uint8_t *reass_in(struct net *n, const struct rx *x, uint32_t *len)
+uint8_t *reass_in_frags(struct net *n, const struct rx *x, uint32_t *len, struct frag **frags)
 {
     uint8_t *frame = NULL;
-    struct frag_key k = key_of(&x->p);
+    *frags = NULL;
     n->stats.fragments_in++;
-    if (!frag_is_sane(n, x) || !reass_of(n)) {
-        n->stats.fragments_dropped++;
-        return NULL;
-    }
-    make_room(n, sizeof(struct frag) + x->p.frag.len);
-    struct partial *p = partial_find(n->reass, &k);
-    if (!p)
-        p = partial_new(n, &k);
-    if (!p || p->is_refused) {
+    struct partial *p = partial_of(n, x);
+    if (!p) {
         n->stats.fragments_dropped++;
         return NULL;
     }
@@ -309,23 +317,19 @@ uint8_t *reass_in(struct net *n, const struct rx *x, uint32_t *len)
         return NULL;
     if (is_good && !ecn_is_contradictory(p))
         frame = join(n, p, len);
-    if (!frame)
-        n->stats.fragments_dropped += p->n_frags;
-    partial_done(n, p, x, frame != NULL);
+    if (frame) {
+        *frags = partial_disband(n, p);
+        return frame;
+    }
+    n->stats.fragments_dropped += p->n_frags;
+    partial_end(n, p);
+    return NULL;
+}
+
+uint8_t *reass_in(struct net *n, const struct rx *x, uint32_t *len)
+{
+    struct frag *frags;
+    uint8_t *frame = reass_in_frags(n, x, len, &frags);
+    reass_frags_free(n, frags);
     return frame;
-}
-
-bool reass_is_refused(const struct net *n, const struct rx *x)
-{
-    struct frag_key k = key_of(&x->p);
-    const struct partial *p = n->reass ? partial_find(n->reass, &k) : NULL;
-    return p && p->is_refused;
-}
-
-void reass_refuse(struct net *n, const struct rx *x)
-{
-    struct frag_key k = key_of(&x->p);
-    struct partial *p = n->reass ? partial_new(n, &k) : NULL;
-    if (p)
-        p->is_refused = true;
 }

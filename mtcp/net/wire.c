@@ -3,10 +3,10 @@
  * that lies) is counted and goes on, because whoever it is for will not take it either, and a frame
  * that is not understood here is not ours to stop.
  *
- * Fragments go on one by one. The monitor gets the packet when the last one brings it in whole; its
- * verdict holds for that one, without which the packet is never complete, and for any that come
- * again. Of a packet that was given up (fragments that overlap, too many of them) nothing more goes
- * on.
+ * Fragments wait until their packet is whole and the monitor has judged it: then they go on, as
+ * they came, or none does. So does none of a packet that was given up: fragments that overlap, too
+ * many of them or of others, one that is missing for too long. What their receiver would make of
+ * them nobody has seen.
  */
 #include "mtcp/net/wire.h"
 
@@ -50,37 +50,11 @@ static bool wire_parse(const struct net *n, struct rx *x)
     return false;
 }
 
-/* The fragment that completes a packet is judged by the whole. */
-static enum hook_verdict judge_fragment(struct net *n, const struct rx *x)
-{
-    struct mtcp_pkt whole = {0};
-    struct rx joined = {.pkt = &whole, .nif = x->nif};
-    enum hook_verdict v = HOOK_PASS;
-    whole.data = reass_in(n, x, &whole.len);
-    if (!whole.data)
-        return reass_is_refused(n, x) ? HOOK_DROP : v;
-    whole.room = whole.len;
-    if (wire_parse(n, &joined) && joined.p.kind != PACKET_FRAGMENT)
-        v = judge_parsed(n, &joined, JUDGE_COPY);
-    mem_free(n->env.mem, whole.data, whole.room);
-    if (v == HOOK_DROP)
-        reass_refuse(n, x);
-    return v;
-}
-
-static enum hook_verdict judge(struct net *n, struct net_if *nif, struct mtcp_pkt *pkt)
-{
-    struct rx x = {.pkt = pkt, .nif = nif};
-    if (!n->env.hooks || !wire_parse(n, &x))
-        return HOOK_PASS;
-    return unlikely(x.p.kind == PACKET_FRAGMENT) ? judge_fragment(n, &x)
-                                                 : judge_parsed(n, &x, JUDGE_FRAME);
-}
-
-/* A packet belongs to the device it came from: the other one gets a copy. */
+/* A packet belongs to the device it came from: the other one, if there is one, gets a copy.
+ */
 static void forward(struct net_if *to, const struct mtcp_pkt *pkt)
 {
-    struct mtcp_pkt *copy = netif_alloc(to);
+    struct mtcp_pkt *copy = to ? netif_alloc(to) : NULL;
     if (unlikely(!copy))
         return;
     if (unlikely(copy->room < pkt->len)) {
@@ -91,6 +65,47 @@ static void forward(struct net_if *to, const struct mtcp_pkt *pkt)
     memcpy(copy->data, pkt->data, pkt->len);
     copy->len = pkt->len;
     netif_send(to, copy);
+}
+
+/* The packet that they make was judged; one that can't be told what it is was not. */
+static bool whole_goes_on(struct net *n, struct rx *whole)
+{
+    if (!wire_parse(n, whole))
+        return true;
+    return whole->p.kind != PACKET_FRAGMENT && judge_parsed(n, whole, JUDGE_COPY) != HOOK_DROP;
+}
+
+static void fragment_in(struct net *n, const struct rx *x)
+{
+    struct mtcp_pkt whole = {0};
+    struct frag *frags;
+    whole.data = reass_in_frags(n, x, &whole.len, &frags);
+    if (!whole.data)
+        return;
+    whole.room = whole.len;
+    if (!whole_goes_on(n, &(struct rx){.pkt = &whole, .nif = x->nif}))
+        n->stats.hook_drops++;
+    else
+        for (struct frag *f = frags; f; f = f->next)
+            forward(x->nif->forward_to, &(struct mtcp_pkt){.data = f->frame, .len = f->frame_len});
+    reass_frags_free(n, frags);
+    mem_free(n->env.mem, whole.data, whole.room);
+}
+
+/* Does the packet go on, now? */
+static bool goes_on(struct net *n, struct net_if *nif, struct mtcp_pkt *pkt)
+{
+    struct rx x = {.pkt = pkt, .nif = nif};
+    if (!n->env.hooks || !wire_parse(n, &x))
+        return true;
+    if (unlikely(x.p.kind == PACKET_FRAGMENT)) {
+        fragment_in(n, &x);
+        return false;
+    }
+    if (likely(judge_parsed(n, &x, JUDGE_FRAME) != HOOK_DROP))
+        return true;
+    n->stats.hook_drops++;
+    return false;
 }
 
 /* The clock of a capture goes on with its packets. What is due in between is done in between: what
@@ -120,9 +135,7 @@ unsigned wire_rx(struct net *n, struct net_if *nif)
         nif->rx_bytes += pkts[i]->len;
         if (unlikely(nif->watcher != NULL))
             netif_show(nif, pkts[i], HOOK_IN);
-        if (unlikely(judge(n, nif, pkts[i]) == HOOK_DROP))
-            n->stats.hook_drops++;
-        else if (nif->forward_to)
+        if (likely(goes_on(n, nif, pkts[i])))
             forward(nif->forward_to, pkts[i]);
         nif->io->free(nif->io, pkts[i]);
     }

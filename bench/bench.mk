@@ -3,7 +3,7 @@
 MEM_RPC_OBJ := $(B)/bench/mem_rpc.o $(B)/bench/watch.o
 
 $(B)/mem_rpc: $(MEM_RPC_OBJ) $(LIBMTCP)
-	$(CC) $(LDFLAGS_ALL) $(MEM_RPC_OBJ) $(LIBMTCP) $(DPDK_LIBS) $(LIBS) -o $@
+	$(CC) $(LDFLAGS_ALL) -rdynamic $(MEM_RPC_OBJ) $(LIBMTCP) $(DPDK_LIBS) $(LIBS) -o $@
 
 $(B)/bench/watch.o: CFLAGS_ALL += -fPIC
 

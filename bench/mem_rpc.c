@@ -9,7 +9,8 @@
  *   mem_rpc out  BYTES 0 [MONITOR]              one stream from the server
  *   mem_rpc idle FIRST LAST [MONITOR]           memory of the established connections from the
  *                                               FIRST to the LAST, of both ends
- *   MONITOR: none (default), attached, log, peek
+ *   MONITOR: none (default), attached, log, peek; or a plugin of the server's and its args, as one
+ *            argument: "build/release/connlog.so file=/dev/null"
  *
  * server_turn() is everything the server side does: callgrind counts it with --toggle-collect.
  */
@@ -234,14 +235,29 @@ static uint64_t turn_clock(void *arg)
     return ((const struct bench *)arg)->now_us;
 }
 
-static mctx_t context(unsigned end, const char *address)
+static bool is_plugin(const char *monitor)
+{
+    return strstr(monitor, ".so") != NULL;
+}
+
+/* "FILE ARGS" as a section of the configuration. */
+static void plugin_section(char *text, size_t room, const char *monitor)
+{
+    int len = (int)strcspn(monitor, " ");
+    const char *args = monitor[len] != '\0' ? monitor + len + 1 : "";
+    snprintf(text, room, "monitor \"m\" { plugin = \"%.*s\" args = \"%s\" }", len, monitor, args);
+}
+
+static mctx_t context(unsigned end, const char *address, const char *monitor)
 {
     struct mtcp_env env = {.now_us = turn_clock, .arg = &b, .seed = 1 + end};
-    char conf[512];
+    char conf[2048], section[1024] = "";
+    if (is_plugin(monitor))
+        plugin_section(section, sizeof(section), monitor);
     snprintf(conf, sizeof(conf),
              "mos {\n netdev \"pair%u\" { address = \"%s\" }\n max_concurrency = 11000000\n"
-             " rmem_size = 65536\n wmem_size = 65536\n tcp_tw_interval = 1\n}\n",
-             end, address);
+             " rmem_size = 65536\n wmem_size = 65536\n tcp_tw_interval = 1\n%s\n}\n",
+             end, address, section);
     struct mtcp_io *io = mtcp_io_pair_end(b.link, end);
     mctx_t m = mtcp_create_context_io((int)end, conf, &io, 1, &env);
     if (!m)
@@ -268,14 +284,14 @@ static void set_up(uint64_t n_conns, const char *monitor)
     b.link = mtcp_io_pair_create(&pc);
     if (!b.link)
         fail("link");
-    b.server = context(0, "10.0.0.2/16");
-    b.client = context(1, "10.0.0.1/16");
+    b.server = context(0, "10.0.0.2/16", monitor);
+    b.client = context(1, "10.0.0.1/16", "none");
     b.server_ep = mtcp_epoll_create(b.server, 1);
     b.client_ep = mtcp_epoll_create(b.client, 1);
     b.n_listeners = (unsigned)(n_conns / CONNS_PER_PORT) + 1;
     for (unsigned i = 0; i < b.n_listeners; i++)
         listen_on((uint16_t)(PORT + i));
-    if (strcmp(monitor, "none") != 0 && mos_monitor_init(b.server, monitor) < 0)
+    if (strcmp(monitor, "none") != 0 && !is_plugin(monitor) && mos_monitor_init(b.server, monitor) < 0)
         fail("monitor");
 }
 
@@ -375,7 +391,7 @@ int main(int argc, char **argv)
 {
     int mode = argc < 4 ? -1 : mode_of(argv[1]);
     if (mode < 0) {
-        fprintf(stderr, "usage: mem_rpc rpc|http|in|out|idle N M [none|attached|log|peek]\n");
+        fprintf(stderr, "usage: mem_rpc rpc|http|in|out|idle N M [none|attached|log|peek|PLUGIN]\n");
         return 2;
     }
     uint64_t n = strtoull(argv[2], NULL, 0), m = strtoull(argv[3], NULL, 0);

@@ -5,8 +5,6 @@
  */
 #include "tests/sim/sim.h"
 
-#include "mtcp/core/ctx.h"
-
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
@@ -26,44 +24,15 @@ struct cell {
 };
 
 struct run {
-    struct sim sim;
-    struct mtcp_context *m[2];
+    struct hosts hosts;
     int sock[2], listener;
 };
 
 /* ---- one cell -------------------------------------------------------------------------------- */
 
-static uint64_t run_now(void *arg)
-{
-    return ((struct run *)arg)->sim.now_us;
-}
-
-static void run_wait(void *arg, uint64_t until_us)
-{
-    (void)arg;
-    (void)until_us;
-}
-
-static void host_open(struct run *r, unsigned i, const struct cell *c)
-{
-    char text[512], bufs[64] = "";
-    struct mtcp_io *io = link_end(r->sim.link, i);
-    struct mtcp_env env = {.now_us = run_now, .wait = run_wait, .arg = r, .seed = 77 + i};
-    if (c->buf_kb)
-        snprintf(bufs, sizeof(bufs), " rmem_size = %uK\n wmem_size = %uK\n", c->buf_kb, c->buf_kb);
-    snprintf(text, sizeof(text),
-             "mos {\n netdev \"sim0\" { address = {\"10.0.0.%u/24\"} }\n max_concurrency = 16\n"
-             "%s tcp_sack = %s\n tcp_congestion = \"%s\"\n}\n",
-             1 + i, bufs, c->no_sack ? "false" : "true", c->cc);
-    r->m[i] = mtcp_create_context_io((int)i, text, &io, 1, &env);
-    if (!r->m[i]) {
-        fprintf(stderr, "sim: goodput: no context: %s\n", strerror(errno));
-        exit(2);
-    }
-}
-
 static void run_open(struct run *r, const struct cell *c)
 {
+    char conf[256], bufs[64] = "";
     uint64_t rate = c->rate_mbit * 125000ull;
     struct link_conf lc = {.mtu = 1500,
                            .delay_us = c->rtt_ms * 500u,
@@ -73,63 +42,52 @@ static void run_open(struct run *r, const struct cell *c)
                            .reorder_ppm = c->reorder_ppm,
                            .jitter_us = c->reorder_ppm ? c->rtt_ms * 250u : 0};
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(80)};
-    memset(r, 0, sizeof(*r));
-    r->sim.now_us = 1000000;
-    rng_init(&r->sim.rng, 1);
-    r->sim.link = link_create(&r->sim, &lc);
-    host_open(r, 0, c);
-    host_open(r, 1, c);
-    r->listener = mtcp_socket(r->m[1], AF_INET, SOCK_STREAM, 0);
-    r->sock[0] = mtcp_socket(r->m[0], AF_INET, SOCK_STREAM, 0);
+    if (c->buf_kb)
+        snprintf(bufs, sizeof(bufs), " rmem_size = %uK\n wmem_size = %uK\n", c->buf_kb, c->buf_kb);
+    snprintf(conf, sizeof(conf),
+             " max_concurrency = 16\n%s tcp_sack = %s\n tcp_congestion = \"%s\"\n", bufs,
+             c->no_sack ? "false" : "true", c->cc);
+    hosts_open(&r->hosts, &lc, false, conf);
+    mctx_t *m = r->hosts.m;
+    r->listener = mtcp_socket(m[1], AF_INET, SOCK_STREAM, 0);
+    r->sock[0] = mtcp_socket(m[0], AF_INET, SOCK_STREAM, 0);
     r->sock[1] = -1;
-    mtcp_setsock_nonblock(r->m[0], r->sock[0]);
-    mtcp_setsock_nonblock(r->m[1], r->listener);
+    mtcp_setsock_nonblock(m[0], r->sock[0]);
+    mtcp_setsock_nonblock(m[1], r->listener);
     inet_pton(AF_INET, "10.0.0.2", &a.sin_addr);
-    if (mtcp_bind(r->m[1], r->listener, (struct sockaddr *)&a, sizeof(a)) < 0 ||
-        mtcp_listen(r->m[1], r->listener, 1) < 0 ||
-        (mtcp_connect(r->m[0], r->sock[0], (struct sockaddr *)&a, sizeof(a)) < 0 &&
+    if (mtcp_bind(m[1], r->listener, (struct sockaddr *)&a, sizeof(a)) < 0 ||
+        mtcp_listen(m[1], r->listener, 1) < 0 ||
+        (mtcp_connect(m[0], r->sock[0], (struct sockaddr *)&a, sizeof(a)) < 0 &&
          errno != EINPROGRESS))
         perror("sim: goodput");
 }
 
 static void run_close(struct run *r)
 {
-    mtcp_abort(r->m[0], r->sock[0]);
+    mtcp_abort(r->hosts.m[0], r->sock[0]);
     if (r->sock[1] >= 0)
-        mtcp_abort(r->m[1], r->sock[1]);
-    for (unsigned i = 0; i < 2; i++)
-        mtcp_destroy_context(r->m[i]);
-    link_destroy(r->sim.link);
+        mtcp_abort(r->hosts.m[1], r->sock[1]);
+    hosts_close(&r->hosts);
 }
 
 /* Both applications act; what the receiver got. */
 static uint64_t apps_act(struct run *r)
 {
     static char buf[CHUNK];
+    mctx_t *m = r->hosts.m;
     uint64_t got = 0;
     ssize_t n;
-    while (mtcp_write(r->m[0], r->sock[0], buf, sizeof(buf)) > 0)
+    while (mtcp_write(m[0], r->sock[0], buf, sizeof(buf)) > 0)
         ;
     if (r->sock[1] < 0) {
-        r->sock[1] = mtcp_accept(r->m[1], r->listener, NULL, NULL);
+        r->sock[1] = mtcp_accept(m[1], r->listener, NULL, NULL);
         if (r->sock[1] < 0)
             return 0;
-        mtcp_setsock_nonblock(r->m[1], r->sock[1]);
+        mtcp_setsock_nonblock(m[1], r->sock[1]);
     }
-    while ((n = mtcp_read(r->m[1], r->sock[1], buf, sizeof(buf))) > 0)
+    while ((n = mtcp_read(m[1], r->sock[1], buf, sizeof(buf))) > 0)
         got += (uint64_t)n;
     return got;
-}
-
-static uint64_t next_us(struct run *r)
-{
-    uint64_t next = link_next_us(r->sim.link);
-    for (unsigned i = 0; i < 2; i++) {
-        struct net *net = &ctx_of(r->m[i])->net;
-        uint64_t at = net_has_work(net) ? r->sim.now_us : net_next_us(net);
-        next = at < next ? at : next;
-    }
-    return next > r->sim.now_us ? next : r->sim.now_us + 1; /* a turn takes a microsecond */
 }
 
 /* kbit/s. */
@@ -138,15 +96,11 @@ static uint64_t goodput(const struct cell *c)
     static struct run r;
     uint64_t got = 0;
     run_open(&r, c);
-    uint64_t end = r.sim.now_us + RUN_US;
-    while (r.sim.now_us < end) {
-        for (unsigned i = 0; i < 2; i++) {
-            struct mtcp_epoll_event ev;
-            (void)mtcp_epoll_wait(r.m[i], 0, &ev, 1, 0);
-            ctx_poll(ctx_of(r.m[i]));
-        }
+    uint64_t end = r.hosts.sim.now_us + RUN_US;
+    while (r.hosts.sim.now_us < end) {
+        hosts_turn(&r.hosts);
         got += apps_act(&r);
-        r.sim.now_us = next_us(&r);
+        hosts_tick(&r.hosts, SIM_NEVER);
     }
     run_close(&r);
     return got * 8 * 1000 / RUN_US;

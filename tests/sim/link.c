@@ -242,6 +242,16 @@ static void link_send(struct link *l, struct end *to, struct frame *f)
         link_free(NULL, &f->pkt);
 }
 
+void link_inject(struct link *l, unsigned end, const uint8_t *frame, uint32_t len)
+{
+    struct frame *f = frame_new(l);
+    if (!f)
+        return;
+    memcpy(f->buf, frame, len);
+    f->pkt.len = len;
+    link_send(l, &l->end[end], f);
+}
+
 static unsigned link_tx(struct mtcp_io *io, struct mtcp_pkt **pkts, unsigned n)
 {
     struct end *from = (struct end *)(void *)io;

@@ -3,6 +3,7 @@
  *
  *   sim [-v] FIRST [COUNT]     each seed is a run; -v prints a line per run
  *   sim bulk MB                MB megabytes each way over one bad link, of IPv4, then of IPv6
+ *   sim flood COUNT            so many spoofed SYNs for a server that serves
  *   sim goodput [FILE]         the table of goodput; with a FILE: compared with the one in it
  *
  * Exit status 0 when every check of every run held and, over at least 200 runs, everything that the
@@ -55,12 +56,15 @@ int main(int argc, char **argv)
         printf("sim: %d passed, %d failed\n", n_ok, 2 - n_ok);
         return n_ok != 2;
     }
+    if (argc == 3 && strcmp(argv[1], "flood") == 0)
+        return !flood_run(strtoull(argv[2], NULL, 0));
     if (argc > 1 && strcmp(argv[1], "goodput") == 0)
         return !goodput_table(argc > 2 ? argv[2] : NULL);
     bool verbose = argc > 1 && strcmp(argv[1], "-v") == 0;
     int at = verbose ? 2 : 1;
     if (argc <= at) {
-        fprintf(stderr, "usage: sim [-v] FIRST [COUNT], or sim bulk MB\n");
+        fprintf(stderr, "usage: sim [-v] FIRST [COUNT], sim bulk MB, sim flood COUNT, "
+                        "or sim goodput [FILE]\n");
         return 2;
     }
     uint64_t first = strtoull(argv[at], NULL, 0);

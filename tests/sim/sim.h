@@ -11,6 +11,7 @@
  *   traffic.c the applications: who sends how much, when, how it reads, how it ends; checks bytes
  *   watch.c   the monitors: what each sees must be what the application reads, to the byte
  *   sim.c     one run; main.c: many
+ *   hosts.c   two hosts and a link without all that, for the runs of their own: goodput.c, flood.c
  */
 #ifndef TESTS_SIM_SIM_H
 #define TESTS_SIM_SIM_H
@@ -72,6 +73,9 @@ struct mtcp_io *link_end(struct link *l, unsigned end);
 uint64_t link_next_us(const struct link *l);
 const struct link_stats *link_stats(const struct link *l);
 size_t link_pkts_out(const struct link *l); /* packet buffers not given back */
+
+/* A frame from somewhere else joins those on the way to an end. */
+void link_inject(struct link *l, unsigned end, const uint8_t *frame, uint32_t len);
 
 /* ---- alter.c ---- */
 
@@ -172,6 +176,13 @@ void options_change(struct sim *s, unsigned host, int sock);
  * (deterministic, but every change shifts which segments are lost), false when there are any. */
 bool goodput_table(const char *file);
 
+/* ---- flood.c ---- */
+
+/* Spoofed SYNs for a server that serves: are its connections as fast as without them, do newcomers
+ * get through, is its memory what it was? Prints a line per family and what fails; false: something
+ * does. */
+bool flood_run(uint64_t n_syns);
+
 /* ---- watch.c ---- */
 void watch_attach(struct sim *s, unsigned host);
 void watch_check_end(struct sim *s);
@@ -214,6 +225,21 @@ bool sim_run(uint64_t seed, bool verbose, struct sim_seen *seen);
 
 /* The bulk run: `bytes` each way over one connection, hosts with defaults and one bad link. */
 bool sim_run_bulk(uint64_t bytes, bool is_v6, struct sim_seen *seen);
+
+/* ---- hosts.c ---- */
+
+/* 10.0.0.1 or fd00::1, 10.0.0.2 or fd00::2, with a clock that only hosts_tick() moves. */
+struct hosts {
+    struct sim sim; /* its clock, its random numbers, its link */
+    mctx_t m[2];
+    int epid[2];
+};
+
+/* `conf`: more lines of both configurations. Without success the program ends. */
+void hosts_open(struct hosts *h, const struct link_conf *lc, bool is_v6, const char *conf);
+void hosts_turn(struct hosts *h);                    /* one of each stack */
+void hosts_tick(struct hosts *h, uint64_t until_us); /* to when something is due */
+void hosts_close(struct hosts *h);
 
 static inline bool sim_chance(struct rng *r, uint32_t ppm)
 {

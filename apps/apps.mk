@@ -30,7 +30,7 @@ $(B)/epserver: $(EPSERVER_OBJ) $(LIBMTCP)
 	$(CC) $(EPSERVER_OBJ) $(APP_LINK) -o $@
 
 $(B)/epclient: $(EPCLIENT_OBJ) $(LIBMTCP)
-	$(CC) $(EPCLIENT_OBJ) $(APP_LINK) -o $@
+	$(CC) $(EPCLIENT_OBJ) $(APP_LINK) -lxxhash -o $@
 
 $(B)/mosrun: $(MOSRUN_OBJ) $(LIBMTCP)
 	$(CC) $(MOSRUN_OBJ) $(APP_LINK) -o $@
@@ -59,7 +59,7 @@ $(EXAMPLES): $(B)/%.so: $(B)/apps/examples/%.o
 UNIT_APP_OBJ := $(patsubst %,$(B)/apps/epserver/%.o,path httpdate mime request) \
                 $(patsubst %,$(B)/apps/epclient/%.o,histogram url)
 # ... and unit alone: what calls the library, and the plugins' logic.
-UNIT_APP_SOCK_OBJ := $(B)/apps/epclient/exchange.o \
+UNIT_APP_SOCK_OBJ := $(patsubst %,$(B)/apps/epclient/%.o,args exchange progress report results schedule) \
                      $(B)/apps/flowlog/options.o $(TRACK_OBJ) \
                      $(patsubst %,$(B)/apps/connlog/%.o,line options record service) \
                      $(patsubst %,$(B)/apps/tcpstat/%.o,board meter options report table totals) \
@@ -69,7 +69,7 @@ UNIT_APP_SOCK_OBJ := $(B)/apps/epclient/exchange.o \
 $(B)/unit: | $(patsubst %,$(B)/%.so,connlog firewall flowlog httplog ids tcpstat)
 $(B)/unit: $(UNIT_APP_OBJ) $(UNIT_APP_SOCK_OBJ)
 $(B)/unit: UNIT_OBJ += $(UNIT_APP_OBJ) $(UNIT_APP_SOCK_OBJ)
-$(B)/unit: LIBS := -lhttp_parser -lhs $(LIBS)
+$(B)/unit: LIBS := -lhttp_parser -lhs -lxxhash $(LIBS)
 $(B)/fuzz_http: $(UNIT_APP_OBJ)
 $(B)/fuzz_http: LIBS := $(UNIT_APP_OBJ) -lhttp_parser $(LIBS)
 

@@ -471,35 +471,271 @@ test_epclient() {
     serve -p "$tmp/www" || return
     client "http://$svr/64" 2000 -c 32 -k
     expect "epclient -k" $? 0
-    contains "epclient -k" "$tmp/cli.out" '^requests 2000 of 2000 '
+    contains "epclient -k" "$tmp/cli.out" '^requests 2000 of 2000 in .* over 32 connections'
+    contains "epclient -k" "$tmp/cli.out" '^content +64 bytes each$'
     contains "epclient -k" "$tmp/cli.out" '^errors +0$'
     contains "epclient -k" "$tmp/cli.out" '^latency +min [0-9]+ .*p99\.9 [0-9]+'
+    lines "no progress but on a terminal" "$tmp/cli.err" 0
     client "http://$svr/64" 500 -c 16
     expect "epclient" $? 0
+    contains "epclient" "$tmp/cli.out" '^requests 500 of 500 in .* over 500 connections'
     client "http://$svr/1m" 20 -c 4 -k
     expect "epclient, 1 MB" $? 0
     client "http://$svr/nope" 20 -c 2 -k
     expect "epclient of nothing" $? 1
     contains "epclient of nothing" "$tmp/cli.out" '20 status is not 2xx'
+    contains "epclient of nothing" "$tmp/cli.out" '^requests 0 of 20 in .* over 2 connections'
     client "http://$svr:81/" 5
-    expect "a closed port" $? 1
+    expect "a closed port" $? 5
     contains "a closed port" "$tmp/cli.out" '5 connection refused'
     client "http://10.77.0.99/" 1 -t 6
-    expect "nobody there" $? 1
-    contains "nobody there" "$tmp/cli.out" '1 (host unreachable|timed out)'
-    "$B/epclient" -f "$tmp/cli.conf" "http://$svr/64" 100000000 -c 8 -k >"$tmp/cli.out" 2>&1 &
-    local pid=$!
+    expect "nobody there" $? 5
+    contains "nobody there" "$tmp/cli.out" '1 (host unreachable|connection timed out)'
+    client "http://10.77.0.99/" 1 -t 1
+    expect "nobody there in time" $? 5
+    contains "nobody there in time" "$tmp/cli.out" '1 connection timed out'
+    client http://192.0.2.1/ 1 -t 2 # the kernel says so only once in a while
+    expect "an unreachable network" $? 5
+    contains "an unreachable network" "$tmp/cli.out" '1 host unreachable'
+    client_to /dev/full
+    expect "results to a full disk" $? 3
+    contains "results to a full disk" "$tmp/cli.err" "^epclient: the results can't be written"
+    client_to -
+    expect "results to nowhere" $? 3
+    serve_end
+}
+
+# Interrupted, it says what there was; every request is done, failed or unfinished.
+test_epclient_interrupted() {
+    local pid sig
+    client_link || return
+    serve -p "$tmp/www" || return
+    for sig in INT TERM; do
+        "$B/epclient" -f "$tmp/cli.conf" "http://$svr/64" 1000000 -c 8 -k >"$tmp/cli.out" 2>&1 &
+        pid=$!
+        sleep 2
+        kill -$sig $pid
+        wait $pid
+        expect "interrupted by SIG$sig" $? $([ $sig = INT ] && echo 130 || echo 143)
+        contains "interrupted" "$tmp/cli.out" '^requests [1-9][0-9]* of 1000000 in .*, interrupted'
+        contains "interrupted" "$tmp/cli.out" '^latency +min [0-9]'
+        contains "interrupted" "$tmp/cli.out" '^errors +0$'
+    done
+    # Without a limit a signal is how it ends.
+    "$B/epclient" -f "$tmp/cli.conf" "http://$svr/64" 0 -k >"$tmp/cli.out" 2>&1 &
+    pid=$!
     sleep 2
     kill -INT $pid
     wait $pid
-    expect "interrupted" $? 1
-    contains "interrupted" "$tmp/cli.out" '^requests [1-9][0-9]* of 100000000 in .*, interrupted'
-    contains "interrupted" "$tmp/cli.out" '^errors +0$'
-    client_to /dev/full
-    expect "results to a full disk" $? 1
-    contains "results to a full disk" "$tmp/cli.err" "^epclient: the results can't be written"
-    client_to -
-    expect "results to nowhere" $? 1
+    expect "without a limit" $? 0
+    contains "without a limit" "$tmp/cli.out" '^requests [1-9][0-9]* in .*, interrupted'
+    serve_end
+}
+
+# Against servers that are not as they should be.
+rude() { # how, which connections, arguments of epclient
+    local how=$1 every=$2
+    shift 2
+    tests/apps/rude.py 10.77.1.1 8000 "$how" $every >"$tmp/rude" 2>&1 &
+    rude=$!
+    wait_for grep -q ready "$tmp/rude" || fail "rude.py does not start"
+    client http://10.77.1.1:8000/ "$@"
+    rude_status=$?
+}
+rude_end() {
+    kill $rude
+    wait $rude 2>/dev/null
+}
+test_epclient_rude_servers() {
+    local rude rude_status how pid
+    client_link || return
+    for how in "reset:connection reset" "half:connection reset" "short:response ended early" \
+        "more:not a response"; do
+        rude "${how%%:*}" 1 30 -c 3
+        rude_end
+        expect "$how" $rude_status 1
+        contains "$how" "$tmp/cli.out" '^requests 0 of 30 in .* over 30 connections'
+        contains "$how" "$tmp/cli.out" '^errors +30$'
+        contains "$how" "$tmp/cli.out" "^ +30 ${how#*:}$"
+        rude "${how%%:*}" 3 30 -c 3
+        rude_end
+        expect "$how, one of three" $rude_status 1
+        contains "$how, one of three" "$tmp/cli.out" '^requests 20 of 30 '
+        contains "$how, one of three" "$tmp/cli.out" "^ +10 ${how#*:}$"
+    done
+    rude silent 1 6 -c 3 -t 1
+    rude_end
+    expect "a server that never answers" $rude_status 1
+    contains "a server that never answers" "$tmp/cli.out" '^errors +6$'
+    contains "a server that never answers" "$tmp/cli.out" '^ +6 no answer in time$'
+    # What a server that closes has not answered is asked again.
+    rude close 1 100 -c 2 --pipeline 5
+    rude_end
+    expect "a server that closes" $rude_status 0
+    contains "a server that closes" "$tmp/cli.out" '^requests 100 of 100 in .* over 100 connections'
+    # Nothing has come yet: all that was begun is unfinished.
+    tests/apps/rude.py 10.77.1.1 8000 silent >"$tmp/rude" 2>&1 &
+    rude=$!
+    wait_for grep -q ready "$tmp/rude"
+    "$B/epclient" -f "$tmp/cli.conf" http://10.77.1.1:8000/ 1000000 -c 4 >"$tmp/cli.out" 2>&1 &
+    pid=$!
+    sleep 2
+    kill -INT $pid
+    wait $pid
+    expect "interrupted without an answer" $? 130
+    contains "interrupted without an answer" "$tmp/cli.out" '^requests 0 of 1000000 in .*, interrupted'
+    contains "interrupted without an answer" "$tmp/cli.out" '^unfinished 4$'
+    rude_end
+}
+
+# Requests at their times, and latencies from these times: a server that stands still for a while
+# makes all wait whose time comes meanwhile.
+test_epclient_open_loop() {
+    local pid
+    client_link || return
+    serve -p "$tmp/www" || return
+    client "http://$svr/64" 0 -r 500 -d 2 -c 8 -k
+    expect "500 per second for 2 s" $? 0
+    contains "500 per second for 2 s" "$tmp/cli.out" '^requests 1000 in '
+    contains "500 per second for 2 s" "$tmp/cli.out" '^rate .* requests/s of 500,'
+    client "http://$svr/64" 300 -r 1000 -c 4
+    expect "300 at 1000 per second" $? 0
+    contains "300 at 1000 per second" "$tmp/cli.out" '^requests 300 of 300 in '
+    "$B/epclient" -f "$tmp/cli.conf" "http://$svr/64" 600 -r 200 -c 4 -k --json >"$tmp/cli.out" 2>&1 &
+    pid=$!
+    sleep 1.5
+    kill -STOP $server
+    sleep 1
+    kill -CONT $server
+    wait $pid
+    expect "a server that stands still" $? 0
+    if [ "$(json "$tmp/cli.out" '["latency_us"]["p90"]')" -gt 300000 ] 2>/dev/null; then ok; else
+        fail "what others wait for is left out: $(cat "$tmp/cli.out")"
+    fi
+    client "http://$svr/64" 0 -d 1 -c 4 -k
+    expect "as many as there are in 1 s" $? 0
+    serve_end
+    rude silent 1 20 -r 1000 -c 2 -t 1
+    rude_end
+    expect "no connection is free in time" $rude_status 1
+    contains "no connection is free in time" "$tmp/cli.out" '^errors +20$'
+    contains "no connection is free in time" "$tmp/cli.out" '^ +1[0-9] no connection free in time$'
+    contains "no connection is free in time" "$tmp/cli.out" '^ +[1-9] no answer in time$'
+}
+json() { # file, subscripts: the value
+    python3 -c "import json,sys; print(json.load(open(sys.argv[1]))$2)" "$1"
+}
+
+test_epclient_pipeline() {
+    client_link || return
+    serve -p "$tmp/www" || return
+    client "http://$svr/64" 5000 -c 4 --pipeline 16 --hash="$(xxhsum -H1 "$tmp/www/64" | cut -d' ' -f1)"
+    expect "16 at a time" $? 0
+    contains "16 at a time" "$tmp/cli.out" '^requests 5000 of 5000 in .* over 4 connections'
+    client "http://$svr/1m" 40 -c 2 --pipeline 4
+    expect "1 MB, 4 at a time" $? 0
+    if [ "$(nproc)" -ge 2 ]; then
+        client "http://$svr/64" 4000 -c 16 -N 2 -k --json
+        expect "two cores" $? 0
+        expect "two cores" "$(json "$tmp/cli.out" '["done"]')" 4000
+        client "http://$svr/64" 0 -c 16 -N 2 -d 1 -r 777
+        expect "777 per second on two cores" $? 0
+        contains "777 per second on two cores" "$tmp/cli.out" '^requests 777 in '
+    else
+        skip "there is one core only"
+    fi
+    serve_end
+}
+
+# What came is what was to come: its length, its hash, in files.
+test_epclient_content() {
+    local sum
+    client_link || return
+    serve -p "$tmp/www" || return
+    sum=$(xxhsum -H1 "$tmp/www/1m" | cut -d' ' -f1)
+    client "http://$svr/1m" 8 -c 2 -k --hash
+    expect "--hash" $? 0
+    contains "--hash" "$tmp/cli.out" "^content +1048576 bytes each, XXH64 $sum$"
+    client "http://$svr/1m" 8 -c 2 -k --hash=0123456789abcdef
+    expect "another hash" $? 1
+    contains "another hash" "$tmp/cli.out" '^ +8 another content than expected$'
+    client "http://$svr/1m" 1 -o "$tmp/got"
+    expect "-o" "$? $(sha256sum <"$tmp/got")" "0 $(sha256sum <"$tmp/www/1m")"
+    (ulimit -n 100 && client "http://$svr/64" 300 -c 4 --pipeline 2 -o "$tmp/got")
+    expect "-o of many" "$? $(cmp "$tmp/got.1" "$tmp/www/64" && cmp "$tmp/got.300" "$tmp/www/64")" "0 "
+    expect "-o of many" "$(ls "$tmp"/got.* | wc -l)" 300
+    rm "$tmp"/got*
+    client "http://$svr/empty.txt" 1 -o "$tmp/got"
+    expect "-o of an empty file" "$? $(wc -c <"$tmp/got")" "0 0"
+    client "http://$svr/64" 1 -o /dev/full
+    expect "-o to a full disk" $? 1
+    contains "-o to a full disk" "$tmp/cli.out" "^ +1 content can't be written$"
+    # A file that changes its length all the time.
+    (while :; do
+        for size in 64 65; do
+            head -c $size /dev/zero >"$tmp/www/new" && mv "$tmp/www/new" "$tmp/www/changes"
+            sleep 0.2
+        done
+    done) &
+    local changer=$!
+    wait_for test -e "$tmp/www/changes"
+    client "http://$svr/changes" 0 -d 2 -r 20
+    expect "another length" $? 1
+    contains "another length" "$tmp/cli.out" '^ +[0-9]+ another length than the first$'
+    client "http://$svr/changes" 0 -d 2 -r 20 -l
+    expect "any length" $? 0
+    kill $changer
+    wait $changer 2>/dev/null
+    rm -f "$tmp/www/changes" "$tmp/www/new"
+    serve_end
+    # POST, to one who takes it.
+    (sleep 2; printf 'HTTP/1.1 204 No Content\r\n\r\n') | nc -l -N 10.77.1.1 8000 >"$tmp/posted" &
+    sleep 0.5
+    client http://10.77.1.1:8000/up 1 --upload 300000
+    expect "--upload" $? 0
+    wait $!
+    contains "--upload" "$tmp/posted" '^POST /up HTTP/1.1'
+    contains "--upload" "$tmp/posted" '^Content-Length: 300000'
+    expect "--upload" "$(tail -c 300000 "$tmp/posted" | tr -d '\0' | wc -c)" 0
+}
+
+# Names are this host's resolver's business, and what it knows is in a file here.
+test_epclient_names() {
+    client_link || return
+    printf '127.0.0.1 localhost\n%s web.test\nfd77:dead::1 both.test\n%s both.test\n' $svr $svr \
+        >"$tmp/hosts"
+    if ! mount --bind "$tmp/hosts" /etc/hosts 2>/dev/null; then
+        skip "/etc/hosts can't be replaced"
+        return
+    fi
+    serve -p "$tmp/www" || return
+    client http://web.test/64 10
+    expect "a name" $? 0
+    client http://both.test/64 10 -4
+    expect "a name of both families, IPv4" $? 0
+    client http://web.test/64 10 -6
+    expect "a name without IPv6" $? 4
+    # The first address to which there is a way.
+    grep -v 'route ::' "$tmp/cli.conf" >"$tmp/alone.conf"
+    "$B/epclient" -f "$tmp/alone.conf" http://both.test/64 10 >"$tmp/cli.out" 2>&1
+    expect "a name with an address out of reach" $? 0
+    client http://no.such.name.invalid/ 10
+    expect "a wrong name" $? 4
+    lines "a wrong name" "$tmp/cli.err" 1
+    contains "a wrong name" "$tmp/cli.err" '^epclient: no.such.name.invalid: '
+    serve_end
+    umount /etc/hosts
+}
+
+# On a terminal: how far it is.
+test_epclient_progress() {
+    client_link || return
+    serve -p "$tmp/www" || return
+    script -qefc "'$B/epclient' -f '$tmp/cli.conf' http://$svr/64 600 -r 200 -c 4 -k" "$tmp/typed" \
+        </dev/null >/dev/null
+    expect "on a terminal" $? 0
+    contains "on a terminal" "$tmp/typed" 'epclient: [1-9][0-9]* of 600 requests, [0-9]+/s, 0:0[1-9] left'
+    contains "on a terminal" "$tmp/typed" 'requests 600 of 600'
     serve_end
 }
 
@@ -525,7 +761,7 @@ test_epclient_without_a_route() {
         kill -KILL $pid
     fi
     wait $pid
-    expect "without a route" $? 1
+    expect "without a route" $? 5
     contains "without a route" "$tmp/cli.out" '[1-9][0-9]* host unreachable'
 }
 has_ended() { ! kill -0 "$1" 2>/dev/null; }
@@ -581,8 +817,8 @@ test_ipv6() {
     expect "epclient to epserver" $? 0
     contains "epclient to epserver" "$tmp/cli.out" '^errors +0$'
     client "http://[fd77::99]/" 1 -t 6
-    expect "nobody there" $? 1
-    contains "nobody there" "$tmp/cli.out" '1 (host unreachable|timed out)'
+    expect "nobody there" $? 5
+    contains "nobody there" "$tmp/cli.out" '1 (host unreachable|connection timed out)'
     serve_end
     rm "$tmp/www/100m"
     serve --echo -P 7 || return
@@ -621,11 +857,30 @@ test_arguments() {
     refused 1 'Not a directory' -p "$tmp/secret" -f "$tmp/svr.conf"
     expect "-h" "$("$B/epserver" -h | head -n 1 | cut -c1-15)" "usage: epserver"
     expect "epclient -h" "$("$B/epclient" -h | head -n 1 | cut -c1-15)" "usage: epclient"
-    "$B/epclient" http://x/ 1 2>"$tmp/err"
-    expect "epclient of a name" $? 2
-    "$B/epclient" http://10.0.0.1/ 2>"$tmp/err"
-    expect "epclient without a total" $? 2
-    lines "epclient without a total" "$tmp/err" 1
+    client_refused "http://HOST" "http://10.0.0.1:0/" 1
+    client_refused "http://HOST" "https://10.0.0.1/" 1
+    client_refused "it takes a URL and a number" http://10.0.0.1/
+    client_refused "total takes a number, not '1x'" http://10.0.0.1/ 1x
+    client_refused "unrecognized option '--rpx'" --rpx 1:1 10.0.0.1:7 1
+    client_refused "--rpc takes two sizes" --rpc 1:x 10.0.0.1:7 1
+    client_refused "-r takes a number from 1 .* not '0'" http://10.0.0.1/ 1 -r 0
+    client_refused "-d takes a number .* not 'x'" http://10.0.0.1/ 1 -d x
+    client_refused "--pipeline takes a number .* not '2000'" http://10.0.0.1/ 1 --pipeline 2000
+    client_refused "--hash takes 16 hexadecimal" http://10.0.0.1/ 1 --hash=12
+    client_refused "do not go with --rpc" --rpc 1:1 10.0.0.1:7 1 -o x
+    client_refused "do not go together" http://10.0.0.1/ 1 --upload 1 --download
+    client_refused "-c must be at least -N" http://10.0.0.1/ 1 -N 2
+    "$B/epclient" -f "$tmp/nowhere.conf" http://10.0.0.1/ 1 >"$tmp/out" 2>"$tmp/err"
+    expect "epclient without its configuration" $? 3
+    lines "epclient without its configuration" "$tmp/err" 1
+}
+client_refused() { # pattern, arguments
+    local pattern=$1
+    shift
+    "$B/epclient" "$@" >"$tmp/out" 2>"$tmp/err"
+    expect "epclient $*" $? 2
+    lines "epclient $*" "$tmp/err" 1
+    contains "epclient $*" "$tmp/err" "$pattern"
 }
 
 test_configuration() {

@@ -1,6 +1,7 @@
 #include "apps/epclient/url.h"
 
 #include <arpa/inet.h>
+#include <netdb.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,14 @@ static bool port_parse(const char *text, in_port_t *port)
     *port = htons((uint16_t)n);
     return *text == ':' && text[1] >= '0' && text[1] <= '9' && *end == '\0' && n > 0 &&
            n <= UINT16_MAX;
+}
+
+static void addr_add(struct url *u, const void *to, size_t len)
+{
+    if (u->n_addrs == URL_ADDRS_MAX)
+        return;
+    memcpy(&u->addrs[u->n_addrs].to, to, len);
+    u->addrs[u->n_addrs++].len = (socklen_t)len;
 }
 
 /* "fd00::2", or "fe80::1%1". */
@@ -49,26 +58,43 @@ static bool host_parse6(struct url *u, char *name)
     if (!end)
         return false;
     *end = '\0';
-    if (!addr6_parse(&to, name + 1) || !port_parse(end + 1, &to.sin6_port))
+    if (!addr6_parse(&to, name + 1) || !port_parse(end + 1, &u->port))
         return false;
     host_without_zone(u->host);
-    memcpy(&u->addr, &to, sizeof(to));
-    u->addr_len = sizeof(to);
+    to.sin6_port = u->port;
+    addr_add(u, &to, sizeof(to));
     return true;
 }
 
-/* "10.9.0.2" or "10.9.0.2:8080". */
+/* Letters, digits, '-', '_' and dots, and no number at the end: that would be an address that is
+ * none, which resolvers read in ways of their own. */
+static bool is_name(const char *name)
+{
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+    const char *last = strrchr(name, '.');
+
+    last = last != NULL && last[1] != '\0' ? last + 1 : name;
+    return name[strspn(name, letters)] == '\0' && last[strspn(last, "0123456789.")] != '\0' &&
+           *name != '.' && *name != '-';
+}
+
+/* "10.9.0.2", "10.9.0.2:8080", or a name instead. */
 static bool host_parse4(struct url *u, char *name)
 {
     struct sockaddr_in to = {.sin_family = AF_INET};
     char *end = name + strcspn(name, ":");
-    if (!port_parse(end, &to.sin_port))
+    if (!port_parse(end, &u->port))
         return false;
     *end = '\0';
-    if (inet_pton(AF_INET, name, &to.sin_addr) != 1)
+    if (inet_pton(AF_INET, name, &to.sin_addr) == 1) {
+        to.sin_port = u->port;
+        addr_add(u, &to, sizeof(to));
+        return true;
+    }
+    if (!is_name(name) || strlen(name) >= sizeof(u->name))
         return false;
-    memcpy(&u->addr, &to, sizeof(to));
-    u->addr_len = sizeof(to);
+    strcpy(u->name, name);
     return true;
 }
 
@@ -97,4 +123,31 @@ bool url_parse(struct url *u, const char *text)
         if ((unsigned char)*c <= ' ' || *c == 0x7f) /* would end the request line */
             return false;
     return host_parse(u);
+}
+
+static void addr_set_port(struct sockaddr *to, in_port_t port)
+{
+    if (to->sa_family == AF_INET)
+        ((struct sockaddr_in *)to)->sin_port = port;
+    else
+        ((struct sockaddr_in6 *)to)->sin6_port = port;
+}
+
+int url_resolve(struct url *u, int family)
+{
+    const struct addrinfo hints = {.ai_family = family, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *list;
+
+    if (u->n_addrs > 0)
+        return family == AF_UNSPEC || family == u->addrs[0].to.ss_family ? 0 : EAI_ADDRFAMILY;
+    int rc = getaddrinfo(u->name, NULL, &hints, &list);
+    if (rc != 0)
+        return rc;
+    for (const struct addrinfo *a = list; a != NULL; a = a->ai_next)
+        if (a->ai_family == AF_INET || a->ai_family == AF_INET6) {
+            addr_set_port(a->ai_addr, u->port);
+            addr_add(u, a->ai_addr, a->ai_addrlen);
+        }
+    freeaddrinfo(list);
+    return u->n_addrs > 0 ? 0 : EAI_ADDRFAMILY;
 }

@@ -212,6 +212,17 @@ static void conn_die(struct mon_conn *c)
     }
 }
 
+void mon_conn_blind(struct mon_conn *c)
+{
+    struct mon *m = c->mon;
+    while (c->watches)
+        watch_free(c->watches);
+    if (m->pkt_conn == c) {
+        m->pkt = NULL;
+        m->pkt_conn = NULL;
+    }
+}
+
 void mon_conn_free(struct mon_conn *c)
 {
     struct mon *m = c->mon;

@@ -18,6 +18,9 @@ struct mon_conn *mon_conn_create(struct mon *m, const struct mon_origin *of,
 /* Does any passive socket want the connection whose first SYN this is? */
 bool mon_conn_is_wanted(const struct mon *m, const struct hook_seg *syn);
 
+/* Ends all its active sockets, and nothing else. Not inside a callback. */
+void mon_conn_blind(struct mon_conn *c);
+
 /* Ends all its active sockets and frees it, with its record of the wire: at once, or after the turn
  * when it dies inside a callback and a loop may stand on it. */
 void mon_conn_free(struct mon_conn *c);

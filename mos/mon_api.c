@@ -7,6 +7,7 @@
 #include "mos/peek.h"
 #include "mos/sendpkt.h"
 #include "mos/user_events.h"
+#include "mos/wire.h"
 
 #include <errno.h>
 
@@ -189,8 +190,10 @@ int mtcp_reset_conn(mctx_t mctx, int sock)
     if (!w)
         return -1;
     const struct mon_conn *c = w->conn;
+    if (c->wire)
+        return answer(wire_reset(c->wire));
     if (c->real < 0)
-        return answer(-EOPNOTSUPP);
+        return answer(-ENOTCONN);
     if (c->end_reason || (c->host[c->real].state == MOS_TCPS_CLOSED && !c->is_starting))
         return answer(-ENOTCONN);
     c->mon->sv->reset(c->mon->ctx, c->flow);

@@ -381,25 +381,36 @@ void order_packet_done(struct mon_conn *c, const struct hook_seg *s)
         new_data_both(c); /* the streams shrink now */
 }
 
-/* Nothing of it was lost: both sides went all the way. */
+/* Nothing of it was lost, or nothing is left: both sides went all the way. */
 static void close_both(struct mon_conn *c)
 {
     c->host[MOS_SIDE_CLI].state = c->host[MOS_SIDE_SVR].state = MOS_TCPS_CLOSED;
 }
 
-void order_end(struct mon_conn *c, enum hook_end reason)
+static void tell_end(struct mon_conn *c, enum hook_end reason)
 {
     new_data_both(c);
     c->end_reason = (uint8_t)reason;
     if (!c->wire)
         c->host[c->real].state = MOS_TCPS_CLOSED;
-    else if (reason == HOOK_END_FIN)
+    else if (reason == HOOK_END_FIN || reason == HOOK_END_RESET_BY_MONITOR)
         close_both(c);
     for (int side = 0; side < SIDES; side++) {
         fire(c, SLOT_CONN_END_RCV, side, NULL);
         fire(c, SLOT_CONN_END_SND, side, NULL);
     }
+}
+
+void order_end(struct mon_conn *c, enum hook_end reason)
+{
+    tell_end(c, reason);
     mon_conn_free(c);
+}
+
+void order_cut(struct mon_conn *c)
+{
+    tell_end(c, HOOK_END_RESET_BY_MONITOR);
+    mon_conn_blind(c);
 }
 
 /* ---- hooks ----------------------------------------------------------------------------------- */
@@ -484,7 +495,7 @@ static void hook_turn(void *mon, enum hook_phase phase)
     list_splice_tail(&now, &m->due);
     while ((n = list_pop_head(&now)) != NULL) {
         struct mon_conn *c = container_of(n, struct mon_conn, due);
-        if (!c->watches)
+        if (!c->watches && !(c->wire && wire_conn_stays(c->wire)))
             mon_conn_let_go(c);
         else if (c->wire)
             wire_conn_turn(c->wire);

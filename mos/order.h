@@ -39,4 +39,7 @@ void order_new_data(struct mon_conn *c, int side);
 /* The end; frees the connection. */
 void order_end(struct mon_conn *c, enum hook_end reason);
 
+/* The end of one of the wire that a monitor resets: nobody watches the record any more. */
+void order_cut(struct mon_conn *c);
+
 #endif

@@ -4,11 +4,16 @@
 #include "mos/as_sent.h"
 #include "mos/conns.h"
 #include "mos/dispatch.h"
+#include "mos/forge.h"
 #include "mos/order.h"
 #include "mos/wire_tcp.h"
 #include "mtcp/base/hash.h"
+#include "mtcp/wire/hdr.h"
 
-#define OPENING_US  UINT64_C(130000000) /* longer than Linux tries a SYN */
+#include <errno.h>
+#include <string.h>
+
+#define PATIENCE_US UINT64_C(130000000) /* longer than Linux tries a SYN, or waits to try again */
 #define BUCKETS_MAX (1u << 20)
 
 /* ---- the table ------------------------------------------------------------------------------- */
@@ -79,7 +84,7 @@ static bool is_closing(const struct wire_conn *w)
 
 static enum wire_rank rank_of(const struct wire_conn *w)
 {
-    if (is_closing(w))
+    if (is_closing(w) || w->is_cut)
         return WIRE_OVER;
     return is_opening(w) ? WIRE_OPENING : WIRE_OPEN;
 }
@@ -181,10 +186,12 @@ static uint64_t deadline(const struct wire_conn *w)
 {
     const struct hook_wire_conf *conf = &w->conn->mon->wire->conf;
     uint64_t idle_us = conf->idle_us;
-    if (is_closing(w))
+    if (w->is_cut)
+        idle_us = PATIENCE_US;
+    else if (is_closing(w))
         idle_us = conf->tw_us;
-    else if (is_opening(w) && (idle_us == 0 || idle_us > OPENING_US))
-        idle_us = OPENING_US;
+    else if (is_opening(w) && (idle_us == 0 || idle_us > PATIENCE_US))
+        idle_us = PATIENCE_US;
     else if (idle_us == 0)
         return WHEEL_NEVER_US;
     return w->conn->last_active_us + idle_us;
@@ -220,6 +227,14 @@ uint64_t wire_next_us(const struct mon *m)
 
 /* ---- packets of a connection ----------------------------------------------------------------- */
 
+static void note_link(struct wire_link *l, const struct hook_seg *s)
+{
+    struct eth_hdr eth = {0};
+    if (s->frame && s->l3_off == sizeof(eth))
+        memcpy(&eth, s->frame, sizeof(eth));
+    *l = (struct wire_link){.src = eth.src, .dst = eth.dst, .netif = s->netif, .is_known = true};
+}
+
 /* Begins the tuple anew (RFC 9293 3.6.1, RFC 6191): the old connection is over, or looks so, and
  * the numbers or the time go on. */
 static bool is_superseded(const struct wire_conn *w, const struct seg *seg)
@@ -227,6 +242,8 @@ static bool is_superseded(const struct wire_conn *w, const struct seg *seg)
     const struct wire_host *h = &w->host[w->sender];
     if ((seg->flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) != TCP_SYN)
         return false;
+    if (w->is_cut)
+        return w->sender != MOS_SIDE_CLI || !seq_eq(seg->seq, w->conn->host[MOS_SIDE_CLI].isn);
     if (!is_closing(w))
         return false;
     tcp_seq_t last = seq_of_off(w->conn->host[w->sender].isn, (tcp_off_t)h->sent);
@@ -261,14 +278,23 @@ static void place(struct wire_conn *w, struct hook_seg *s)
     s->accepted = wire_accepts(w, s);
 }
 
-static void note_fin_taken(struct wire_conn *w)
+static void note_received(struct wire_conn *w)
 {
     for (int side = 0; side < SIDES; side++) {
         const struct mon_host *from = &w->conn->host[side_other(side)];
         struct wire_host *h = &w->host[side];
         h->fin_taken |=
             from->fin_seen && (stream_next(&h->rcv) >= from->fin_off || h->acked > from->fin_off);
+        h->passed = stream_next(&h->rcv) + h->fin_taken;
     }
+}
+
+/* It was heard of: the next of its rank to go is another. */
+static void note_heard(struct wire_conn *w)
+{
+    list_del(&w->recent);
+    list_push_tail(&w->conn->mon->wire->recent[rank_of(w)], &w->recent);
+    watch_time(w);
 }
 
 /* After the events of a packet: is it over? */
@@ -279,16 +305,44 @@ static void settle(struct wire_conn *w)
         order_end(w->conn, w->was_reset ? HOOK_END_RST_IN : HOOK_END_FIN);
         return;
     }
-    list_del(&w->recent);
-    list_push_tail(&w->conn->mon->wire->recent[rank_of(w)], &w->recent);
-    watch_time(w);
+    note_heard(w);
+}
+
+/* Both hosts are told, and the monitors; the record stays. */
+static void cut(struct wire_conn *w)
+{
+    struct mon *m = w->conn->mon;
+    w->is_cut = true;
+    forge_resets(w);
+    order_cut(w->conn);
+    for (int side = 0; side < SIDES; side++)
+        stream_fini(&w->host[side].rcv, m->mem);
+    wire_syn_data_drop(w);
+    note_heard(w);
+}
+
+int wire_reset(struct wire_conn *w)
+{
+    if (!w->conn->mon->wire->conf.forwards)
+        return -EOPNOTSUPP;
+    if (w->conn->end_reason)
+        return -ENOTCONN;
+    w->reset_due = true;
+    mon_conn_due(w->conn);
+    return 0;
 }
 
 /* s->off and s->accepted are there. */
 static enum hook_verdict conn_packet(struct wire_conn *w, struct hook_seg *s)
 {
     struct mon_conn *c = w->conn;
+    if (unlikely(!w->host[w->sender].link.is_known))
+        note_link(&w->host[w->sender].link, s);
     enum hook_verdict v = order_packet(c, s);
+    if (unlikely(w->reset_due)) {
+        cut(w);
+        return HOOK_DROP;
+    }
     if (v == HOOK_DROP)
         return v;
     if (s->accepted) {
@@ -299,13 +353,23 @@ static enum hook_verdict conn_packet(struct wire_conn *w, struct hook_seg *s)
         wire_note_other_syn(w, s->seg);
     }
     order_packet_done(c, s);
-    note_fin_taken(w);
+    if (unlikely(w->reset_due)) {
+        cut(w);
+        return HOOK_DROP;
+    }
+    note_received(w);
     settle(w);
     return v;
 }
 
 static enum hook_verdict known_packet(struct wire_conn *w, struct hook_seg *s)
 {
+    if (unlikely(w->is_cut)) {
+        forge_answer(w, s->seg);
+        w->conn->last_active_us = s->now_us;
+        note_heard(w);
+        return HOOK_DROP;
+    }
     place(w, s);
     if (likely(!has_false_fin(w, s)))
         return conn_packet(w, s);
@@ -332,8 +396,7 @@ static enum hook_verdict first_packet(struct mon *m, struct hook_seg *s, const s
     enum hook_verdict v = order_ask_first(w->conn, s);
     if (v == HOOK_DROP)
         return v;
-    (void)conn_packet(w, s); /* the verdict was given */
-    return v;
+    return conn_packet(w, s) == HOOK_DROP ? HOOK_DROP : v; /* the verdict was given */
 }
 
 enum hook_verdict wire_packet(struct mon *m, struct hook_seg *s, const struct packet *p)
@@ -368,9 +431,13 @@ static void release(struct wire_conn *w, int side)
 
 void wire_conn_turn(struct wire_conn *w)
 {
+    if (unlikely(w->is_cut))
+        return;
     for (int side = 0; side < SIDES; side++) {
         wire_close_gaps(w, side);
         order_new_data(w->conn, side);
         release(w, side);
     }
+    if (unlikely(w->reset_due))
+        cut(w);
 }

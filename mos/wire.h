@@ -3,6 +3,9 @@
  * by the first SYN, ended by FIN, RST, time, or to make room. Both hosts are emulated, each with a
  * stream of its own; what happens becomes events in order.c, as an endpoint's does.
  *
+ * One that a monitor resets leaves its record behind for a while: what its hosts still send is
+ * answered with resets and goes no further, since a reset may be lost or miss (RFC 5961).
+ *
  * A connection that no monitor wants leaves no record, nor does one whose beginning was not seen:
  * their packets are orphans.
  */
@@ -19,10 +22,19 @@ struct wire_syn {
     bool has_wscale, has_ts;
 };
 
+/* How a host's frames come in. */
+struct wire_link {
+    struct mac_addr src, dst;
+    uint8_t netif;
+    bool is_known;
+};
+
 /* One host, beside what struct mon_host has of it. Offsets of its own bytes, or of the other's. */
 struct wire_host {
     struct stream rcv; /* what it receives; consumed at the end of each turn */
     struct wire_syn syn;
+    struct wire_link link;
+    uint64_t passed;    /* other's: everything before this was forwarded to it (the FIN counts) */
     uint64_t sent;      /* own: it has sent everything before this (the FIN counts) */
     uint64_t acked;     /* other's: it has acknowledged everything before this */
     uint64_t edge;      /* other's: it has room for everything before this */
@@ -50,6 +62,8 @@ struct wire_conn {
     bool is_guessed; /* a capture lacks the SYN-ACK: its sequence number is taken from what follows,
                       * and nothing is known of windows */
     bool was_reset;
+    bool reset_due; /* a monitor wants it reset */
+    bool is_cut;    /* ... and it was: all that is known of it is that it is no more */
 };
 
 /* Who goes first when there is no room: a flood of SYNs takes no open connection's place. */
@@ -67,6 +81,16 @@ struct wire {
 
 /* A packet of the wire, with all its events. HOOK_DROP: it is not forwarded. */
 enum hook_verdict wire_packet(struct mon *m, struct hook_seg *s, const struct packet *p);
+
+/* A monitor wants the connection reset: after the packet in hand, which goes no further, or at the
+ * end of the turn. 0; -ENOTCONN: it is over; -EOPNOTSUPP: nothing is forwarded here. */
+MUST_CHECK int wire_reset(struct wire_conn *w);
+
+/* The record is still needed when no monitor watches it. */
+static inline bool wire_conn_stays(const struct wire_conn *w)
+{
+    return w->is_cut;
+}
 
 /* The end of a turn for a connection that it brought something: gaps that are known to stay are
  * given up, new bytes are told, and what nobody keeps goes. */

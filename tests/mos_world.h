@@ -58,6 +58,7 @@ static struct world {
     uint8_t sent[2048]; /* the last packet of a monitor's own */
     uint32_t n_sent, sent_len;
     struct ip_addr sent_to;
+    uint8_t sent_netif;
     bool sent_eth;
     int send_rc;
     struct flow f;
@@ -116,6 +117,18 @@ static inline int w_send(struct mtcp_context *ctx, const struct ip_addr *to, con
     w.sent_len = len;
     w.sent_to = *to;
     w.sent_eth = eth != NULL;
+    w.n_sent++;
+    return w.send_rc;
+}
+
+static inline int w_send_frame(struct mtcp_context *ctx, uint8_t netif, const uint8_t *frame,
+                               uint32_t len)
+{
+    (void)ctx;
+    CU_ASSERT_FATAL(len <= sizeof(w.sent));
+    memcpy(w.sent, frame, len);
+    w.sent_len = len;
+    w.sent_netif = netif;
     w.n_sent++;
     return w.send_rc;
 }
@@ -212,6 +225,7 @@ static const struct hook_services w_services = {
     .reset = w_reset,
     .detach = w_detach,
     .send = w_send,
+    .send_frame = w_send_frame,
     .watch_frames = w_watch_frames,
     .sock_alloc = w_sock_alloc,
     .sock_free = w_sock_free,

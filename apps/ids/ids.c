@@ -17,8 +17,8 @@
  *                   is sent again.
  *
  * What this host sends is looked through when it is on its way: a pattern that lies across packets
- * is named and ends the connection, but has left. A connection that does not end in this process
- * can't be reset: from the match on each of its packets is dropped.
+ * is named and ends the connection, but has left, as has one between two devices. Over a capture
+ * nothing can be reset.
  *
  * Per connection and direction there is one state of Hyperscan, of a size that depends on the
  * patterns only, from its first byte on.

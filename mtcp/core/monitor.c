@@ -43,6 +43,12 @@ static int sv_send(struct mtcp_context *mctx, const struct ip_addr *to, const ui
     return net_send_own(&ctx_of_live(mctx)->net, to, eth, ip, len);
 }
 
+static int sv_send_frame(struct mtcp_context *mctx, uint8_t netif, const uint8_t *frame,
+                         uint32_t len)
+{
+    return net_send_frame(&ctx_of_live(mctx)->net, netif, frame, len);
+}
+
 static void sv_watch_frames(struct mtcp_context *mctx, bool is_on)
 {
     net_watch_frames(&ctx_of_live(mctx)->net, is_on);
@@ -123,6 +129,7 @@ static const struct hook_services services = {
     .reset = sv_reset,
     .detach = sv_detach,
     .send = sv_send,
+    .send_frame = sv_send_frame,
     .watch_frames = sv_watch_frames,
     .sock_alloc = sv_sock_alloc,
     .sock_free = sv_sock_free,

@@ -347,6 +347,9 @@ void net_watch_frames(struct net *n, bool is_on);
 MUST_CHECK int net_send_own(struct net *n, const struct ip_addr *to, const uint8_t *eth,
                             const uint8_t *ip, uint32_t len);
 
+/* The same for a frame that is complete and has its interface. 0, -EMSGSIZE, -ENOBUFS. */
+MUST_CHECK int net_send_frame(struct net *n, uint8_t netif, const uint8_t *frame, uint32_t len);
+
 /* ---- counting ---- */
 /* Endpoint connections: half-open, established, closing. Those in TIME_WAIT have bounds of their
  * own: compact records and monitored connections don't count. */

@@ -17,8 +17,22 @@ static void write_eth(uint8_t *at, const struct net_if *nif, const uint8_t *eth,
     memcpy(at, eth ? eth : (const uint8_t *)&h, sizeof(h));
 }
 
-static void push(struct net_if *nif, struct mtcp_pkt *pkt)
+/* A packet with room for a frame of that length; NULL: there is none. */
+static struct mtcp_pkt *alloc(struct net_if *nif, uint32_t len)
 {
+    struct mtcp_pkt *pkt = nif->io->alloc(nif->io);
+    if (pkt && pkt->room < len) {
+        nif->io->free(nif->io, pkt);
+        pkt = NULL;
+    }
+    if (!pkt)
+        nif->tx_no_buffer++;
+    return pkt;
+}
+
+static void push(struct net *n, struct net_if *nif, struct mtcp_pkt *pkt)
+{
+    n->has_own = true;
     pkt->next = NULL;
     if (nif->own_head)
         nif->own_last->next = pkt;
@@ -36,20 +50,27 @@ int net_send_own(struct net *n, const struct ip_addr *to, const uint8_t *eth, co
     struct net_if *nif = &n->ifs[r->netif];
     if (len > netif_mtu(nif, to))
         return -EMSGSIZE;
-    struct mtcp_pkt *pkt = nif->io->alloc(nif->io);
-    if (pkt && pkt->room < ETH_HDR_LEN + len) {
-        nif->io->free(nif->io, pkt);
-        pkt = NULL;
-    }
-    if (!pkt) {
-        nif->tx_no_buffer++;
+    struct mtcp_pkt *pkt = alloc(nif, ETH_HDR_LEN + len);
+    if (!pkt)
         return -ENOBUFS;
-    }
     write_eth(pkt->data, nif, eth, ip_addr_is_v4(to));
     memcpy(pkt->data + ETH_HDR_LEN, ip, len);
     pkt->len = ETH_HDR_LEN + len;
-    push(nif, pkt);
-    n->has_own = true;
+    push(n, nif, pkt);
+    return 0;
+}
+
+int net_send_frame(struct net *n, uint8_t netif, const uint8_t *frame, uint32_t len)
+{
+    struct net_if *nif = &n->ifs[netif];
+    if (len > ETH_HDR_LEN + (uint32_t)nif->mtu)
+        return -EMSGSIZE;
+    struct mtcp_pkt *pkt = alloc(nif, len);
+    if (!pkt)
+        return -ENOBUFS;
+    memcpy(pkt->data, frame, len);
+    pkt->len = len;
+    push(n, nif, pkt);
     return 0;
 }
 
@@ -58,7 +79,7 @@ static void send_one(struct net *n, struct net_if *nif, struct mtcp_pkt *pkt)
 {
     static const struct mac_addr none;
     struct packet p;
-    if (memcmp(pkt->data, &none, sizeof(none)) != 0) {
+    if (nif->is_wire || memcmp(pkt->data, &none, sizeof(none)) != 0) {
         netif_send(nif, pkt);
         return;
     }

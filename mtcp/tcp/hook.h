@@ -157,6 +157,9 @@ struct hook_services {
      * front of it, NULL: made. Copied. 0, -EHOSTUNREACH, -EMSGSIZE, -ENOBUFS. */
     int (*send)(struct mtcp_context *ctx, const struct ip_addr *to, const uint8_t *eth,
                 const uint8_t *ip, uint32_t len);
+    /* Between two devices: sends a frame out of an interface as it is, at the end of the turn. Copied.
+     * 0, -EMSGSIZE, -ENOBUFS. */
+    int (*send_frame)(struct mtcp_context *ctx, uint8_t netif, const uint8_t *frame, uint32_t len);
     /* Is frame() to be called? */
     void (*watch_frames)(struct mtcp_context *ctx, bool is_on);
     /* Socket ids above the endpoint's, with a generation. -1: the budget is used up. */

@@ -181,9 +181,11 @@ static void peeking_again_does_not_count_what_passed(void)
     EXPECT_EQ(w_set(sock, MOS_SVRBUF, 0), 0);
     stream_consume(&w.f.rcv, 3);
     stream_release(&w.f.rcv, w.mem);
-    EXPECT_EQ(w_set(sock, MOS_SVRBUF, 100), 0);
     uint64_t missed = 99;
     socklen_t len = sizeof(missed);
+    EXPECT_EQ(w_get(sock, MOS_MISSED_SVRBUF, &missed, &len), 0);
+    EXPECT_EQ(missed, 0);
+    EXPECT_EQ(w_set(sock, MOS_SVRBUF, 100), 0);
     EXPECT_EQ(w_get(sock, MOS_MISSED_SVRBUF, &missed, &len), 0);
     EXPECT_EQ(missed, 0);
     in(3, "def");

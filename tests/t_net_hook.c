@@ -157,8 +157,10 @@ static void on_state(void *mon, void *handle, uint8_t from, uint8_t to)
 static void on_error(void *mon, void *handle, enum hook_error kind, bool is_rcv, uint64_t from,
                      uint64_t to)
 {
-    (void)handle, (void)is_rcv, (void)from, (void)to;
-    note(mon, "error %d; ", (int)kind);
+    struct tape *t = handle;
+    CU_ASSERT_PTR_EQUAL(mon, handle);
+    note(t, "error %d %s %llu-%llu; ", (int)kind, is_rcv ? "rcv" : "snd", (unsigned long long)from,
+         (unsigned long long)to);
 }
 
 static void on_moved(void *mon, void *handle, struct flow *f)
@@ -397,6 +399,82 @@ static void a_refused_segment_is_marked(void)
     world_seg(&w, 4000, TCP_ACK, 1001 + 9999999, c->iss.v + 1);
     world_turn(&w);
     expect_tape(&t, "pkt IN A!; done IN A!; pkt OUT A; done OUT A; ");
+    world_down(&w);
+}
+
+/* ---- errors --------------------------------------------------------------------------------- */
+
+/* Bytes of the peer's, from an offset of its stream on. */
+static void bytes_in(struct world *w, const struct tcp_conn *c, uint32_t off, const char *bytes)
+{
+    struct seg s = {.tuple.local_port = 4000,
+                    .flags = TCP_ACK,
+                    .seq = seq_make(1001 + off),
+                    .ack = seq_add(c->iss, 1),
+                    .payload = (const uint8_t *)bytes,
+                    .len = (uint32_t)strlen(bytes)};
+    world_in(w, &s);
+    world_turn(w);
+}
+
+/* Each between the verdict and the receiver's turn, with the bytes that it is about. */
+static void errors_of_what_comes_in(void)
+{
+    struct world w;
+    struct tape t;
+    struct net_listener l;
+    char want[256];
+    tape_up(&t, &w, NULL);
+    w.net.env.params.rcvbuf = w.net.env.params.rcvbuf_max = 8192;
+    world_listen(&w, &l, 10);
+    world_handshake(&w, 4000);
+    struct tcp_conn *c = net_accept(&w.net, &l);
+    c->sock = 1;
+    t.len = 0;
+    uint32_t edge = (uint32_t)stream_edge(&c->rcv);
+    bytes_in(&w, c, edge - 2, "abcde");
+    snprintf(want, sizeof(want), "pkt IN A; error 2 rcv %u-%u; done IN A; pkt OUT A; done OUT A; ",
+             edge, edge + 3);
+    expect_tape(&t, want);
+    bytes_in(&w, c, edge + 1, "abc"); /* all of it: refused */
+    snprintf(want, sizeof(want),
+             "pkt IN A!; error 2 rcv %u-%u; done IN A!; pkt OUT A; done OUT A; ", edge + 1,
+             edge + 4);
+    expect_tape(&t, want);
+    bytes_in(&w, c, 10, "klm");
+    expect_tape(&t, "pkt IN A; done IN A; pkt OUT A; done OUT A; ");
+    bytes_in(&w, c, 9, "jkl"); /* the same */
+    expect_tape(&t, "pkt IN A; done IN A; pkt OUT A; done OUT A; ");
+    bytes_in(&w, c, 9, "jkX");
+    expect_tape(&t, "pkt IN A; error 3 rcv 9-12; done IN A; pkt OUT A; done OUT A; ");
+    world_down(&w);
+}
+
+/* Bytes that nobody has peeked go with the buffer, at the end of the flush. */
+static void errors_of_what_is_given_back(void)
+{
+    char buf[8];
+    struct world w;
+    struct tape t;
+    struct net_listener l;
+    tape_up(&t, &w, NULL);
+    world_listen(&w, &l, 10);
+    world_handshake(&w, 4000);
+    struct tcp_conn *c = net_accept(&w.net, &l);
+    c->sock = 1;
+    t.len = 0;
+    bytes_in(&w, c, 0, "hello");
+    expect_tape(&t, "pkt IN A; done IN A; pkt OUT A; done OUT A; ");
+    EXPECT_EQ(stream_copy(&c->rcv, 0, buf, sizeof(buf)), 5);
+    tcp_consumed(&w.net.env, c, 5);
+    world_turn(&w);
+    expect_tape(&t, "error 1 rcv 0-5; ");
+    EXPECT_EQ(tcp_send(&w.net.env, c, "bye", 3), 3);
+    world_turn(&w);
+    expect_tape(&t, "pkt OUT A; done OUT A; ");
+    world_seg(&w, 4000, TCP_ACK, 1006, c->iss.v + 4);
+    world_turn(&w);
+    expect_tape(&t, "pkt IN A; done IN A; error 1 snd 0-3; ");
     world_down(&w);
 }
 
@@ -955,6 +1033,7 @@ TEST_SUITE(net_hook, TEST_CASE(data_in_a_syn), TEST_CASE(a_cookie_is_told_when_i
            TEST_CASE(what_nobody_wants_is_told_once), TEST_CASE(orphans_are_told),
            TEST_CASE(a_dropped_syn_never_was), TEST_CASE(a_dropped_syn_does_not_leave),
            TEST_CASE(a_dropped_segment_moves_nothing), TEST_CASE(a_refused_segment_is_marked),
+           TEST_CASE(errors_of_what_comes_in), TEST_CASE(errors_of_what_is_given_back),
            TEST_CASE(the_last_ack_of_a_handshake_can_be_dropped),
            TEST_CASE(changed_payload_is_what_arrives), TEST_CASE(changed_headers_are_taken),
            TEST_CASE(fragments_are_changed_as_a_whole), TEST_CASE(a_changed_syn_makes_the_record),

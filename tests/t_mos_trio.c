@@ -10,16 +10,18 @@
 #include "tests/trio.h"
 
 #include <mos_api.h>
+#include <mtcp_epoll.h>
 
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
 static struct trio t;
-static struct {
+struct view {
     char text[4096];
     size_t len;
-} saw[TRIO_N];
+};
+static struct view saw[TRIO_N], ended[TRIO_N]; /* CONN_END comes at different times */
 
 static enum trio_role role_of(mctx_t m)
 {
@@ -40,13 +42,18 @@ static int get_int(mctx_t m, int sock, int name)
 
 static void record(mctx_t m, char hook, int sock, int side, event_t ev)
 {
-    static const char *const events[] = {"PKT",   "", "START", "", "DATA",
-                                         "ERROR", "", "STATE", "", "REXMIT"};
-    int state = get_int(m, sock, side == MOS_SIDE_SVR ? MOS_TCP_STATE_SVR : MOS_TCP_STATE_CLI);
+    static const char *const events[] = {"PKT", "",      "START", "",       "DATA", "ERROR",
+                                         "",    "STATE", "",      "REXMIT", "END"};
     enum trio_role r = role_of(m);
-    saw[r].len += (size_t)snprintf(saw[r].text + saw[r].len, sizeof(saw[r].text) - saw[r].len,
-                                   "%c%c %s %d; ", hook, "CS"[side], events[__builtin_ctzll(ev)],
-                                   ev == MOS_ON_TCP_STATE_CHANGE ? state : 0);
+    int value = 0;
+    if (ev == MOS_ON_TCP_STATE_CHANGE)
+        value = get_int(m, sock, side == MOS_SIDE_SVR ? MOS_TCP_STATE_SVR : MOS_TCP_STATE_CLI);
+    else if (ev == MOS_ON_CONN_END)
+        value = get_int(m, sock, MOS_END_REASON);
+    struct view *v = ev == MOS_ON_CONN_END ? &ended[r] : &saw[r];
+    v->len += (size_t)snprintf(v->text + v->len, sizeof(v->text) - v->len, "%c%c %s %d; ", hook,
+                               "CS"[side], events[__builtin_ctzll(ev)], value);
+    CU_ASSERT_FATAL(v->len < sizeof(v->text));
 }
 
 static void cb_snd(mctx_t m, int sock, int side, event_t ev, filter_arg_t *arg)
@@ -61,20 +68,32 @@ static void cb_rcv(mctx_t m, int sock, int side, event_t ev, filter_arg_t *arg)
     record(m, 'R', sock, side, ev);
 }
 
+static void cb_null(mctx_t m, int sock, int side, event_t ev, filter_arg_t *arg)
+{
+    char buf[64];
+    (void)arg;
+    record(m, 'N', sock, side, ev);
+    while (mtcp_peek(m, sock, side, buf, sizeof(buf)) > 0)
+        ;
+}
+
 static void watch_all(void)
 {
     for (unsigned r = 0; r < TRIO_N; r++) {
         int s = mtcp_socket(t.m[r], AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
         CU_ASSERT_FATAL(s >= 0);
-        const event_t both[] = {MOS_ON_PKT_IN, MOS_ON_CONN_START, MOS_ON_TCP_STATE_CHANGE};
-        for (unsigned i = 0; i < 3; i++) {
+        const event_t both[] = {MOS_ON_PKT_IN, MOS_ON_CONN_START, MOS_ON_TCP_STATE_CHANGE,
+                                MOS_ON_CONN_END};
+        for (unsigned i = 0; i < 4; i++) {
             EXPECT_EQ(mtcp_register_callback(t.m[r], s, both[i], MOS_HK_SND, cb_snd), 0);
             EXPECT_EQ(mtcp_register_callback(t.m[r], s, both[i], MOS_HK_RCV, cb_rcv), 0);
         }
         EXPECT_EQ(mtcp_register_callback(t.m[r], s, MOS_ON_REXMIT, MOS_HK_RCV, cb_rcv), 0);
-        saw[r].len = 0;
-        saw[r].text[0] = 0;
+        EXPECT_EQ(mtcp_register_callback(t.m[r], s, MOS_ON_CONN_NEW_DATA, MOS_NULL, cb_null), 0);
+        EXPECT_EQ(mtcp_register_callback(t.m[r], s, MOS_ON_ERROR, MOS_NULL, cb_null), 0);
     }
+    memset(saw, 0, sizeof(saw));
+    memset(ended, 0, sizeof(ended));
 }
 
 static void expect_same(enum trio_role a, enum trio_role b, int line)
@@ -88,9 +107,23 @@ static void expect_same(enum trio_role a, enum trio_role b, int line)
 
 static void forget(void)
 {
+    memset(saw, 0, sizeof(saw));
+}
+
+/* Sooner or later, TIME_WAIT's end included, and for what it was. */
+static void all_have_ended(int srv, int mid, int cli)
+{
+    const int why[TRIO_N] = {[TRIO_SRV] = srv, [TRIO_MID] = mid, [TRIO_CLI] = cli};
+    char want[128];
+    for (unsigned i = 0; i < 70; i++)
+        trio_step(&t, 1000000);
     for (unsigned r = 0; r < TRIO_N; r++) {
-        saw[r].len = 0;
-        saw[r].text[0] = 0;
+        snprintf(want, sizeof(want), "RC END %d; SC END %d; RS END %d; SS END %d; ", why[r], why[r],
+                 why[r], why[r]);
+        if (strcmp(ended[r].text, want) != 0)
+            fprintf(stderr, "\n%s: view %u ended with\n  %s\nexpected\n  %s\n", __FILE__, r,
+                    ended[r].text, want);
+        CU_ASSERT_STRING_EQUAL(ended[r].text, want);
     }
 }
 
@@ -136,7 +169,10 @@ static void client_closes_first(void)
     EXPECT_EQ(mtcp_close(t.m[TRIO_SRV], srv_sock), 0);
     trio_run(&t, 100000);
     ALL_SAW_THE_SAME();
+    EXPECT_EQ(mtcp_read(t.m[TRIO_CLI], cli_sock, buf, sizeof(buf)), 9);
+    EXPECT_EQ(ended[TRIO_MID].len, 0); /* it waits for TIME_WAIT, which is not the server's */
     EXPECT_EQ(mtcp_close(t.m[TRIO_CLI], cli_sock), 0);
+    all_have_ended(MOS_END_FIN, MOS_END_FIN, MOS_END_FIN);
     trio_close(&t);
 }
 
@@ -148,6 +184,50 @@ static void server_closes_first(void)
     EXPECT_EQ(mtcp_close(t.m[TRIO_CLI], cli_sock), 0);
     trio_run(&t, 100000);
     ALL_SAW_THE_SAME();
+    EXPECT_EQ(ended[TRIO_MID].len, 0);
+    all_have_ended(MOS_END_FIN, MOS_END_FIN, MOS_END_FIN);
+    trio_close(&t);
+}
+
+/* A packet that one end lacks: the other one and who sees it pass say the same. */
+static void retransmission(void)
+{
+    char buf[16];
+    begin();
+    t.cut[TRIO_CLI] = true; /* the acknowledgement does not come */
+    EXPECT_EQ(mtcp_write(t.m[TRIO_CLI], cli_sock, "hello", 5), 5);
+    trio_run(&t, 60000);
+    t.cut[TRIO_CLI] = false;
+    trio_run(&t, 1000000);
+    CU_ASSERT_PTR_NOT_NULL(strstr(saw[TRIO_MID].text, "SC PKT 0; RS REXMIT 0; RS PKT 0; "));
+    expect_same(TRIO_SRV, TRIO_MID, __LINE__);
+    forget();
+    t.cut[TRIO_SRV] = true; /* the data does not */
+    EXPECT_EQ(mtcp_write(t.m[TRIO_CLI], cli_sock, "world", 5), 5);
+    trio_run(&t, 60000);
+    t.cut[TRIO_SRV] = false;
+    trio_run(&t, 1000000);
+    CU_ASSERT_PTR_NOT_NULL(strstr(saw[TRIO_MID].text, "SC PKT 0; RS REXMIT 0; RS PKT 0; "));
+    expect_same(TRIO_CLI, TRIO_MID, __LINE__);
+    EXPECT_EQ(mtcp_read(t.m[TRIO_SRV], srv_sock, buf, sizeof(buf)), 10);
+    EXPECT_EQ(mtcp_abort(t.m[TRIO_SRV], srv_sock), 0);
+    EXPECT_EQ(mtcp_close(t.m[TRIO_CLI], cli_sock), 0);
+    trio_close(&t);
+}
+
+/* FINs that cross: each end has sent its own first; in between one of them comes first. */
+static void both_close_at_once(void)
+{
+    struct mtcp_epoll_event ev;
+    begin();
+    EXPECT_EQ(mtcp_close(t.m[TRIO_SRV], srv_sock), 0);
+    EXPECT_EQ(mtcp_close(t.m[TRIO_CLI], cli_sock), 0);
+    mtcp_epoll_wait(t.m[TRIO_SRV], t.ep[TRIO_SRV], &ev, 1, 0);
+    mtcp_epoll_wait(t.m[TRIO_CLI], t.ep[TRIO_CLI], &ev, 1, 0);
+    trio_run(&t, 100000);
+    CU_ASSERT_PTR_NOT_NULL(strstr(saw[TRIO_MID].text, "STATE 8; "));
+    expect_same(saw[TRIO_MID].text[1] == 'S' ? TRIO_SRV : TRIO_CLI, TRIO_MID, __LINE__);
+    all_have_ended(MOS_END_FIN, MOS_END_FIN, MOS_END_FIN);
     trio_close(&t);
 }
 
@@ -158,6 +238,7 @@ static void abort_by_the_client(void)
     trio_run(&t, 100000);
     expect_same(TRIO_SRV, TRIO_MID, __LINE__); /* the client's own end is told by CONN_END */
     EXPECT_EQ(mtcp_close(t.m[TRIO_SRV], srv_sock), 0);
+    all_have_ended(MOS_END_RST_IN, MOS_END_RST_IN, MOS_END_ABORT);
     trio_close(&t);
 }
 
@@ -450,5 +531,6 @@ static void evasive_overlaps(void)
 }
 
 TEST_SUITE(mos_trio, TEST_CASE(client_closes_first), TEST_CASE(server_closes_first),
-           TEST_CASE(abort_by_the_client), TEST_CASE(refused_by_the_server),
-           TEST_CASE(bytes_through_a_bad_link), TEST_CASE(evasive_overlaps));
+           TEST_CASE(retransmission), TEST_CASE(both_close_at_once), TEST_CASE(abort_by_the_client),
+           TEST_CASE(refused_by_the_server), TEST_CASE(bytes_through_a_bad_link),
+           TEST_CASE(evasive_overlaps));

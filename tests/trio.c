@@ -32,10 +32,21 @@ static struct trio_end *end_of(struct mtcp_io *io)
     return (struct trio_end *)(void *)io;
 }
 
+static bool is_cut(const struct trio_end *e)
+{
+    unsigned i = (unsigned)(e - e->t->end);
+    return (i == 0 && e->t->cut[TRIO_SRV]) || (i == 3 && e->t->cut[TRIO_CLI]);
+}
+
 static unsigned rx(struct mtcp_io *io, struct mtcp_pkt **pkts, unsigned n)
 {
     struct mtcp_io *real = end_of(io)->real;
-    return real->rx_burst(real, pkts, n);
+    unsigned n_got = real->rx_burst(real, pkts, n);
+    if (!is_cut(end_of(io)))
+        return n_got;
+    for (unsigned i = 0; i < n_got; i++)
+        real->free(real, pkts[i]);
+    return 0;
 }
 
 static struct mtcp_pkt *alloc(struct mtcp_io *io)

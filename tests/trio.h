@@ -38,6 +38,7 @@ struct trio {
     struct trio_end
         end[4]; /* of the server; of the wire: to the server, to the client; of the client */
     struct rng rng;
+    bool cut[TRIO_N];   /* nothing reaches that endpoint */
     unsigned per_mille; /* of the frames are lost; as many come late, half as many twice */
 };
 

@@ -9,6 +9,9 @@
 #                                      build and run every test (or the named tiers)
 #       --long     the sizes of a nightly run
 #       --mutants  also check that planted bugs are found (about 20 minutes)
+#   ./setup.sh bench [--quick] [WORKLOAD...]
+#                                      the benchmarks, beside nginx and the raw device; --quick takes
+#                                      less than three minutes (bench/run --help)
 #   ./setup.sh build                   packages and build only
 #   ./setup.sh help
 #
@@ -23,6 +26,7 @@ RUN_PKGS="iproute2 curl util-linux"
 TEST_PKGS="libcunit1-dev clang clang-tidy cppcheck valgrind libclang-rt-14-dev llvm-14 wrk
            apache2-utils netcat-openbsd iputils-ping iperf3 groff procps nginx-light tshark
            python3-scapy xxhash"
+BENCH_PKGS="python3 wrk nginx-light gnuplot-nox dpdk-dev ethtool valgrind"
 
 say() { printf '%s\n' "setup: $*" >&2; }
 die() { say "$*"; exit 1; }
@@ -81,8 +85,13 @@ run)
     ;;
 test)
     shift
-    need_pkgs $BUILD_PKGS $RUN_PKGS $TEST_PKGS
+    need_pkgs $BUILD_PKGS $RUN_PKGS $TEST_PKGS $BENCH_PKGS
     exec "$top/tests/run.sh" "$@"
+    ;;
+bench)
+    shift
+    need_pkgs $BUILD_PKGS $RUN_PKGS $BENCH_PKGS
+    BENCH_IS_SET_UP=1 exec "$top/bench/run" "$@"
     ;;
 build)
     build

@@ -1,0 +1,88 @@
+"""Results: the table, JSON, and a plot per workload."""
+import json
+import os
+import statistics
+import subprocess
+
+from . import machine
+
+UNITS = {"rate": "/s", "MB/s": "MB/s", "p50": "us p50", "p99": "us p99", "p99.9": "us p99.9",
+         "bytes each": "bytes each", "RSS each": "bytes of RSS each", "instructions": "instructions"}
+
+
+class Result:
+    """One variant of one group of a workload: a list of values, one per round, of each metric."""
+
+    def __init__(self, workload, group="", variant="", skipped=None):
+        self.workload, self.group, self.variant, self.skipped = workload, group, variant, skipped
+        self.values = {}
+
+    def add(self, metrics):
+        for name, value in metrics.items():
+            self.values.setdefault(name, []).append(value)
+
+
+def main_metric(r):
+    return next(iter(r.values)) if r.values else None
+
+
+def ratios(results):
+    """Of each to the first of its group: the median of the rounds' ratios."""
+    first = {}
+    for r in results:
+        metric = main_metric(r)
+        base = first.setdefault(r.group, r)
+        if metric and metric == main_metric(base):
+            yield r, statistics.median(a / b for a, b in zip(r.values[metric], base.values[metric]))
+        else:
+            yield r, None
+
+
+def lines(results):
+    out, group = [], None
+    for r, ratio in ratios(results):
+        if (r.workload, r.group) != group:
+            group = (r.workload, r.group)
+            out.append(f"{r.workload}  {r.group}")
+        if r.skipped:
+            out.append(f"    {r.variant or 'all':20} not run: {r.skipped}")
+            continue
+        for i, (metric, values) in enumerate(r.values.items()):
+            spread = f"{min(values):,.0f} to {max(values):,.0f}"
+            out.append(f"    {'' if i else r.variant:20} {statistics.median(values):14,.0f} "
+                       f"{UNITS[metric]:18} {spread:28}" + (f" {ratio:6.2f}" if ratio and not i else ""))
+    return "\n".join(out)
+
+
+def plot(workload, results, out):
+    """Bars of the medians with the spread, a group beside the other."""
+    rows = [r for r in results if r.values]
+    metric = main_metric(rows[0])
+    rows = [r for r in rows if metric in r.values]
+    script = [f'set terminal svg size {max(700, 70 * len(rows) + 200)},480 noenhanced',
+              f'set output "{os.path.join(out, workload + ".svg")}"',
+              f'set title "{workload}: {metric}, median and spread"', "set style fill solid 0.6",
+              "set boxwidth 0.7", "set yrange [0:*]", "set xtics rotate by -35", "set grid ytics", "unset key",
+              "set bmargin 12", "set rmargin 20",
+              'plot "-" using 0:2:xtic(1) with boxes, "-" using 0:2:3:4 with yerrorbars lc "black"']
+    for _ in range(2):
+        for r in rows:
+            v = r.values[metric]
+            script.append(f'"{r.variant} ({r.group})" {statistics.median(v)} {min(v)} {max(v)}')
+        script.append("e")
+    done = subprocess.run(["gnuplot"], input="\n".join(script), capture_output=True, text=True)
+    if done.returncode:
+        raise machine.Failed(f"gnuplot: {done.stderr}")
+
+
+def write(results, out):
+    os.makedirs(out, exist_ok=True)
+    about = machine.describe()
+    with open(os.path.join(out, "results.json"), "w") as f:
+        json.dump({"machine": about, "results": [vars(r) for r in results]}, f, indent=1)
+    with open(os.path.join(out, "table.txt"), "w") as f:
+        f.write(f"{about}\nmedian, lowest to highest, ratio to the first of the group (median of pairs)\n\n")
+        f.write(lines(results) + "\n")
+    for workload in dict.fromkeys(r.workload for r in results if r.values):
+        plot(workload, [r for r in results if r.workload == workload], out)
+    print(f"written: {out}/table.txt, results.json, *.svg")

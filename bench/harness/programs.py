@@ -1,4 +1,5 @@
 """The programs that are measured and those that measure: each a function of what it shall do."""
+import json
 import os
 import re
 import socket
@@ -100,17 +101,15 @@ def number(pattern, text, what):
 
 def epclient(place, what, total, conns, timeout=120):
     """Everything is answered or it fails; requests per second, MB per second, latencies in us."""
-    argv = [f"{BUILD}/epclient", *what, str(total), "-c", str(conns), "-f",
+    argv = [f"{BUILD}/epclient", *what, str(total), "-c", str(conns), "--json", "-f",
             conf(place, "client.conf", memif(place, "client"), "10.77.0.5")]
     with Program(place, argv, place.client_cpus) as program:
-        said = program.result(timeout)
-    if number(r"errors +(\d+)", said, "epclient"):
+        said = json.loads(program.result(timeout))
+    if said["done"] != total or said["errors"]["all"]:
         raise Failed(f"epclient: {said}")
-    found = {"rate": number(r"rate +([\d.]+) requests/s", said, "epclient"),
-             "MB/s": number(r"requests/s, ([\d.]+) MB/s", said, "epclient")}
-    for p in ("p50", "p99", "p99.9"):
-        found[p] = number(rf"{re.escape(p)} (\d+)", said, "epclient")
-    return found
+    moved = max(said["bytes_received"], said["bytes_sent"])
+    return {"rate": said["rate"], "MB/s": moved / said["seconds"] / 1e6,
+            **{p: said["latency_us"][p] for p in ("p50", "p99", "p99.9")}}
 
 
 SIZES = {"K": 1e3, "M": 1e6, "G": 1e9}

@@ -55,20 +55,22 @@ def lines(results):
 
 
 def plot(workload, results, out):
-    """Bars of the medians with the spread, a group beside the other."""
+    """A bar for each median, with the spread."""
     rows = [r for r in results if r.values]
     metric = main_metric(rows[0])
     rows = [r for r in rows if metric in r.values]
-    script = [f'set terminal svg size {max(700, 70 * len(rows) + 200)},480 noenhanced',
+    labels = [f"{r.group}: {r.variant}" for r in rows]
+    script = [f'set terminal svg size 1100,{30 * len(rows) + 110} noenhanced',
               f'set output "{os.path.join(out, workload + ".svg")}"',
               f'set title "{workload}: {metric}, median and spread"', "set style fill solid 0.6",
-              "set boxwidth 0.7", "set yrange [0:*]", "set xtics rotate by -35", "set grid ytics", "unset key",
-              "set bmargin 12", "set rmargin 20",
-              'plot "-" using 0:2:xtic(1) with boxes, "-" using 0:2:3:4 with yerrorbars lc "black"']
+              "set xrange [0:*]", f"set yrange [{len(rows) - 0.4}:-0.6]", "set grid xtics", "unset key",
+              f"set lmargin {max(map(len, labels)) + 2}", 'set format x "%.0s%c"',
+              'plot "-" using 2:0:(0):2:($0-0.35):($0+0.35):ytic(1) with boxxyerror lc "#6699bb", '
+              '"-" using 2:0:3:4 with xerrorbars pt 0 lc "black"']
     for _ in range(2):
-        for r in rows:
+        for label, r in zip(labels, rows):
             v = r.values[metric]
-            script.append(f'"{r.variant} ({r.group})" {statistics.median(v)} {min(v)} {max(v)}')
+            script.append(f'"{label}" {statistics.median(v)} {min(v)} {max(v)}')
         script.append("e")
     done = subprocess.run(["gnuplot"], input="\n".join(script), capture_output=True, text=True)
     if done.returncode:

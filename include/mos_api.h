@@ -156,6 +156,7 @@ enum mos_socket_opts {
     MOS_END_REASON = 0x14,    /* get, in MOS_ON_CONN_END: int, enum mos_end_reason */
     MOS_ENDPOINT_SOCK = 0x15, /* get: int, the endpoint's id; -1: none, or not accepted yet */
     MOS_REAL_SIDE = 0x16,     /* get: int, MOS_SIDE_CLI, MOS_SIDE_SVR; -1: both are emulated */
+    MOS_NOW = 0x17,           /* get: uint64_t, us: the clock of MOS_TIMESTAMP now */
 };
 
 /* Which of two differing copies of a byte is kept, as long as it is not in order yet. */

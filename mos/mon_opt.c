@@ -72,6 +72,14 @@ static int get_timestamp(struct watch *w, int side, union value *v)
     return 0;
 }
 
+static int get_now(struct watch *w, int side, union value *v)
+{
+    const struct mon *m = w->conn->mon;
+    (void)side;
+    v->u64 = m->sv->now_us(m->ctx);
+    return 0;
+}
+
 static int get_missed(struct watch *w, int side, union value *v)
 {
     v->u64 = watch_missed(w, side);
@@ -222,6 +230,7 @@ static const struct option table[] = {
     {MOS_END_REASON, BOTH, sizeof(int), get_end_reason, NULL, NULL, NULL},
     {MOS_ENDPOINT_SOCK, BOTH, sizeof(int), get_endpoint_sock, NULL, NULL, NULL},
     {MOS_REAL_SIDE, BOTH, sizeof(int), get_real_side, NULL, NULL, NULL},
+    {MOS_NOW, BOTH, sizeof(uint64_t), get_now, NULL, NULL, NULL},
 };
 
 static const struct option *option_find(int name)

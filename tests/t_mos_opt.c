@@ -377,6 +377,22 @@ static void who_is_real(void)
     w_end();
 }
 
+/* Also when nothing has moved for longer than 32 bits can count. */
+static void what_time_it_is(void)
+{
+    uint64_t now = 0, active = 0;
+    socklen_t len = sizeof(now);
+    begin();
+    w.now = UINT64_C(3) << 32 | 5;
+    IN(.flags = TCP_ACK, .ack = 0);
+    w.now += UINT64_C(2) << 32;
+    EXPECT_EQ(w_get(sock, MOS_TIMESTAMP, &active, &len), 0);
+    EXPECT_EQ(w_get(sock, MOS_NOW, &now, &len), 0);
+    EXPECT_EQ(now, w.now);
+    EXPECT_EQ(now - active, (UINT64_C(2) << 32) + 10);
+    w_end();
+}
+
 static void no_error_here(int s, int side, event_t ev)
 {
     int v;
@@ -490,17 +506,19 @@ static void names_and_directions(void)
     int v = 0;
     socklen_t len = sizeof(v);
     begin();
-    const int unknown[] = {0, 8, 0xb, 0xd, 0xe, 0x17, -1};
+    const int unknown[] = {0, 8, 0xb, 0xd, 0xe, 0x18, -1};
     for (unsigned i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
         EXPECT_EQ(get(sock, SOL_MONSOCKET, unknown[i], NULL, NULL), ENOSYS);
         EXPECT_EQ(set(sock, SOL_MONSOCKET, unknown[i], NULL, 0), ENOSYS);
     }
     EXPECT_EQ(get(sock, SOL_MONSOCKET, MOS_STOP_MON, NULL, NULL), EPERM);
-    const int get_only[] = {MOS_FRAGINFO_CLIBUF, MOS_FRAGINFO_SVRBUF, MOS_INFO_CLIBUF,
-                            MOS_INFO_SVRBUF,     MOS_TCP_STATE_CLI,   MOS_TCP_STATE_SVR,
-                            MOS_TIMESTAMP,       MOS_MISSED_CLIBUF,   MOS_MISSED_SVRBUF,
-                            MOS_LASTERROR,       MOS_END_REASON,      MOS_ENDPOINT_SOCK,
-                            MOS_REAL_SIDE};
+    const int get_only[] = {MOS_FRAGINFO_CLIBUF, MOS_FRAGINFO_SVRBUF,
+                            MOS_INFO_CLIBUF,     MOS_INFO_SVRBUF,
+                            MOS_TCP_STATE_CLI,   MOS_TCP_STATE_SVR,
+                            MOS_TIMESTAMP,       MOS_MISSED_CLIBUF,
+                            MOS_MISSED_SVRBUF,   MOS_LASTERROR,
+                            MOS_END_REASON,      MOS_ENDPOINT_SOCK,
+                            MOS_REAL_SIDE,       MOS_NOW};
     for (unsigned i = 0; i < sizeof(get_only) / sizeof(get_only[0]); i++) {
         EXPECT_EQ(set(sock, SOL_MONSOCKET, get_only[i], NULL, 0), EPERM);
         EXPECT_EQ(set(sock, SOL_MONSOCKET, get_only[i], &v, len), EPERM);
@@ -513,17 +531,9 @@ static void sockets_of_the_wrong_kind(void)
     int v = 0;
     socklen_t len = sizeof(v);
     begin();
-    const int names[] = {MOS_FRAGINFO_CLIBUF,
-                         MOS_INFO_CLIBUF,
-                         MOS_TCP_STATE_CLI,
-                         MOS_TIMESTAMP,
-                         MOS_STOP_MON,
-                         MOS_MISSED_SVRBUF,
-                         MOS_LASTERROR,
-                         MOS_END_REASON,
-                         MOS_ENDPOINT_SOCK,
-                         MOS_REAL_SIDE,
-                         4711};
+    const int names[] = {MOS_FRAGINFO_CLIBUF, MOS_INFO_CLIBUF,   MOS_TCP_STATE_CLI, MOS_TIMESTAMP,
+                         MOS_STOP_MON,        MOS_MISSED_SVRBUF, MOS_LASTERROR,     MOS_END_REASON,
+                         MOS_ENDPOINT_SOCK,   MOS_REAL_SIDE,     MOS_NOW,           4711};
     for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         EXPECT_EQ(get(passive, SOL_MONSOCKET, names[i], &v, &len), ENOTSOCK);
         EXPECT_EQ(set(passive, SOL_MONSOCKET, names[i], &v, len), ENOTSOCK);
@@ -538,11 +548,13 @@ static void pointers_and_lengths(void)
     const struct {
         int name;
         socklen_t size;
-    } rows[] = {{MOS_INFO_CLIBUF, 16},  {MOS_INFO_SVRBUF, 16},  {MOS_TCP_STATE_CLI, 4},
-                {MOS_TCP_STATE_SVR, 4}, {MOS_TIMESTAMP, 8},     {MOS_CLIBUF, 4},
-                {MOS_SVRBUF, 4},        {MOS_CLIOVERLAP, 4},    {MOS_SVROVERLAP, 4},
-                {MOS_MISSED_CLIBUF, 8}, {MOS_MISSED_SVRBUF, 8}, {MOS_ENDPOINT_SOCK, 4},
-                {MOS_REAL_SIDE, 4}};
+    } rows[] = {{MOS_INFO_CLIBUF, 16},  {MOS_INFO_SVRBUF, 16},
+                {MOS_TCP_STATE_CLI, 4}, {MOS_TCP_STATE_SVR, 4},
+                {MOS_TIMESTAMP, 8},     {MOS_CLIBUF, 4},
+                {MOS_SVRBUF, 4},        {MOS_CLIOVERLAP, 4},
+                {MOS_SVROVERLAP, 4},    {MOS_MISSED_CLIBUF, 8},
+                {MOS_MISSED_SVRBUF, 8}, {MOS_ENDPOINT_SOCK, 4},
+                {MOS_REAL_SIDE, 4},     {MOS_NOW, 8}};
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         socklen_t len = rows[i].size;
         EXPECT_EQ(get(sock, SOL_MONSOCKET, rows[i].name, NULL, &len), EFAULT);
@@ -650,8 +662,9 @@ TEST_SUITE(mos_opt, TEST_CASE(info_of_the_real_side_across_the_wrap),
            TEST_CASE(history), TEST_CASE(history_is_the_largest_among_monitors),
            TEST_CASE(policies_of_a_passive_socket_hold_for_its_connections),
            TEST_CASE(overlap_policy_belongs_to_the_connection), TEST_CASE(who_is_real),
-           TEST_CASE(values_of_one_moment), TEST_CASE(stop_one_side), TEST_CASE(stop_both),
-           TEST_CASE(stop_both_in_a_callback), TEST_CASE(close_of_an_active_socket_is_stop),
-           TEST_CASE(levels), TEST_CASE(names_and_directions), TEST_CASE(sockets_of_the_wrong_kind),
+           TEST_CASE(what_time_it_is), TEST_CASE(values_of_one_moment), TEST_CASE(stop_one_side),
+           TEST_CASE(stop_both), TEST_CASE(stop_both_in_a_callback),
+           TEST_CASE(close_of_an_active_socket_is_stop), TEST_CASE(levels),
+           TEST_CASE(names_and_directions), TEST_CASE(sockets_of_the_wrong_kind),
            TEST_CASE(pointers_and_lengths), TEST_CASE(errno_is_untouched_on_success),
            TEST_CASE(names_of_both_ends), TEST_CASE(names_of_a_client_and_of_ipv6));

@@ -83,20 +83,52 @@ static void a_file_of_two_contexts(void)
     app_end();
 }
 
+static void *plugin_load(const char *name, int (**init)(mctx_t mctx, const char *args))
+{
+    char path[1100];
+    ssize_t n = readlink("/proc/self/exe", path, 1024);
+    CU_ASSERT_FATAL(n > 0);
+    path[n] = '\0';
+    sprintf(strrchr(path, '/'), "/%s.so", name);
+    void *lib = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(lib);
+    *(void **)init = dlsym(lib, "mos_monitor_init");
+    CU_ASSERT_FATAL(*init != NULL);
+    return lib;
+}
+
+static void a_disk_without_room_for_the_header(void)
+{
+    int (*init)(mctx_t mctx, const char *args);
+    void *lib = plugin_load("connlog", &init);
+    app_begin();
+    stderr_begin();
+    EXPECT_EQ(init(NULL, "file=/dev/full"), -1);
+    CU_ASSERT_STRING_EQUAL(stderr_end(), "connlog: /dev/full: No space left on device\n");
+    app_end();
+    dlclose(lib);
+}
+
+/* The age of a connection that was silent for longer than 32 bits of microseconds. */
+static void a_long_silence(void)
+{
+    app_begin();
+    duo_open_srv(&d, app_conf("flowlog", "file=%s/out events=end", app_dir));
+    int l = duo_listen(&d, 80), c, s = duo_pair(&d, l, &c);
+    duo_run(&d, 100000);
+    d.now_us += UINT64_C(10000000000);
+    EXPECT_EQ(mtcp_abort(d.srv, s), 0);
+    duo_close(&d);
+    CU_ASSERT_PTR_NOT_NULL(strstr(app_text("out"), ", 10000.1"));
+    app_end();
+}
+
 /* A plugin that can't begin is unloaded: no signal may find its handler. */
 static void a_start_that_fails_leaves_no_handler(void)
 {
     int (*init)(mctx_t mctx, const char *args);
     struct sigaction usr1;
-    char path[1100];
-    ssize_t n = readlink("/proc/self/exe", path, 1024);
-    CU_ASSERT_FATAL(n > 0);
-    path[n] = '\0';
-    strcpy(strrchr(path, '/'), "/tcpstat.so");
-    void *lib = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(lib);
-    *(void **)&init = dlsym(lib, "mos_monitor_init");
-    CU_ASSERT_FATAL(init != NULL);
+    void *lib = plugin_load("tcpstat", &init);
     app_begin();
     stderr_begin();
     EXPECT_EQ(init(NULL, "screen=/dev/null"), -1);
@@ -109,4 +141,5 @@ static void a_start_that_fails_leaves_no_handler(void)
 }
 
 TEST_SUITE(apps_logs, TEST_CASE(events), TEST_CASE(some_events), TEST_CASE(a_file_of_two_contexts),
+           TEST_CASE(a_disk_without_room_for_the_header), TEST_CASE(a_long_silence),
            TEST_CASE(a_start_that_fails_leaves_no_handler));

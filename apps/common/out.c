@@ -54,7 +54,8 @@ static void lines_lose(struct out *o, size_t done)
     o->len = is_cut;
 }
 
-bool out_flush(struct out *o)
+/* How many of the bytes were written; less than all, and errno, on failure. */
+static size_t lines_write(const struct out *o)
 {
     size_t done = 0;
 
@@ -65,6 +66,21 @@ bool out_flush(struct out *o)
         else if (n == 0 || errno != EINTR)
             break;
     }
+    return done;
+}
+
+bool out_flush_first(struct out *o)
+{
+    bool ok = lines_write(o) == o->len;
+
+    o->len = 0;
+    return ok;
+}
+
+bool out_flush(struct out *o)
+{
+    size_t done = lines_write(o);
+
     if (done < o->len) {
         int why = errno;
         lines_lose(o, done);

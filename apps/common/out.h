@@ -34,6 +34,10 @@ void out_line_end(struct out *o, char *end);
 /* Writes what is gathered. False and errno: some of it is lost; a line that was cut ends there. */
 bool out_flush(struct out *o);
 
+/* The same of the first lines, without which there is no point in others: says nothing of a
+ * failure, which is the caller's to tell. */
+bool out_flush_first(struct out *o);
+
 /* Each writes at `at` and returns where it ended. */
 char *put_text(char *at, const char *text);
 char *put_u64(char *at, uint64_t n);

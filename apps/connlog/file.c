@@ -35,7 +35,7 @@ static struct file *file_create(struct out *out, const struct connlog_options *o
         return NULL;
     if (n > 0)
         out_line_end(out, at + n - 1);
-    if (!out_flush(out)) {
+    if (!out_flush_first(out)) {
         int why = errno;
         free(f);
         errno = why;

@@ -24,13 +24,9 @@ static void flow_name(struct flow *f, mctx_t mctx, int sock)
     *at = '\0';
 }
 
-/* What is asked has 32 bits: so far ahead of when the connection was active last. */
 uint64_t flow_now_us(const struct flow *f)
 {
-    mctx_t mctx = f->log->plugin.mctx;
-    uint64_t active_us = plugin_option_u64(mctx, f->sock, MOS_TIMESTAMP);
-
-    return active_us + (uint32_t)(mtcp_cb_get_ts(mctx) - (uint32_t)active_us);
+    return plugin_option_u64(f->log->plugin.mctx, f->sock, MOS_NOW);
 }
 
 /* The flow of an event's socket; made at its first event. NULL without memory: nothing is logged.

@@ -43,8 +43,10 @@ struct plugin *plugin_end(mctx_t mctx)
     if (p != NULL)
         *at = p->next;
     pthread_mutex_unlock(&all_lock);
-    if (p != NULL)
-        mtcp_close(mctx, p->sock);
+    if (p == NULL)
+        return NULL;
+    (void)mtcp_canceltimer(mctx, p->sock); /* it may have none */
+    mtcp_close(mctx, p->sock);
     return p;
 }
 

@@ -28,8 +28,8 @@ struct plugin_call {
 /* A passive socket with n callbacks. Of mos_monitor_init. False and errno: there is none. */
 bool plugin_begin(struct plugin *p, mctx_t mctx, const struct plugin_call *calls, size_t n);
 
-/* Closes the socket of one plugin of a context, and forgets it. Of mos_monitor_fini: NULL, there
- * was none. */
+/* Cancels the timer that has the id of the socket of one plugin of a context, closes the socket,
+ * and forgets it. Of mos_monitor_fini: NULL, there was none. */
 struct plugin *plugin_end(mctx_t mctx);
 
 /* Of an active socket: what plugin_begin() was given. */

@@ -234,9 +234,6 @@ void mos_monitor_fini(mctx_t mctx)
 {
     struct connlog *log = (struct connlog *)plugin_end(mctx);
 
-    if (log == NULL)
-        return;
-    if (log->flush_is_due)
-        (void)mtcp_canceltimer(mctx, log->plugin.sock);
-    log_free(log);
+    if (log != NULL)
+        log_free(log);
 }

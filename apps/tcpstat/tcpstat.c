@@ -445,7 +445,6 @@ int mos_monitor_init(mctx_t mctx, const char *args)
 
 static void stat_close(struct tcpstat *s)
 {
-    (void)mtcp_canceltimer(s->plugin.mctx, s->plugin.sock);
     if (s->owns_screen)
         screen_close();
     s->now.live.n = 0;

@@ -1513,6 +1513,13 @@ test_plugins_of_a_capture() {
     contains "ids of a capture" "$tmp/dead.ids" ' svr nope 9 log$'
     expect "its times" "$(awk -v now="$now" '$1 > now - 120 && $1 <= now' "$tmp/dead.ids" | wc -l)" 1
     contains "firewall of a capture" "$tmp/dead.fw" '^ +3 +4  ACCEPT any any dport:80$'
+    # Nobody reads what a monitor prints.
+    echo "mos { netdev cap { device = \"net_pcap0,rx_pcap=$tmp/pcap\" } $(monitor flowlog) }" \
+        >"$tmp/cap.conf"
+    { sleep 0.2; timeout 60 "$B/mosrun" -f "$tmp/cap.conf" 2>"$tmp/err"; echo $? >"$tmp/rc"; } | true
+    expect "its exit status without a reader" "$(cat "$tmp/rc")" 1
+    contains "why" "$tmp/err" '^flowlog: standard output: Broken pipe; lines are missing there$'
+    contains "why" "$tmp/err" '^mosrun: standard output: Broken pipe$'
 }
 
 # Under load each plugin costs no error and no byte; those that keep what was said leave no memory.

@@ -8,7 +8,9 @@
 
 #include <mtcp_api.h>
 
+#include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,10 +20,14 @@ static const char usage[] =
     "  -f FILE  configuration (default mos.conf): devices, and monitor \"NAME\""
     " { plugin = \"FILE.so\" }\n";
 
-/* mtcp_register_signal() wants one; that it interrupts is all that is needed. */
+static atomic_bool reader_is_gone;
+
+/* mtcp_register_signal() wants one; that it interrupts is all that is needed, but for the reader of
+ * what monitors print: then it is in vain. */
 static void on_signal(int sig)
 {
-    (void)sig;
+    if (sig == SIGPIPE)
+        reader_is_gone = true;
 }
 
 static int fail(const char *what)
@@ -37,6 +43,7 @@ static int run(const char *file)
         return 1; /* it has said why */
     mtcp_register_signal(SIGINT, on_signal);
     mtcp_register_signal(SIGTERM, on_signal);
+    mtcp_register_signal(SIGPIPE, on_signal);
     mctx_t mctx = mtcp_create_context(0);
     if (!mctx) {
         mtcp_destroy();
@@ -44,7 +51,9 @@ static int run(const char *file)
     }
     mtcp_app_join(mctx);
     mtcp_destroy();
-    return fflush(stdout) == 0 ? 0 : fail("standard output");
+    if (reader_is_gone)
+        errno = EPIPE;
+    return !reader_is_gone && fflush(stdout) == 0 ? 0 : fail("standard output");
 }
 
 int main(int argc, char **argv)

@@ -1,5 +1,6 @@
 /* httplog: the HTTP of a connection, and the plugin in an endpoint. */
 #include "tests/app_plugin.h"
+#include "tests/capture.h"
 #include "tests/duo.h"
 #include "tests/test.h"
 
@@ -452,8 +453,31 @@ static void large_bodies(void)
     app_end();
 }
 
+/* Two requests and both responses within one burst: each has the time of its own packet. */
+static void times_of_a_burst(void)
+{
+    const uint64_t t0 = UINT64_C(1700000000000000);
+    char conf[2200];
+    app_begin();
+    snprintf(conf, sizeof(conf), "mos { netdev cap { } %s }",
+             app_conf("httplog", "file=%s/out", app_dir));
+    struct mtcp_io *io = capture_begin();
+    capture_add(t0, true, TCP_SYN, 99, 0, "");
+    capture_add(t0 + 1, false, TCP_SYN | TCP_ACK, 499, 100, "");
+    capture_add(t0 + 2, true, TCP_ACK, 100, 500, GET GET);
+    capture_add(t0 + 5, false, TCP_ACK, 500, 164, OK_5);
+    capture_add(t0 + 9, false, TCP_ACK, 543, 164, OK_5);
+    mctx_t m = mtcp_create_context_io(0, conf, &io, 1, NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    mtcp_app_join(m);
+    EXPECT_EQ(mtcp_destroy_context(m), 0);
+    line_is(0, "10.0.0.2 GET h /a?b=c 200 32 43 0.000003 0.000003 -");
+    line_is(1, "10.0.0.2 GET h /a?b=c 200 32 43 0.000007 0.000007 -");
+    app_end();
+}
+
 TEST_SUITE(httplog, TEST_CASE(keep_alive), TEST_CASE(byte_by_byte), TEST_CASE(pipelined),
-           TEST_CASE(empty_texts), TEST_CASE(responses_without_a_body),
+           TEST_CASE(times_of_a_burst), TEST_CASE(empty_texts), TEST_CASE(responses_without_a_body),
            TEST_CASE(interim_responses), TEST_CASE(times), TEST_CASE(early_response),
            TEST_CASE(a_body_until_the_end), TEST_CASE(what_is_cut), TEST_CASE(what_is_no_http),
            TEST_CASE(a_client_that_stops_speaking_http), TEST_CASE(another_protocol),

@@ -2,6 +2,7 @@
 #include "mtcp/core/ctx.h"
 #include "mtcp/wire/build.h"
 #include "mtcp/wire/hdr.h"
+#include "tests/capture.h"
 #include "tests/test.h"
 #include "tests/trio.h"
 
@@ -446,64 +447,6 @@ static void mirror_port(void)
 
 /* ---- captures -------------------------------------------------------------------------------- */
 
-#define FRAMES 8u
-
-/* A device that gives frames of the past, with their times. */
-static struct capture {
-    struct mtcp_io io; /* first */
-    struct mtcp_pkt pkt[FRAMES];
-    uint8_t bytes[FRAMES][128];
-    unsigned n, at;
-} capture;
-
-static unsigned capture_rx(struct mtcp_io *io, struct mtcp_pkt **pkts, unsigned n)
-{
-    unsigned k = 0;
-    while (k < n && capture.at < capture.n)
-        pkts[k++] = &capture.pkt[capture.at++];
-    io->is_over = k == 0;
-    return k;
-}
-
-static unsigned capture_tx(struct mtcp_io *io, struct mtcp_pkt **pkts, unsigned n)
-{
-    (void)io, (void)pkts, (void)n;
-    CU_FAIL("a capture is asked to send");
-    return 0;
-}
-
-static struct mtcp_pkt *capture_alloc(struct mtcp_io *io)
-{
-    (void)io;
-    return NULL;
-}
-
-static void capture_free(struct mtcp_io *io, struct mtcp_pkt *pkt)
-{
-    (void)io, (void)pkt;
-}
-
-static void capture_add(uint64_t at_us, bool from_cli, uint8_t flags, uint32_t seq, uint32_t ack)
-{
-    struct ip_addr cli = ip_addr_v4(be32_make(0x0a000002)), svr = ip_addr_v4(be32_make(0x0a000001));
-    struct seg s = {
-        .tuple = {from_cli ? cli : svr, from_cli ? svr : cli, from_cli ? 4000 : 80,
-                  from_cli ? 80 : 4000},
-        .seq = seq_make(seq),
-        .ack = seq_make(ack),
-        .flags = flags,
-        .wnd = 1000,
-        .ttl = 64,
-    };
-    struct build_l2 l2 = {0};
-    struct mtcp_pkt *pkt = &capture.pkt[capture.n];
-    struct build_lens lens = build_tcp(capture.bytes[capture.n], &l2, &s, 7);
-    build_tcp_csum(capture.bytes[capture.n], lens, 0, (struct build_offload){0});
-    *pkt = (struct mtcp_pkt){.data = capture.bytes[capture.n], .room = 128, .rx_us = at_us};
-    pkt->len = (uint32_t)lens.l2 + lens.l3 + lens.l4;
-    capture.n++;
-}
-
 static uint64_t saw_at[3]; /* start, end, timer: of the packet, of the clock, of the clock */
 static uint32_t clock_at[3];
 
@@ -525,20 +468,13 @@ static void note_time(mctx_t m, int sock, int side, event_t ev, filter_arg_t *ar
 static void a_capture_has_its_own_time(void)
 {
     const uint64_t t0 = UINT64_C(1700000000000000), second = 1000000;
-    capture = (struct capture){.io = {.rx_burst = capture_rx,
-                                      .tx_burst = capture_tx,
-                                      .alloc = capture_alloc,
-                                      .free = capture_free,
-                                      .caps = MTCP_IO_CAPTURE | MTCP_IO_NO_WAKEUP,
-                                      .mtu = 1500,
-                                      .name = "cap"}};
-    capture_add(t0, true, TCP_SYN, 100, 0);
-    capture_add(t0 + second, false, TCP_SYN | TCP_ACK, 500, 101);
-    capture_add(t0 + 2 * second, true, TCP_ACK | TCP_FIN, 101, 501);
-    capture_add(t0 + 3 * second, false, TCP_ACK | TCP_FIN, 501, 102);
-    capture_add(t0 + 4 * second, true, TCP_ACK, 102, 502);
-    capture_add(t0 + 100 * second, true, TCP_ACK, 7777, 1);
-    struct mtcp_io *io = &capture.io;
+    struct mtcp_io *io = capture_begin();
+    capture_add(t0, true, TCP_SYN, 100, 0, "");
+    capture_add(t0 + second, false, TCP_SYN | TCP_ACK, 500, 101, "");
+    capture_add(t0 + 2 * second, true, TCP_ACK | TCP_FIN, 101, 501, "");
+    capture_add(t0 + 3 * second, false, TCP_ACK | TCP_FIN, 501, 102, "");
+    capture_add(t0 + 4 * second, true, TCP_ACK, 102, 502, "");
+    capture_add(t0 + 100 * second, true, TCP_ACK, 7777, 1, "");
     mctx_t m = mtcp_create_context_io(0, "mos { netdev cap { } }", &io, 1, NULL);
     CU_ASSERT_PTR_NOT_NULL_FATAL(m);
     int s = mtcp_socket(m, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);

@@ -191,6 +191,15 @@ static void on_data(mctx_t mctx, int sock, int side, event_t event, filter_arg_t
         client_drop(c, mctx, sock);
 }
 
+/* Where both hosts are elsewhere a request and its response may come in one burst, which
+ * MOS_ON_CONN_NEW_DATA tells of when it is over: only packets have times. */
+static void on_start(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    (void)side, (void)event, (void)arg;
+    if (plugin_option(mctx, sock, MOS_REAL_SIDE) < 0)
+        mtcp_register_callback(mctx, sock, MOS_ON_PKT_IN, MOS_HK_RCV, on_data);
+}
+
 /* In TIME_WAIT both have said all; CONN_END may be a minute away. */
 static void on_state(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
 {
@@ -223,6 +232,7 @@ static void on_end(mctx_t mctx, int sock, int side, event_t event, filter_arg_t 
 static bool log_begin(struct httplog *l, mctx_t mctx, const char *args, char *err, size_t err_len)
 {
     static const struct plugin_call calls[] = {
+        {MOS_ON_CONN_START, MOS_HK_SND, on_start},
         {MOS_ON_CONN_NEW_DATA, MOS_NULL, on_data},
         {MOS_ON_TCP_STATE_CHANGE, MOS_HK_SND, on_state},
         {MOS_ON_TCP_STATE_CHANGE, MOS_HK_RCV, on_state},

@@ -247,6 +247,42 @@ test_head_and_dates() {
     serve_end
 }
 
+# A line per response, of what was really sent; who is cut off is logged too.
+test_access_log() {
+    local log=$tmp/access.log
+    rm -f "$log" "$log.1"
+    serve -p "$tmp/www" -l "$log" || return
+    expect "with a log" "$(status /64)" 200
+    expect "with a log" "$(status "/no\"pe?x=%22")" 404
+    expect "with a log" "$(status /64 --head)" 200
+    expect "with a log" "$(status / --data x)" 405
+    expect "no HTTP" "$(printf '\026\003\001' | nc -N -w5 $svr 80 | head -c 12)" "HTTP/1.1 400"
+    printf 'GET /40m HTTP/1.0\r\n\r\n' | nc -w5 $svr 80 | head -c 1000 >/dev/null
+    wait_for eval '[ "$(wc -l <"$log")" = 6 ]'
+    sed -E 's/ \[[0-9]{2}\/[A-Z][a-z]{2}\/20[0-9]{2}(:[0-9]{2}){3} \+0000\]//' "$log" >"$tmp/out2"
+    expect "a file" "$(sed -n 1p "$tmp/out2")" '10.77.0.1 - - "GET /64 HTTP/1.1" 200 64'
+    expect "no file" "$(sed -n 2p "$tmp/out2")" '10.77.0.1 - - "GET /no\"pe?x=%22 HTTP/1.1" 404 10'
+    expect "HEAD" "$(sed -n 3p "$tmp/out2")" '10.77.0.1 - - "HEAD /64 HTTP/1.1" 200 -'
+    expect "POST" "$(sed -n 4p "$tmp/out2")" '10.77.0.1 - - "POST / HTTP/1.1" 405 19'
+    expect "no HTTP" "$(sed -n 5p "$tmp/out2")" '10.77.0.1 - - "-" 400 12'
+    contains "cut off" "$tmp/out2" '^10.77.0.1 - - "GET /40m HTTP/1.0" 200 [0-9]+$'
+    if [ "$(sed -nE '6s/.* //p' "$tmp/out2")" -lt 41943040 ]; then ok; else fail "40m was cut off"; fi
+    # The file is renamed, and opened anew.
+    mv "$log" "$log.1"
+    kill -HUP $server
+    if wait_for test -e "$log"; then ok; else fail "SIGHUP opens no new log"; fi
+    wrk_seconds=1 wrk_run "wrk with a log" "http://$svr/64"
+    serve_end
+    lines "the old log" "$log.1" 6
+    expect "the new log" "$(grep -cvE '^10.77.0.1 - - \[[^]]*\] "GET /64 HTTP/1.1" 200 [0-9]+$' "$log")" 0
+    if [ "$(wc -l <"$log")" -ge "$(sed -nE 's/^ *([0-9]+) requests in .*/\1/p' "$tmp/wrk")" ]; then ok; else
+        fail "lines are missing"
+    fi
+    rm "$log" "$log.1"
+    refused 1 'access.log: ' -p "$tmp/www" -f "$tmp/svr.conf" -l "$tmp/nowhere/access.log"
+    refused 2 '-l does not go with' --echo -l "$log"
+}
+
 test_traversal() {
     serve -p "$tmp/www" || return
     local path

@@ -12,13 +12,15 @@
 #define RPC_MAX     (1u << 30)
 
 static const char usage[] =
-    "usage: epserver -p www_dir [-f mos.conf] [-N cores] [-b backlog] [-P port] [-t seconds]\n"
-    "       epserver --echo | --rpc req:resp  [the same options, without -p]\n"
+    "usage: epserver -p www_dir [-f mos.conf] [-N cores] [-b backlog] [-l file]\n"
+    "                [-P port] [-t seconds]\n"
+    "       epserver --echo | --rpc req:resp  [the same options, without -p and -l]\n"
     "\n"
     "  -p dir          serve the files of this directory over HTTP/1.1\n"
     "  -f file         configuration of the stack: devices, addresses, monitors (mos.conf(5))\n"
     "  -N cores        threads, one per core (default: num_cores of the configuration)\n"
     "  -b backlog      connections that may wait to be accepted (default 4096)\n"
+    "  -l file         write the access log there, in the common log format\n"
     "  -P port         port to listen on (default 80)\n"
     "  -t seconds      close a connection on which nothing moved for so long (default 60)\n"
     "  --echo          send back what arrives\n"
@@ -94,6 +96,9 @@ static bool option_read(struct args *a, int option)
         ok = option_number("-t", 1, TIMEOUT_MAX, &n);
         a->timeout_s = (uint32_t)n;
         break;
+    case 'l':
+        a->log_file = optarg;
+        break;
     case 'e':
         a->mode = MODE_ECHO;
         break;
@@ -114,6 +119,8 @@ static bool args_check(const struct args *a, int argc, char **argv)
         fprintf(stderr, "epserver: -p is missing: which directory to serve (or --echo, --rpc)\n");
     else if (a->mode != MODE_HTTP && a->dir != NULL)
         fprintf(stderr, "epserver: -p does not go with --echo or --rpc: they serve no files\n");
+    else if (a->mode != MODE_HTTP && a->log_file != NULL)
+        fprintf(stderr, "epserver: -l does not go with --echo or --rpc: they have no requests\n");
     else
         return true;
     return false;
@@ -130,7 +137,7 @@ enum args_result args_read(struct args *a, int argc, char **argv)
     int option;
 
     *a = (struct args){.mode = MODE_HTTP, .backlog = 4096, .port = 80, .timeout_s = 60};
-    while ((option = getopt_long(argc, argv, "p:f:N:b:P:t:h", longs, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "p:f:N:b:l:P:t:h", longs, NULL)) != -1) {
         if (option == 'h') {
             fputs(usage, stdout);
             return ARGS_HELP;

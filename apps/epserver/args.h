@@ -11,6 +11,7 @@ struct args {
     enum mode mode;
     const char *dir;       /* HTTP: what is served */
     const char *conf_file; /* NULL: the defaults */
+    const char *log_file;  /* HTTP: the access log; NULL: none */
     int n_cores;           /* 0: what the configuration says */
     int backlog;
     uint16_t port;

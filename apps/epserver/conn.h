@@ -27,7 +27,11 @@ struct sending {
     size_t head_len;
     struct file *file; /* NULL: no content follows. One user is ours */
     uint64_t at, end;
+    unsigned status;
     bool close_after;
+    size_t n_message;     /* the last bytes of head are content too */
+    const char *log_line; /* of the access log, but for the bytes */
+    size_t log_line_len;  /* 0: there is none */
 };
 
 struct conn {

@@ -104,22 +104,34 @@ static enum sent send_some(struct worker *w, const struct conn *c, struct sendin
     return SENT_SOME;
 }
 
+/* Whole or not, the response is over. */
+static void sending_over(struct worker *w, const struct sending *s)
+{
+    if (s->log_line_len > 0) {
+        size_t unsent = s->head_len < s->n_message ? s->head_len : s->n_message;
+        accesslog_add(&w->log, s->log_line, s->log_line_len, s->at + s->n_message - unsent);
+    }
+    if (s->file != NULL)
+        files_put(&w->files, s->file);
+}
+
 static void sending_free(struct worker *w, struct sending *s)
 {
-    if (s != NULL && s->file != NULL)
-        files_put(&w->files, s->file);
+    if (s != NULL)
+        sending_over(w, s);
     free(s);
 }
 
-/* The rest of a response that found no room: kept, with what is left of its head. */
+/* The rest of a response that found no room: kept, with what is left of its head, and its line. */
 static bool sending_keep(struct conn *c, const struct sending *s)
 {
-    struct sending *kept = malloc(sizeof(*kept) + s->head_len);
+    struct sending *kept = malloc(sizeof(*kept) + s->head_len + s->log_line_len);
 
     if (kept == NULL)
         return false;
     *kept = *s;
     kept->head = memcpy(kept + 1, s->head, s->head_len);
+    kept->log_line = memcpy((char *)(kept + 1) + s->head_len, s->log_line, s->log_line_len);
     c->http.out = kept;
     return true;
 }
@@ -212,7 +224,11 @@ static unsigned request_resolve(struct worker *w, const struct request *r, struc
 static struct sending answer_prepare(struct worker *w, const struct request *r, bool keep_alive)
 {
     struct path path;
-    struct sending s = {.head = w->head, .close_after = !keep_alive};
+    struct sending s = {
+        .head = w->head,
+        .log_line = w->log_line,
+        .close_after = !keep_alive,
+    };
     unsigned status = request_resolve(w, r, &path, &s.file);
     struct response resp = {
         .status = status,
@@ -225,6 +241,8 @@ static struct sending answer_prepare(struct worker *w, const struct request *r, 
     };
 
     s.head_len = response_write(&resp, w->head);
+    s.n_message = response_message_len(&resp);
+    s.status = status;
     if (status == HTTP_STATUS_OK && !r->is_head)
         s.end = (uint64_t)s.file->st.st_size;
     return s;
@@ -237,8 +255,8 @@ static bool answer_send(struct worker *w, struct conn *c, struct sending *s, boo
     bool kept = sent == SENT_SOME && sending_keep(c, s);
 
     c->has_answered = true;
-    if (!kept && s->file != NULL)
-        files_put(&w->files, s->file);
+    if (!kept)
+        sending_over(w, s);
     if (kept)
         conn_wait_for_room(w, c, true);
     else if (sent != SENT_ALL)
@@ -261,12 +279,36 @@ static struct request *request_of(struct worker *w, struct conn *c)
     return c->http.request;
 }
 
+/* The line of the access log for a response; `is_bad`: its request is not whole. */
+static void log_line_begin(struct worker *w, const struct conn *c, struct sending *s, bool is_bad)
+{
+    const http_parser *parser = &c->http.parser;
+    const struct request *r = c->http.request;
+    struct sockaddr_in6 peer;
+    socklen_t len = sizeof(peer);
+    struct access a = {
+        .method = http_method_str((enum http_method)parser->method),
+        .target = r->target,
+        .target_len = r->target_len,
+        .http_major = parser->http_major,
+        .http_minor = parser->http_minor,
+        .has_version = !is_bad,
+        .status = s->status,
+    };
+
+    if (mtcp_getpeername(w->mctx, c->sock, (struct sockaddr *)&peer, &len, MOS_SIDE_CLI) == 0)
+        a.peer = &peer;
+    s->log_line_len = accesslog_begin(&w->log, w->log_line, &a, w->date_at);
+}
+
 /* A request is complete, or can't be. `left` bytes came behind it. As answer_send. */
 static bool request_answer(struct worker *w, struct conn *c, bool is_bad, size_t left)
 {
     struct request *r = c->http.request;
     struct sending s = answer_prepare(w, r, r->keep_alive && !is_bad);
 
+    if (w->log.fd >= 0)
+        log_line_begin(w, c, &s, is_bad);
     c->http.request = NULL;
     request_give(w, r);
     return answer_send(w, c, &s, is_bad || left > 0);

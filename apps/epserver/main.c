@@ -8,6 +8,7 @@
 #include "apps/std_fds.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,7 +22,7 @@ enum { EXIT_USAGE = 2 };
 
 struct server {
     struct args args;
-    int root_fd, stop_fd, signal_fd;
+    int root_fd, log_fd, stop_fd, signal_fd;
     struct worker *workers;
     int n_workers, n_started;
 };
@@ -41,6 +42,8 @@ static bool signals_take(struct server *s)
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
+    if (s->args.log_file != NULL)
+        sigaddset(&set, SIGHUP);
     signal(SIGPIPE, SIG_IGN);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
@@ -56,6 +59,25 @@ static bool root_open(struct server *s)
     if (s->root_fd == -ENOSYS)
         return fails("openat2: Linux 5.6 or newer is needed", ENOSYS);
     return s->root_fd >= 0 || fails(s->args.dir, -s->root_fd);
+}
+
+static bool log_open(struct server *s)
+{
+    if (s->args.log_file == NULL)
+        return true;
+    s->log_fd = accesslog_open(s->args.log_file);
+    return s->log_fd >= 0 || fails(s->args.log_file, -s->log_fd);
+}
+
+/* SIGHUP: the file may have been renamed. The workers' descriptor becomes that of the new one. */
+static void log_reopen(const struct server *s)
+{
+    int fd = accesslog_open(s->args.log_file);
+
+    if (fd < 0 || dup3(fd, s->log_fd, O_CLOEXEC) < 0)
+        fails(s->args.log_file, fd < 0 ? -fd : errno);
+    if (fd >= 0)
+        close(fd);
 }
 
 /* -N goes before the file's num_cores. */
@@ -82,6 +104,7 @@ static bool workers_start(struct server *s)
         w->args = &s->args;
         w->core = i;
         w->root_fd = s->root_fd;
+        w->log_fd = s->log_fd;
         w->stop_fd = s->stop_fd;
         if (!worker_start(w))
             return false;
@@ -95,10 +118,17 @@ static bool signal_wait(const struct server *s)
 {
     struct pollfd fds[2] = {{.fd = s->signal_fd, .events = POLLIN},
                             {.fd = s->stop_fd, .events = POLLIN}};
+    struct signalfd_siginfo info;
 
-    while (poll(fds, 2, -1) < 0)
-        continue;
-    return fds[0].revents != 0;
+    for (;;) {
+        if (poll(fds, 2, -1) < 0)
+            continue;
+        if (fds[0].revents == 0)
+            return false;
+        if (read(s->signal_fd, &info, sizeof(info)) != sizeof(info) || info.ssi_signo != SIGHUP)
+            return true;
+        log_reopen(s);
+    }
 }
 
 static void workers_stop(struct server *s)
@@ -135,7 +165,7 @@ static bool serve(struct server *s)
 
 int main(int argc, char **argv)
 {
-    struct server s = {.root_fd = -1};
+    struct server s = {.root_fd = -1, .log_fd = -1};
 
     if (!std_fds_hold())
         return EXIT_FAILURE;
@@ -147,7 +177,7 @@ int main(int argc, char **argv)
     case ARGS_RUN:
         break;
     }
-    if (!signals_take(&s) || !root_open(&s))
+    if (!signals_take(&s) || !root_open(&s) || !log_open(&s))
         return EXIT_FAILURE;
     if (mtcp_init(s.args.conf_file) < 0)
         return EXIT_FAILURE; /* it has said why */

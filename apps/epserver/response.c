@@ -96,6 +96,13 @@ static char *add_message(char *at, const struct response *r)
     return at;
 }
 
+size_t response_message_len(const struct response *r)
+{
+    if (r->file != NULL || r->is_head)
+        return 0;
+    return strlen(http_status_str((enum http_status)r->status)) + 1;
+}
+
 size_t response_write(const struct response *r, char out[RESPONSE_HEAD_ROOM])
 {
     char *at = add_status_line(out, r->status);

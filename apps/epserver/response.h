@@ -21,6 +21,9 @@ struct response {
     const char *date;         /* now, HTTPDATE_LEN characters */
 };
 
+/* The body of one that has no file, which response_write writes: bytes. */
+size_t response_message_len(const struct response *r);
+
 /* Writes everything but a file's content; the number of bytes. */
 size_t response_write(const struct response *r, char out[RESPONSE_HEAD_ROOM]);
 

@@ -182,6 +182,15 @@ static bool events_handle(struct worker *w, const struct mtcp_epoll_event *event
     return true;
 }
 
+/* Lines wait for others at most until the next tick, and not while nobody is connected. */
+static void log_flush(struct worker *w)
+{
+    if (w->log.len == 0 || (w->n_conns > 0 && w->now_ms - w->log_ms < TICK_MS))
+        return;
+    accesslog_flush(&w->log);
+    w->log_ms = w->now_ms;
+}
+
 static void worker_loop(struct worker *w)
 {
     struct mtcp_epoll_event events[EVENTS_MAX];
@@ -189,6 +198,7 @@ static void worker_loop(struct worker *w)
 
     do {
         listener_resume(w);
+        log_flush(w);
         int timeout = w->n_conns > 0 ? TICK_MS : -1;
         n = mtcp_epoll_wait(w->mctx, w->epid, events, EVENTS_MAX, timeout);
         if (n < 0 && errno != EINTR) {
@@ -210,6 +220,11 @@ static void worker_close(struct worker *w)
             conn_free(w, w->conns[i]);
     if (w->mctx != NULL)
         mtcp_destroy_context(w->mctx); /* sends what is queued, and the FINs */
+    accesslog_flush(&w->log);
+    if (w->log.n_lost > 0) {
+        fprintf(stderr, "epserver: core %d: access log: %s; %llu lines are lost\n", w->core,
+                strerror(w->log.err), (unsigned long long)w->log.n_lost);
+    }
     http_fini(w);
     files_fini(&w->files);
     free(w->conns);
@@ -222,6 +237,7 @@ static void *worker_main(void *arg)
 
     clock_read(w);
     files_init(&w->files, w->root_fd);
+    accesslog_init(&w->log, w->log_fd);
     w->failed = !worker_open(w);
     sem_post(&w->started);
     if (!w->failed)

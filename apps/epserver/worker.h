@@ -5,6 +5,7 @@
 #ifndef EPSERVER_WORKER_H
 #define EPSERVER_WORKER_H
 
+#include "apps/epserver/accesslog.h"
 #include "apps/epserver/args.h"
 #include "apps/epserver/conn.h"
 #include "apps/epserver/files.h"
@@ -21,6 +22,7 @@ struct worker {
     const struct args *args;
     int core;
     int root_fd;
+    int log_fd;    /* of the access log; -1: there is none */
     int stop_fd;   /* readable: end. A worker that fails makes it so */
     sem_t started; /* posted once: `failed` is known */
     bool failed;
@@ -36,13 +38,15 @@ struct worker {
     struct conn_list alive;     /* by the time something last moved; closed after args.timeout_s */
     struct conn_list lingering; /* response sent, waiting for the peer's end of the stream */
     uint64_t turn, now_ms;
+    uint64_t log_ms; /* when the access log was written last */
     time_t date_at;
     char date[HTTPDATE_LEN + 1];
 
     struct files files;
     struct request *free_requests;
     unsigned n_free_requests;
-    char head[RESPONSE_HEAD_ROOM];
+    struct accesslog log;
+    char head[RESPONSE_HEAD_ROOM], log_line[ACCESSLOG_LINE_ROOM];
     char input[WORKER_CHUNK], chunk[WORKER_CHUNK];
 };
 

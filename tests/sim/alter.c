@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#define FAR_BYTES     (1u << 24) /* farther than any stream is long, or any window wide */
 #define FRAG_HDR_LEN  8u
 #define IPV6_FRAGMENT 44
 #define IPV4_MF       0x2000u
@@ -45,6 +46,28 @@ uint32_t alter_evade(struct rng *r, uint8_t *to, const uint8_t *frame, uint32_t 
         to[hdrs + i] = (uint8_t)rng_u32(r);
     build_tcp_csum(to, lens, s.len, (struct build_offload){0});
     return hdrs + s.len;
+}
+
+uint32_t alter_reset(struct rng *r, uint8_t *to, const uint8_t *frame, uint32_t len)
+{
+    struct packet p;
+    if (!parse_tcp(&p, frame, len) || p.seg.len == 0 || (p.seg.flags & TCP_SYN))
+        return 0;
+    bool is_broken = rng_below(r, 2);
+    uint32_t far = FAR_BYTES + rng_below(r, FAR_BYTES);
+    struct seg s = p.seg;
+    s.tuple = sent_tuple(&p);
+    s.flags = TCP_RST | (rng_below(r, 2) ? TCP_ACK : 0);
+    if (!is_broken)
+        s.seq = seq_add(s.seq, rng_below(r, 2) ? far : 0u - far);
+    s.len = 0;
+    struct build_l2 l2 = {.src = p.eth_src, .dst = p.eth_dst};
+    struct build_lens lens = build_tcp(to, &l2, &s, p.ip_id);
+    build_tcp_csum(to, lens, 0, (struct build_offload){0});
+    uint32_t hdrs = (uint32_t)lens.l2 + lens.l3 + lens.l4;
+    if (is_broken)
+        to[hdrs - lens.l4 + 16] ^= 1;
+    return hdrs;
 }
 
 static void ipv4_sum(uint8_t *ip)

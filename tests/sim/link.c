@@ -154,15 +154,22 @@ static bool frame_is_too_big(struct link *l, struct end *to, struct frame *f)
     return true;
 }
 
-/* A copy before or behind the frame, with other bytes. */
+/* A copy before or behind the frame, with other bytes, some with a wrong checksum; or a reset. */
 static void frame_evade(struct link *l, struct end *to, const struct frame *f, uint64_t due)
 {
     struct rng *r = &l->sim->rng;
     struct frame *e = frame_new(l);
     if (!e)
         return;
-    e->pkt.len = alter_evade(r, e->buf, f->pkt.data, f->pkt.len);
-    l->stats.evasions += e->pkt.len > 0;
+    if (rng_below(r, 8) == 0) {
+        e->pkt.len = alter_reset(r, e->buf, f->pkt.data, f->pkt.len);
+        l->stats.resets += e->pkt.len > 0;
+    } else {
+        e->pkt.len = alter_evade(r, e->buf, f->pkt.data, f->pkt.len);
+        l->stats.evasions += e->pkt.len > 0;
+        if (e->pkt.len > 0 && rng_below(r, 8) == 0)
+            e->buf[e->pkt.len - 1] ^= 1;
+    }
     frame_schedule_or_free(to, e, rng_below(r, 2) || due == 0 ? due : due - 1);
 }
 

@@ -31,6 +31,8 @@ static unsigned check_seen(const struct sim_seen *s)
         {"fast retransmits", s->fast_rexmits},
         {"events", s->events},
         {"inconsistent overlaps", s->inconsistent},
+        {"of them rewritten", s->rewritten},
+        {"resets that are none", s->forged_resets},
         {"ECN reductions", s->ecn_reductions},
         {"windows taken back", s->shrunk},
         {"packets of fragments", s->reassembled},

@@ -255,6 +255,7 @@ static void sim_finish(struct sim *s)
     const struct link_stats *l = link_stats(s->link);
     s->seen.drops += l->lost + l->queue_drops;
     s->seen.shrunk += l->shrunk;
+    s->seen.forged_resets += l->resets;
 }
 
 static void sim_init(struct sim *s, uint64_t seed)

@@ -52,7 +52,8 @@ struct link_conf {
     uint32_t burst_len;
     uint32_t dup_ppm, corrupt_ppm, reorder_ppm;
     uint32_t ce_ppm;     /* packets that may be marked are */
-    uint32_t evade_ppm;  /* a copy of a data segment with other bytes, shifted or cut, before it */
+    uint32_t evade_ppm;  /* a copy of a data segment with other bytes, shifted or cut, before it; or
+                          * one with a wrong checksum, or a reset that is none */
     uint32_t shrink_ppm; /* the window that a segment offers is taken back, or some of it */
     uint32_t frag_ppm;   /* segments that arrive in IP fragments */
     uint16_t mtu;        /* of the devices */
@@ -62,8 +63,8 @@ struct link_conf {
 };
 
 struct link_stats {
-    uint64_t sent, delivered, lost, duplicated, corrupted, reordered, evasions, queue_drops, marked,
-        too_big, shrunk, fragments;
+    uint64_t sent, delivered, lost, duplicated, corrupted, reordered, evasions, resets, queue_drops,
+        marked, too_big, shrunk, fragments;
 };
 
 struct link;
@@ -84,6 +85,10 @@ void link_inject(struct link *l, unsigned end, const uint8_t *frame, uint32_t le
 /* A copy of a data segment with other bytes, perhaps shifted into its neighbour: valid in every
  * other respect, as an evader would send it. Its length; 0: it is no data segment. */
 uint32_t alter_evade(struct rng *r, uint8_t *to, const uint8_t *frame, uint32_t len);
+
+/* A reset from where its receiver is not, or, with a checksum that is wrong, from where it may be.
+ * Its length; 0: the frame is no data segment. */
+uint32_t alter_reset(struct rng *r, uint8_t *to, const uint8_t *frame, uint32_t len);
 
 /* A router's mark instead of a loss, on what says that it may be marked (RFC 3168 5). */
 bool alter_mark(uint8_t *frame, uint32_t len);
@@ -198,7 +203,8 @@ struct host {
 /* What a set of runs must have seen at least once (TESTING.md). */
 struct sim_seen {
     uint64_t drops, ooo, overlaps, resizes, rtos, zero_windows, resets, fast_rexmits, events, conns,
-        bytes, inconsistent, ecn_reductions, shrunk, reassembled, mtu_lowered, cookies, fastopens;
+        bytes, inconsistent, rewritten, forged_resets, ecn_reductions, shrunk, reassembled,
+        mtu_lowered, cookies, fastopens;
 };
 
 struct sim {

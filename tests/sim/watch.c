@@ -48,6 +48,12 @@ static int get_int(mctx_t m, int sock, int name)
     return v;
 }
 
+/* In half of the evasive runs; else the first. */
+static bool last_copy_wins(const struct sim *s)
+{
+    return s->evasive && s->seed / 2 % 2;
+}
+
 /* ---- bytes ---- */
 
 static bool watched_record(struct watched *w, const char *buf, size_t n, uint64_t off)
@@ -258,6 +264,8 @@ static void on_event(mctx_t m, int sock, int side, event_t event, filter_arg_t *
         int kind = get_int(m, sock, MOS_LASTERROR);
         if (kind == MOS_ERROR_INCONSISTENT)
             w->sim->seen.inconsistent++;
+        if (kind == MOS_ERROR_INCONSISTENT && side == (int)w->host && last_copy_wins(w->sim))
+            w->sim->seen.rewritten++;
         if (kind == MOS_ERROR_INCONSISTENT && !w->sim->evasive)
             sim_fail(w->sim, "copies of a byte differ without an evader");
         if (kind == MOS_ERROR_OVERRUN)
@@ -376,6 +384,10 @@ void watch_attach(struct sim *s, unsigned host)
         return;
     }
     watch_register(s, m, sock);
+    int policy = last_copy_wins(s) ? MOS_OVERLAP_POLICY_LAST : MOS_OVERLAP_POLICY_FIRST;
+    int name = host == MOS_SIDE_SVR ? MOS_SVROVERLAP : MOS_CLIOVERLAP;
+    if (mtcp_setsockopt(m, sock, SOL_MONSOCKET, name, &policy, sizeof(policy)) < 0)
+        sim_fail(s, "overlap policy: %s", strerror(errno));
     if (counts_frames(s))
         count_frames(s, host);
 }

@@ -504,9 +504,13 @@ static void hook_turn(void *mon, enum hook_phase phase)
     }
 }
 
+/* An application may read in a timer's callback: nothing that was not told. */
 static void hook_timers(void *mon, uint64_t now_us)
 {
+    const struct mon *m = mon;
     wire_timers(mon, now_us);
+    if (unlikely(mon_timers_next_us(&m->timers) <= now_us) && !m->wire)
+        hook_turn(mon, HOOK_TURN_INPUT);
     mon_dispatch_timers(mon, now_us);
 }
 

@@ -502,6 +502,44 @@ static void before_the_applications_events(void)
     duo_close(&d);
 }
 
+static int reads_from, n_read, read_errno;
+
+static void reads(mctx_t m, int id, int side, event_t ev, filter_arg_t *arg)
+{
+    char buf[8];
+    record(m, id, side, ev, arg);
+    n_read = (int)mtcp_read(m, reads_from, buf, sizeof(buf));
+    read_errno = errno;
+}
+
+static void resets_at_once(mctx_t m, int sock, int side, event_t ev, filter_arg_t *arg)
+{
+    (void)side, (void)ev, (void)arg;
+    EXPECT_EQ(mtcp_reset_conn(m, sock), 0);
+}
+
+/* An application that reads in a timer of its own gets no byte that its monitors were not told of:
+ * here one of them resets. */
+static void after_what_is_new_was_told(void)
+{
+    int c, l;
+    begin();
+    passive = mtcp_socket(d.srv, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
+    EXPECT_EQ(
+        mtcp_register_callback(d.srv, passive, MOS_ON_CONN_NEW_DATA, MOS_NULL, resets_at_once), 0);
+    l = duo_listen(&d, 80);
+    reads_from = duo_pair(&d, l, &c);
+    EXPECT_EQ(set(1, 10, reads), 0);
+    EXPECT_EQ(mtcp_write(d.cli, c, "evil", 4), 4);
+    mtcp_epoll_wait(d.cli, d.cli_ep, &(struct mtcp_epoll_event){0}, 1, 0);
+    d.now_us += 10;
+    mtcp_epoll_wait(d.srv, d.srv_ep, &(struct mtcp_epoll_event){0}, 1, 0); /* both of one turn */
+    EXPECT_EQ(n_read, -1);
+    EXPECT_EQ(read_errno, ECONNRESET);
+    duo_close(&d);
+    text[0] = '\0';
+}
+
 TEST_SUITE(mos_timers, TEST_CASE(any_sequence_agrees_with_a_plain_array),
            TEST_CASE(without_memory_nothing_changes), TEST_CASE(a_hundred_thousand_leave_no_memory),
            TEST_CASE(fires_once_at_its_microsecond), TEST_CASE(in_order_of_time_then_of_setting),
@@ -511,4 +549,5 @@ TEST_SUITE(mos_timers, TEST_CASE(any_sequence_agrees_with_a_plain_array),
            TEST_CASE(it_may_set_itself_again), TEST_CASE(set_for_now_it_is_for_the_next_turn),
            TEST_CASE(one_that_is_due_can_be_cancelled),
            TEST_CASE(a_callback_sets_one_for_its_connection), TEST_CASE(it_may_reset_a_connection),
-           TEST_CASE(a_sleeping_loop_wakes_up_in_time), TEST_CASE(before_the_applications_events));
+           TEST_CASE(a_sleeping_loop_wakes_up_in_time), TEST_CASE(before_the_applications_events),
+           TEST_CASE(after_what_is_new_was_told));

@@ -399,6 +399,30 @@ static void user_pointers(void)
     w_end();
 }
 
+/* Whatever the socket before it was. */
+static void an_active_socket_begins_anew(void)
+{
+    char b[4];
+    begin(MOS_ON_PKT_IN);
+    struct watch *x = mon_watch(w.m, sock, ENOTSOCK);
+    x->uctx = &w;
+    in("abc");
+    EXPECT_EQ(w_peek(sock, MOS_SIDE_SVR, b, 2), 2);
+    EXPECT_EQ(w_set(sock, MOS_SVRBUF, 100), 0);
+    EXPECT_EQ(w_set(sock, MOS_CLIBUF, 0), 0);
+    EXPECT_EQ(w_set(sock, MOS_STOP_MON, MOS_SIDE_CLI), 0);
+    w_die(HOOK_END_RST_IN);
+    IN(.flags = TCP_SYN);
+    const struct watch *next = mon_watch(w.m, w_active(), ENOTSOCK);
+    CU_ASSERT_PTR_EQUAL_FATAL(next, x); /* the same record */
+    CU_ASSERT_PTR_NULL(next->uctx);
+    for (int side = 0; side < SIDES; side++) {
+        EXPECT_EQ(next->peek[side] + next->missed[side] + next->hist[side], 0);
+        CU_ASSERT(!next->no_peek[side] && !next->stopped[side]);
+    }
+    w_end();
+}
+
 /* ---- the packet of a callback ---------------------------------------------------------------- */
 
 static struct pkt_info pkt;
@@ -475,6 +499,26 @@ static void no_packet_outside_packets(void)
     begin(MOS_ON_PKT_IN);
     EXPECT_EQ(lastpkt_get(w.m, w.f.handle, NULL, &pkt), -ENODATA);
     EXPECT_EQ(w_setpkt(w.f.handle, MOS_DROP), -ENODATA);
+    w_end();
+}
+
+/* An error has the packet that caused it; one of a buffer that goes back has none. */
+static void packet_of_an_error(void)
+{
+    const struct wseg x = {.flags = TCP_ACK, .data = "abc"};
+    struct seg seg;
+    struct hook_seg s;
+    begin(MOS_ON_ERROR);
+    w.in_callback = look;
+    w_build(&seg, &s, HOOK_IN, &x);
+    EXPECT_EQ(w.hooks->pkt(w.m, w.f.handle, &s), HOOK_PASS);
+    w.hooks->error(w.m, w.f.handle, HOOK_BEYOND_WINDOW, true, 0, 3);
+    EXPECT_EQ(pkt_rc, 0);
+    EXPECT_EQ(pkt.payloadlen, 3);
+    w.hooks->pkt_done(w.m, w.f.handle, &s);
+    w.hooks->error(w.m, w.f.handle, HOOK_OVERRUN, true, 0, 3);
+    EXPECT_EQ(pkt_rc, -ENODATA);
+    w.in_callback = NULL;
     w_end();
 }
 
@@ -562,6 +606,7 @@ TEST_SUITE(mos_callbacks, TEST_CASE(pairs_that_can_fire),
            TEST_CASE(events_inside_events), TEST_CASE(kinds_of_sockets),
            TEST_CASE(closing_a_passive_socket_ends_its_connections_silently),
            TEST_CASE(monitor_ends_before_its_connections), TEST_CASE(user_pointers),
+           TEST_CASE(an_active_socket_begins_anew), TEST_CASE(packet_of_an_error),
            TEST_CASE(packet_is_put_together),
            TEST_CASE(packet_that_goes_out_has_its_bytes_in_the_send_stream),
            TEST_CASE(no_packet_outside_packets), TEST_CASE(packet_of_another_connection),

@@ -579,6 +579,7 @@ static void a_connection_that_dies_inside_a_callback(void)
     EXPECT_EVENTS("SC PKT_IN; RC END 5; SC END 5; RS END 5; SS END 5;");
     EXPECT_EQ(w.n_socks, 1);
     w_turn();
+    CU_ASSERT(list_is_empty(&w.m->graves));
     EXPECT_EQ(w.f.n_detached, 0);
     w_end();
 }
@@ -738,6 +739,24 @@ static void no_memory_misses_the_connection(void)
     w_end();
 }
 
+/* Whatever it is that there is no memory for. */
+static void memory_for_a_part_is_not_enough(void)
+{
+    size_t more = 0;
+    for (bool is_enough = false; !is_enough; more += 64) {
+        w_begin(false);
+        w_monitor(MOS_ON_CONN_START | MOS_ON_CONN_END);
+        mem_set_limit(w.mem, mem_in_use(w.mem) + more);
+        EXPECT_EQ(IN(.flags = TCP_SYN), HOOK_PASS);
+        is_enough = w.f.handle != NULL;
+        EXPECT_EQ(w.m->n_missed_conns, !is_enough);
+        if (is_enough)
+            EXPECT_EVENTS("SC START SYN_SENT; RS START SYN_RCVD;");
+        w_end();
+    }
+    CU_ASSERT(more > 1024);
+}
+
 static void unwanted_connection_costs_nothing(void)
 {
     w_begin(false);
@@ -751,27 +770,30 @@ static void unwanted_connection_costs_nothing(void)
     w_end();
 }
 
-TEST_SUITE(
-    mos_order, TEST_CASE(server_handshake), TEST_CASE(client_handshake),
-    TEST_CASE(verdict_step_sees_the_old_states_and_the_receiver_the_new_ones),
-    TEST_CASE(retransmitted_syns), TEST_CASE(simultaneous_open), TEST_CASE(refused_connection),
-    TEST_CASE(data_in), TEST_CASE(data_out), TEST_CASE(hole_and_its_filling),
-    TEST_CASE(retransmission_of_bytes_long_gone), TEST_CASE(refused_copy_that_differs),
-    TEST_CASE(refused_segment_moves_nothing), TEST_CASE(errors_come_between_sender_and_receiver),
-    TEST_CASE(overrun_tells_new_data_first), TEST_CASE(overrun_is_no_error_for_who_has_peeked),
-    TEST_CASE(overrun_of_what_was_sent), TEST_CASE(client_closes_first_and_server_half_closes),
-    TEST_CASE(fin_and_its_ack_in_one_segment),
-    TEST_CASE(server_closes_first_until_time_wait_is_over),
-    TEST_CASE(several_transitions_of_one_packet), TEST_CASE(simultaneous_close),
-    TEST_CASE(crossing_fins_before_ours_is_sent), TEST_CASE(close_waits_for_its_fin),
-    TEST_CASE(second_close_waits_for_its_fin_too), TEST_CASE(fin_of_a_syn_is_not_taken),
-    TEST_CASE(fin_of_a_syn_ack_is_taken), TEST_CASE(first_syn_that_was_sent_before),
-    TEST_CASE(syn_sent_again_does_not_tell_a_queued_close), TEST_CASE(reset_in),
-    TEST_CASE(reset_out_by_abort), TEST_CASE(reset_that_the_peer_does_not_take),
-    TEST_CASE(timeout_is_told_by_conn_end_alone), TEST_CASE(everything_is_readable_in_conn_end),
-    TEST_CASE(half_open_that_times_out), TEST_CASE(a_connection_that_dies_inside_a_callback),
-    TEST_CASE(dropped_packet_moves_nothing), TEST_CASE(dropped_fin_leaves_the_close_pending),
-    TEST_CASE(dropped_first_syn_never_was), TEST_CASE(drop_elsewhere_is_refused),
-    TEST_CASE(monitors_are_called_in_creation_order_both_ways),
-    TEST_CASE(all_are_asked_and_drop_wins), TEST_CASE(budget_of_ids_is_used_up),
-    TEST_CASE(no_memory_misses_the_connection), TEST_CASE(unwanted_connection_costs_nothing));
+TEST_SUITE(mos_order, TEST_CASE(server_handshake), TEST_CASE(client_handshake),
+           TEST_CASE(verdict_step_sees_the_old_states_and_the_receiver_the_new_ones),
+           TEST_CASE(retransmitted_syns), TEST_CASE(simultaneous_open),
+           TEST_CASE(refused_connection), TEST_CASE(data_in), TEST_CASE(data_out),
+           TEST_CASE(hole_and_its_filling), TEST_CASE(retransmission_of_bytes_long_gone),
+           TEST_CASE(refused_copy_that_differs), TEST_CASE(refused_segment_moves_nothing),
+           TEST_CASE(errors_come_between_sender_and_receiver),
+           TEST_CASE(overrun_tells_new_data_first),
+           TEST_CASE(overrun_is_no_error_for_who_has_peeked), TEST_CASE(overrun_of_what_was_sent),
+           TEST_CASE(client_closes_first_and_server_half_closes),
+           TEST_CASE(fin_and_its_ack_in_one_segment),
+           TEST_CASE(server_closes_first_until_time_wait_is_over),
+           TEST_CASE(several_transitions_of_one_packet), TEST_CASE(simultaneous_close),
+           TEST_CASE(crossing_fins_before_ours_is_sent), TEST_CASE(close_waits_for_its_fin),
+           TEST_CASE(second_close_waits_for_its_fin_too), TEST_CASE(fin_of_a_syn_is_not_taken),
+           TEST_CASE(fin_of_a_syn_ack_is_taken), TEST_CASE(first_syn_that_was_sent_before),
+           TEST_CASE(syn_sent_again_does_not_tell_a_queued_close), TEST_CASE(reset_in),
+           TEST_CASE(reset_out_by_abort), TEST_CASE(reset_that_the_peer_does_not_take),
+           TEST_CASE(timeout_is_told_by_conn_end_alone),
+           TEST_CASE(everything_is_readable_in_conn_end), TEST_CASE(half_open_that_times_out),
+           TEST_CASE(a_connection_that_dies_inside_a_callback),
+           TEST_CASE(dropped_packet_moves_nothing), TEST_CASE(dropped_fin_leaves_the_close_pending),
+           TEST_CASE(dropped_first_syn_never_was), TEST_CASE(drop_elsewhere_is_refused),
+           TEST_CASE(monitors_are_called_in_creation_order_both_ways),
+           TEST_CASE(all_are_asked_and_drop_wins), TEST_CASE(budget_of_ids_is_used_up),
+           TEST_CASE(no_memory_misses_the_connection), TEST_CASE(memory_for_a_part_is_not_enough),
+           TEST_CASE(unwanted_connection_costs_nothing));

@@ -9,6 +9,8 @@
 #include "mos/wire.h"
 #include "tests/mos_world.h"
 
+#include <netinet/in.h>
+
 #define ALL                                                                                        \
     (MOS_ON_PKT_IN | MOS_ON_CONN_START | MOS_ON_CONN_NEW_DATA | MOS_ON_ERROR |                     \
      MOS_ON_TCP_STATE_CHANGE | MOS_ON_REXMIT | MOS_ON_CONN_END | MOS_ON_ORPHAN)
@@ -248,10 +250,20 @@ static void half_close(void)
     w_end();
 }
 
+static void both_are_closed(int sock, int side, event_t ev)
+{
+    (void)side;
+    if (ev != MOS_ON_CONN_END)
+        return;
+    EXPECT_EQ(w_get_int(sock, MOS_TCP_STATE_CLI), MOS_TCPS_CLOSED);
+    EXPECT_EQ(w_get_int(sock, MOS_TCP_STATE_SVR), MOS_TCPS_CLOSED);
+}
+
 /* TIME_WAIT is waited for: the difference to an endpoint, whose own side is all that counts. */
 static void time_wait_lasts(void)
 {
     begin_open(ALL);
+    w.in_callback = both_are_closed;
     CLI(.flags = TCP_FIN | TCP_ACK);
     SVR(.flags = TCP_FIN | TCP_ACK, .ack = 1);
     CLI(.flags = TCP_ACK, .off = 1, .ack = 1);
@@ -856,6 +868,48 @@ static void silence(void)
     w_end();
 }
 
+/* Without an id or memory for a monitor there is no record either. */
+static void no_room_for_a_monitor(void)
+{
+    begin(ALL);
+    w.max_socks = 1;
+    EXPECT_EQ(CLI(.flags = TCP_SYN), HOOK_PASS);
+    EXPECT_EVENTS("NB ORPHAN;");
+    EXPECT_EQ(n_conns(), 0);
+    EXPECT_EQ(w.m->n_missed_conns, 1);
+    w.max_socks = W_SOCKS;
+    next.cli_port++;
+    CLI(.flags = TCP_SYN);
+    EXPECT_EQ(n_conns(), 1);
+    w_end();
+}
+
+static void names_of_both_hosts(void)
+{
+    struct sockaddr_in a[2];
+    socklen_t len = sizeof(a);
+    begin_open(MOS_ON_CONN_END);
+    int sock = active_sock();
+    const struct wsock *s = w_sock(sock);
+    EXPECT_EQ(s->ops->getpeername(s->arg, sock, (void *)a, &len, MOS_SIDE_BOTH), 0);
+    EXPECT_EQ(len, sizeof(a));
+    EXPECT_EQ(ntohl(a[MOS_SIDE_CLI].sin_addr.s_addr), 0x0a000002);
+    EXPECT_EQ(ntohs(a[MOS_SIDE_CLI].sin_port), 40000);
+    EXPECT_EQ(ntohl(a[MOS_SIDE_SVR].sin_addr.s_addr), 0x0a000001);
+    EXPECT_EQ(ntohs(a[MOS_SIDE_SVR].sin_port), 80);
+    w_end();
+}
+
+/* From before the first byte on, as a keepalive probe with a byte, or who tries what happens. */
+static void bytes_before_the_first(void)
+{
+    begin_reading();
+    CLI(.flags = TCP_ACK, .off = -1, .data = "?abc");
+    w_turn();
+    CU_ASSERT_STRING_EQUAL(got[MOS_SIDE_SVR], "abc");
+    w_end();
+}
+
 static void unanswered_syn(void)
 {
     begin(MOS_ON_CONN_END);
@@ -978,7 +1032,8 @@ TEST_SUITE(mos_wire, TEST_CASE(a_handshake), TEST_CASE(retransmitted_syns),
            TEST_CASE(flood_of_syns_takes_no_open_connections_place),
            TEST_CASE(silent_open_one_makes_room_for_open_ones),
            TEST_CASE(unwanted_syn_makes_no_room), TEST_CASE(tuples_of_one_host_spread),
-           TEST_CASE(silence), TEST_CASE(unanswered_syn), TEST_CASE(dropped_first_syn_was_none),
-           TEST_CASE(dropped_segment_was_never_sent), TEST_CASE(connection_of_no_interest),
-           TEST_CASE(stopped_monitor_leaves_no_record), TEST_CASE(connections_that_are_left),
-           TEST_CASE(memory_is_flat));
+           TEST_CASE(silence), TEST_CASE(unanswered_syn), TEST_CASE(no_room_for_a_monitor),
+           TEST_CASE(names_of_both_hosts), TEST_CASE(bytes_before_the_first),
+           TEST_CASE(dropped_first_syn_was_none), TEST_CASE(dropped_segment_was_never_sent),
+           TEST_CASE(connection_of_no_interest), TEST_CASE(stopped_monitor_leaves_no_record),
+           TEST_CASE(connections_that_are_left), TEST_CASE(memory_is_flat));

@@ -1,7 +1,9 @@
 /* ids: its patterns, and the plugin between segments and an application. */
 #include "tests/app_plugin.h"
+#include "tests/capture.h"
 #include "tests/hand.h"
 #include "tests/test.h"
+#include "tests/trio.h"
 
 #include "apps/ids/matcher.h"
 #include "mtcp/base/rng.h"
@@ -326,7 +328,56 @@ static void however_it_is_cut(void)
     close_ids();
 }
 
+/* ---- no endpoint: what was done, and no more, is in the line --------------------------------- */
+
+static const char *conf_of(const char *patterns)
+{
+    app_begin();
+    app_file("patterns", patterns);
+    return app_conf("ids", "patterns=%s/patterns file=%s/out", app_dir, app_dir);
+}
+
+static void between_two_devices(void)
+{
+    struct trio t;
+    const struct trio_conf conf = {.mid = conf_of("reset svr evil /evil/\n")};
+    char buf[16];
+    trio_open(&t, &conf);
+    int l = trio_listen(&t, 80), c = trio_connect(&t, 80);
+    trio_run(&t, 10000);
+    int s = mtcp_accept4(t.m[TRIO_SRV], l, NULL, NULL, SOCK_NONBLOCK);
+    CU_ASSERT_FATAL(s >= 0);
+    EXPECT_EQ(mtcp_write(t.m[TRIO_CLI], c, "so evil", 7), 7);
+    trio_run(&t, 10000);
+    EXPECT_EQ(n_lines(" svr evil 7 reset\n"), 1);
+    EXPECT_EQ(mtcp_read(t.m[TRIO_CLI], c, buf, sizeof(buf)), -1);
+    EXPECT_EQ(errno, ECONNRESET);
+    mtcp_close(t.m[TRIO_CLI], c);
+    mtcp_close(t.m[TRIO_SRV], s);
+    mtcp_close(t.m[TRIO_SRV], l);
+    trio_close(&t);
+    app_end();
+}
+
+static void of_the_past(void)
+{
+    char conf[2200];
+    snprintf(conf, sizeof(conf), "mos { netdev cap { } %s }", conf_of("reset svr evil /evil/\n"));
+    struct mtcp_io *io = capture_begin();
+    capture_add(1000, true, TCP_SYN, 99, 0, "");
+    capture_add(1010, false, TCP_SYN | TCP_ACK, 499, 100, "");
+    capture_add(1020, true, TCP_ACK, 100, 500, "so evil, so evil");
+    mctx_t m = mtcp_create_context_io(0, conf, &io, 1, NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    mtcp_app_join(m);
+    EXPECT_EQ(mtcp_destroy_context(m), 0);
+    EXPECT_EQ(n_lines(" svr evil 7 log\n"), 1);
+    EXPECT_EQ(n_lines("\n"), 1);
+    app_end();
+}
+
 TEST_SUITE(ids_app, TEST_CASE(good_patterns), TEST_CASE(bad_patterns),
            TEST_CASE(what_is_clean_passes), TEST_CASE(split_over_segments), TEST_CASE(reordered),
            TEST_CASE(overlapped), TEST_CASE(dropped_packets), TEST_CASE(logged),
+           TEST_CASE(between_two_devices), TEST_CASE(of_the_past),
            TEST_CASE(dropped_on_the_way_out), TEST_CASE(however_it_is_cut));

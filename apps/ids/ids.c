@@ -8,7 +8,8 @@
  *     file=PATH       where the lines go, at its end; without it stdout
  *
  * Each match is a line: time client > server, side that receives, name of the pattern, stream
- * offset behind the match, what was done. Where a pattern may be found:
+ * offset behind the match, what was done (log, dropped, reset). Where a
+ * pattern may be found:
  *
  *   in the stream   the in-order bytes, exactly those that the application gets, however they were
  *                   cut, reordered, repeated and overlapped; before the application gets them. The
@@ -18,7 +19,7 @@
  *
  * What this host sends is looked through when it is on its way: a pattern that lies across packets
  * is named and ends the connection, but has left, as has one between two devices. Over a capture
- * nothing can be reset.
+ * nothing can be reset, and the line says log.
  *
  * Per connection and direction there is one state of Hyperscan, of a size that depends on the
  * patterns only, from its first byte on.
@@ -46,8 +47,7 @@ struct flow {
     uint64_t next[2];        /* stream offset up to which bytes were looked through */
     uint64_t base[2];        /* ... at which the state of Hyperscan began */
     uint64_t n_missed[2];    /* bytes that were gone */
-    bool is_guilty;          /* it was stopped */
-    bool is_blocked;         /* ... by dropping each packet */
+    bool is_guilty;          /* it has a pattern for which it is to be stopped */
 };
 
 /* A scan of one of its streams, or of one packet. */
@@ -55,7 +55,9 @@ struct look {
     struct flow *flow;
     int side;
     uint64_t base; /* stream offset of the first byte */
-    bool is_packet, is_last, is_found;
+    bool is_last;
+    const struct ids_pattern *found; /* to be acted upon; its match ends at found_end */
+    uint64_t found_end;
 };
 
 /* ---- lines ----------------------------------------------------------------------------------- */
@@ -96,14 +98,14 @@ static void match_log(struct flow *f, int side, const struct ids_pattern *p, uin
 static bool on_found(void *arg, const struct ids_pattern *p, uint64_t end)
 {
     struct look *l = arg;
-    bool is_log = p->action == IDS_LOG || l->is_last; /* it is over: nothing is left to stop */
 
-    l->is_found = !is_log;
-    match_log(l->flow, l->side, p, l->base + end,
-              is_log         ? "log"
-              : l->is_packet ? "dropped"
-                             : "reset");
-    return l->is_found;
+    if (p->action == IDS_LOG || l->is_last) { /* it is over: nothing is left to stop */
+        match_log(l->flow, l->side, p, l->base + end, "log");
+        return false;
+    }
+    l->found = p;
+    l->found_end = l->base + end;
+    return true;
 }
 
 static struct matcher_scan scan_of(struct look *l)
@@ -111,18 +113,16 @@ static struct matcher_scan scan_of(struct look *l)
     return (struct matcher_scan){&l->flow->ids->matcher, l->side, on_found, l};
 }
 
-static void on_packet(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg);
-
-/* The connection ends, or is not let through any more. */
-static void flow_stop(struct flow *f)
+/* The connection ends: what was done. It may be over, or lie in the past. */
+static const char *flow_stop(struct flow *f)
 {
-    mctx_t mctx = f->ids->plugin.mctx;
-
     f->is_guilty = true;
-    if (mtcp_reset_conn(mctx, f->sock) == 0 || errno != EOPNOTSUPP)
-        return;
-    f->is_blocked = true;
-    mtcp_register_callback(mctx, f->sock, MOS_ON_PKT_IN, MOS_HK_SND, on_packet);
+    return mtcp_reset_conn(f->ids->plugin.mctx, f->sock) == 0 ? "reset" : "log";
+}
+
+static void look_act(const struct look *l, const char *done)
+{
+    match_log(l->flow, l->side, l->found, l->found_end, done);
 }
 
 /* ---- events ---------------------------------------------------------------------------------- */
@@ -163,7 +163,7 @@ static void bytes_scan(struct flow *f, int side, const struct iovec iov[2])
     struct look l = {.flow = f, .side = side, .base = f->base[side]};
     struct matcher_scan s = scan_of(&l);
 
-    for (int i = 0; i < 2 && !l.is_found; i++) {
+    for (int i = 0; i < 2 && l.found == NULL; i++) {
         if (iov[i].iov_len == 0)
             continue;
         if (matcher_stream(&s, &f->streams[side], iov[i].iov_base, iov[i].iov_len))
@@ -171,8 +171,8 @@ static void bytes_scan(struct flow *f, int side, const struct iovec iov[2])
         else
             bytes_missed(f, side, iov[i].iov_len);
     }
-    if (l.is_found)
-        flow_stop(f);
+    if (l.found != NULL)
+        look_act(&l, flow_stop(f));
 }
 
 static uint64_t missed_total(const struct flow *f, int side)
@@ -208,19 +208,21 @@ static void on_packet(mctx_t mctx, int sock, int side, event_t event, filter_arg
     struct flow *f = flow_of(mctx, sock);
     int to = side == MOS_SIDE_CLI ? MOS_SIDE_SVR : MOS_SIDE_CLI;
     struct pkt_info p = {0};
-    struct look l = {.flow = f, .side = to, .is_packet = true};
+    struct look l = {.flow = f, .side = to};
 
     (void)event, (void)arg;
     if (f == NULL)
         return;
-    if (!f->is_blocked && f->ids->matcher.packets_to[to] &&
-        mtcp_getlastpkt(mctx, sock, side, &p) == 0 && p.payloadlen > 0) {
+    if (f->ids->matcher.packets_to[to] && mtcp_getlastpkt(mctx, sock, side, &p) == 0 &&
+        p.payloadlen > 0) {
         struct matcher_scan s = scan_of(&l);
         l.base = p.offset;
         matcher_packet(&s, p.payload, p.payloadlen);
     }
-    if (l.is_found || f->is_blocked)
-        mtcp_setlastpkt(mctx, sock, side, 0, NULL, 0, MOS_DROP);
+    if (l.found == NULL)
+        return;
+    look_act(&l, "dropped");
+    mtcp_setlastpkt(mctx, sock, side, 0, NULL, 0, MOS_DROP);
 }
 
 /* Each side has two; the last of the four is the server's as sender. */

@@ -55,9 +55,14 @@ static void enter(struct mon *m)
     m->depth++;
 }
 
+static bool is_settled(const struct mon *m)
+{
+    return list_is_empty(&m->changes) && list_is_empty(&m->stopped) && !m->has_closed && !m->frame;
+}
+
 static void leave(struct mon *m)
 {
-    if (--m->depth == 0)
+    if (--m->depth == 0 && unlikely(!is_settled(m)))
         settle(m);
 }
 
@@ -78,6 +83,7 @@ void mon_dispatch(struct mon *m, struct mon_dispatch *d)
     for (struct watch *w = d->conn->watches; w; w = w->next) {
         if (!cb_set_wants(w->set, d->slot) || !watch_wants(w, d))
             continue;
+        d->watch = w;
         if (unlikely(w->set->users >> d->slot & 1))
             user_events_fire(m, d, w);
         else

@@ -22,6 +22,7 @@ struct mon_dispatch {
     /* answers and links */
     bool drop, changed;
     struct mon_passive *passive; /* an orphan's or frame's monitor */
+    struct watch *watch;         /* ... or the monitor of a connection whose callback runs */
     struct mon_dispatch *outer;
     struct mon_run *run; /* user_events.c; NULL: only the slot's own callback */
 };

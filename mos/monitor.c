@@ -14,11 +14,20 @@
 
 /* ---- sockets by id --------------------------------------------------------------------------- */
 
+/* Most calls are about the socket whose callback runs: its id stays until that returns. */
+static struct watch *running(const struct mon *m, int sock)
+{
+    struct watch *w = m->now ? m->now->watch : NULL;
+    return w && w->sock == sock ? w : NULL;
+}
+
 int mon_sock_find(struct mon *m, int sock, struct mon_sock *s)
 {
     int type = -1;
+    *s = (struct mon_sock){.watch = running(m, sock)};
+    if (s->watch)
+        return 0;
     void *arg = m->sv->sock_arg(m->ctx, sock, &type);
-    *s = (struct mon_sock){0};
     if (arg && type == MOS_SOCK_MONITOR_STREAM_ACTIVE)
         s->watch = arg;
     else if (arg && (type == MOS_SOCK_MONITOR_STREAM || type == MOS_SOCK_MONITOR_RAW))
@@ -66,6 +75,8 @@ int mon_sock_register(struct mon *m, const struct mon_sock *s, const struct cb_a
 {
     if (!slot_is_for(s, at->slot))
         return -EINVAL;
+    if (s->watch && at->slot == SLOT_NEW_DATA && mon_conn_lives(s->watch->conn))
+        mon_conn_due(s->watch->conn); /* what came in this turn, when nobody wanted it */
     return mon_set_change(m, sock_set(s), at, cb);
 }
 

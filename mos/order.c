@@ -15,13 +15,19 @@ static int side_of_sender(const struct mon_conn *c, const struct hook_seg *s)
     return s->dir == HOOK_OUT ? c->real : side_other(c->real);
 }
 
-/* Has any monitor a callback for it, or for an event that comes from it? */
-static bool is_wanted(const struct mon_conn *c, enum mon_slot slot)
+/* Has any monitor a callback for one of them (bit per slot), or for an event that comes from one?
+ */
+static bool any_is_wanted(const struct mon_conn *c, uint32_t slots)
 {
     for (const struct watch *w = c->watches; w; w = w->next)
-        if (cb_set_wants(w->set, slot))
+        if (w->set && (w->set->wants & slots))
             return true;
     return false;
+}
+
+static bool is_wanted(const struct mon_conn *c, enum mon_slot slot)
+{
+    return any_is_wanted(c, 1u << slot);
 }
 
 static void fire(struct mon_conn *c, enum mon_slot slot, int side, const struct hook_seg *s)
@@ -35,6 +41,8 @@ static void fire(struct mon_conn *c, enum mon_slot slot, int side, const struct 
 static void fire_error(struct mon_conn *c, int side, enum hook_error kind, uint64_t overrun_to)
 {
     const struct mon *m = c->mon;
+    if (!is_wanted(c, SLOT_ERROR))
+        return;
     struct mon_dispatch d = {
         .conn = c,
         .slot = SLOT_ERROR,
@@ -256,7 +264,7 @@ static bool is_rexmit(struct mon_conn *c, const struct hook_seg *s)
 {
     const struct mon_host *h = &c->host[side_of_sender(c, s)];
     const struct seg *seg = s->seg;
-    if (c->is_starting || !(is_wanted(c, SLOT_REXMIT_RCV) || is_wanted(c, SLOT_ERROR)))
+    if (c->is_starting || !any_is_wanted(c, 1u << SLOT_REXMIT_RCV | 1u << SLOT_ERROR))
         return false;
     if (s->dir == HOOK_OUT)
         return s->rexmit;
@@ -302,10 +310,20 @@ static struct moves moves_join(uint8_t state, struct moves first, unsigned event
     return first;
 }
 
+/* Nothing that either host's state depends on, as most segments: no flag, no move to be reported,
+ * no acknowledgement of a SYN or FIN (an emulated receiver that is established waits for none). */
+static bool moves_nobody(const struct mon_conn *c, const struct hook_seg *s)
+{
+    if ((s->seg->flags & (TCP_SYN | TCP_FIN | TCP_RST)) || c->wire || c->is_starting ||
+        c->pending.n > 0)
+        return false;
+    return s->dir == HOOK_IN || c->host[side_other(c->real)].state == MOS_TCPS_ESTABLISHED;
+}
+
 static struct moves sender_update(struct mon_conn *c, const struct hook_seg *s)
 {
     struct mon_host *h = &c->host[side_of_sender(c, s)];
-    if (s->dir == HOOK_IN && !s->accepted)
+    if (likely(moves_nobody(c, s)) || (s->dir == HOOK_IN && !s->accepted))
         return (struct moves){0};
     struct moves late = {0};
     if (c->wire) /* before the FIN that the same segment may carry */
@@ -321,7 +339,7 @@ static struct moves sender_update(struct mon_conn *c, const struct hook_seg *s)
 static struct moves receiver_update(struct mon_conn *c, const struct hook_seg *s)
 {
     int side = side_other(side_of_sender(c, s));
-    if (c->wire && !s->accepted)
+    if (likely(moves_nobody(c, s)) || (c->wire && !s->accepted))
         return (struct moves){0};
     if (c->wire || s->dir == HOOK_OUT)
         return peer_move(c->host[side].state, events_of_receiver(c, side, s->seg));
@@ -338,17 +356,36 @@ enum hook_verdict order_ask_first(struct mon_conn *c, struct hook_seg *s)
     return v;
 }
 
+/* A packet is on its way through the hooks: what is asked meanwhile may be about it. */
+static void packet_enters(struct mon_conn *c, const struct hook_seg *s)
+{
+    c->last_active_us = s->now_us;
+    c->mon->pkt = s;
+    c->mon->pkt_conn = c;
+}
+
+static void packet_leaves(struct mon *m)
+{
+    m->pkt = NULL;
+    m->pkt_conn = NULL;
+}
+
+/* What a packet that moves nobody can be, until its receiver is updated and then. */
+#define SLOTS_BEFORE (1u << SLOT_PKT_IN_SND | 1u << SLOT_REXMIT_RCV | 1u << SLOT_ERROR)
+#define SLOTS_AFTER  (1u << SLOT_PKT_IN_RCV | 1u << SLOT_NEW_DATA)
+
 enum hook_verdict order_packet(struct mon_conn *c, struct hook_seg *s)
 {
-    struct mon *m = c->mon;
+    if (likely(moves_nobody(c, s)) && !any_is_wanted(c, SLOTS_BEFORE)) {
+        packet_enters(c, s);
+        return HOOK_PASS;
+    }
     int side = side_of_sender(c, s);
     enum hook_verdict v = c->verdict_given ? HOOK_PASS : ask(c, s);
     if (v == HOOK_DROP || !mon_conn_lives(c)) /* or it died of a callback */
         return v;
     c->verdict_given = false;
-    c->last_active_us = s->now_us;
-    m->pkt = s;
-    m->pkt_conn = c;
+    packet_enters(c, s);
     bool rexmit = is_rexmit(c, s);
     struct moves moved = sender_update(c, s);
     host_moved(c, side, &moved);
@@ -364,7 +401,10 @@ enum hook_verdict order_packet(struct mon_conn *c, struct hook_seg *s)
 
 void order_packet_done(struct mon_conn *c, const struct hook_seg *s)
 {
-    struct mon *m = c->mon;
+    if (likely(moves_nobody(c, s)) && !any_is_wanted(c, SLOTS_AFTER)) {
+        packet_leaves(c->mon);
+        return;
+    }
     int side = side_other(side_of_sender(c, s));
     struct moves moved = receiver_update(c, s);
     host_moved(c, side, &moved);
@@ -373,8 +413,7 @@ void order_packet_done(struct mon_conn *c, const struct hook_seg *s)
         fire(c, SLOT_CONN_START_RCV, side, s);
     c->is_starting = false;
     fire_states(c, SLOT_STATE_RCV, side, s, &moved);
-    m->pkt = NULL;
-    m->pkt_conn = NULL;
+    packet_leaves(c->mon);
     if (s->seg->len > 0)
         mon_conn_due(c);
     if ((c->wire || side == c->real) && c->host[side].state == MOS_TCPS_TIME_WAIT && moved.n > 0)

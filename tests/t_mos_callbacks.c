@@ -591,7 +591,40 @@ static void options_of_setlastpkt(void)
     w_end();
 }
 
-TEST_SUITE(mos_callbacks, TEST_CASE(pairs_that_can_fire),
+static void wants_data(int active, int side, event_t ev)
+{
+    (void)side;
+    if (ev == MOS_ON_PKT_IN)
+        EXPECT_EQ(w_register(active, MOS_ON_CONN_NEW_DATA, MOS_NULL, w_cb_null), 0);
+}
+
+/* Whoever begins to ask for new data is told of what came in this turn, also when nobody had asked
+ * for data or packets before. */
+static void data_is_asked_for_in_its_turn(void)
+{
+    w_begin(false);
+    w_monitor(MOS_ON_CONN_START);
+    w_accept();
+    w_turn();
+    w.text_len = 0;
+    IN(.flags = TCP_ACK, .data = "hello", .ack = 0);
+    EXPECT_EQ(w_register(w_active(), MOS_ON_CONN_NEW_DATA, MOS_NULL, w_cb_null), 0);
+    w_turn();
+    EXPECT_EVENTS("NS DATA;");
+    w_end();
+    w_begin(false);
+    int s = hook_monitor.socket(w.m, AF_INET, MOS_SOCK_MONITOR_STREAM);
+    EXPECT_EQ(w_register(s, MOS_ON_PKT_IN, MOS_HK_SND, w_cb_snd), 0);
+    w_accept();
+    w.in_callback = wants_data;
+    w.text_len = 0;
+    IN(.flags = TCP_ACK, .data = "hello", .ack = 0);
+    w_turn();
+    EXPECT_EVENTS("SC PKT_IN; NS DATA;");
+    w_end();
+}
+
+TEST_SUITE(mos_callbacks, TEST_CASE(data_is_asked_for_in_its_turn), TEST_CASE(pairs_that_can_fire),
            TEST_CASE(an_active_socket_has_no_orphans), TEST_CASE(sockets_that_are_none_of_ours),
            TEST_CASE(unregistering), TEST_CASE(replacing),
            TEST_CASE(a_passive_change_is_for_later_connections),

@@ -188,6 +188,9 @@ static void more_than_was_asked_for(void)
     ask(&f, 0, got, sizeof(got));
     EXPECT_EQ(answer(&f, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhiagain", &why), BROKEN);
     EXPECT_EQ(why, FAILED_RESPONSE);
+    exchange_fail(f.w, &f.conn, why);
+    EXPECT_EQ(outcomes(&f, DONE), 0);
+    EXPECT_EQ(outcomes(&f, FAILED_RESPONSE), 1);
     teardown(&f);
 }
 
@@ -352,6 +355,8 @@ static void rpc_framing(void)
         EXPECT_EQ(answer_bytes(&f, "abcd", 4, 4, &why), BROKEN);
         EXPECT_EQ(why, FAILED_RESPONSE);
         exchange_fail(f.w, &f.conn, why);
+        EXPECT_EQ(outcomes(&f, DONE), 3);
+        EXPECT_EQ(outcomes(&f, FAILED_RESPONSE), 1);
         ask(&f, 0, got, sizeof(got));
         EXPECT_EQ(answer_bytes(&f, "ab", 2, 2, &why), GOES_ON);
         mtcp_close(f.d.srv, f.srv);

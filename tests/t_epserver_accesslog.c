@@ -99,6 +99,9 @@ static void lines_that_are_lost_are_counted(void)
     accesslog_add(&alog, "b ", 2, 1);
     accesslog_flush(&alog);
     EXPECT_EQ(alog.n_lost, 2);
+    accesslog_add(&alog, "c ", 2, 1);
+    accesslog_flush(&alog);
+    EXPECT_EQ(alog.n_lost, 3);
     EXPECT_EQ(alog.err, ENOSPC);
     EXPECT_EQ(alog.len, 0);
     close(alog.fd);

@@ -543,11 +543,12 @@ test_epclient() {
 
 # Interrupted, it says what there was; every request is done, failed or unfinished.
 test_epclient_interrupted() {
-    local pid sig
+    local pid sig n_done n_served cores="$([ "$(nproc)" -lt 2 ] || echo -N 2)"
     client_link || return
-    serve -p "$tmp/www" || return
     for sig in INT TERM; do
-        "$B/epclient" -f "$tmp/cli.conf" "http://$svr/64" 1000000 -c 8 -k >"$tmp/cli.out" 2>&1 &
+        rm -f "$tmp/access.log"
+        serve -p "$tmp/www" -l "$tmp/access.log" || return
+        "$B/epclient" -f "$tmp/cli.conf" "http://$svr/64" 1000000 -c 8 $cores >"$tmp/cli.out" 2>&1 &
         pid=$!
         sleep 2
         kill -$sig $pid
@@ -556,7 +557,16 @@ test_epclient_interrupted() {
         contains "interrupted" "$tmp/cli.out" '^requests [1-9][0-9]* of 1000000 in .*, interrupted'
         contains "interrupted" "$tmp/cli.out" '^latency +min [0-9]'
         contains "interrupted" "$tmp/cli.out" '^errors +0$'
+        serve_end
+        # What it has counted the server has served, and at most one more for each connection.
+        n_done=$(sed -nE 's/^requests ([0-9]+) .*/\1/p' "$tmp/cli.out")
+        n_served=$(grep -c '" 200 64$' "$tmp/access.log")
+        if [ "$n_served" -ge "$n_done" ] && [ "$n_served" -le $((n_done + 8)) ]; then ok; else
+            fail "epclient says $n_done, the server $n_served"
+        fi
     done
+    rm "$tmp/access.log"
+    serve -p "$tmp/www" || return
     # Without a limit a signal is how it ends.
     "$B/epclient" -f "$tmp/cli.conf" "http://$svr/64" 0 -k >"$tmp/cli.out" 2>&1 &
     pid=$!
@@ -819,8 +829,14 @@ test_rpc() {
         serve --rpc $sizes -P 9000 || return
         client --rpc $sizes $svr:9000 1000 -c 16
         expect "rpc $sizes" $? 0
-        contains "rpc $sizes" "$tmp/cli.out" '^requests 1000 of 1000 '
+        contains "rpc $sizes" "$tmp/cli.out" '^requests 1000 of 1000 in .* over 16 connections$'
         contains "rpc $sizes" "$tmp/cli.out" '^errors +0$'
+        client --rpc $sizes $svr:9000 1000 -c 4 --pipeline 8 \
+            --hash="$(head -c ${sizes#*:} /dev/zero | xxhsum -H1 | cut -d' ' -f1)"
+        expect "rpc $sizes, 8 at a time" $? 0
+        contains "rpc $sizes, 8 at a time" "$tmp/cli.out" "^content +${sizes#*:} bytes each, XXH64 "
+        client --rpc $sizes $svr:9000 100 -c 4 -r 400
+        expect "rpc $sizes, open loop" $? 0
         serve_end
     done
 }

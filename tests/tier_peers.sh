@@ -375,10 +375,19 @@ test_nginx() {
     make_file 100m 100
     [ "$long" = 1 ] && n=100000
     conf 1
-    nginx_start "${has_v6:+listen [::]:8080;}" || return
+    # /few/ closes after 7 requests; /up takes a POST whole before it answers.
+    nginx_start "${has_v6:+listen [::]:8080;}
+        location /few/ { keepalive_requests 7; alias $tmp/www/; }
+        location /up { client_max_body_size 0; proxy_pass http://127.0.0.1:8080/sink; }
+        location /sink { client_max_body_size 0; return 204; }" || return
     client "epclient, close" $n "$url/64" -c 64
     client "epclient, keep-alive" $n "$url/64" -c 64 -k
     client "epclient, 100 MB" 3 "$url/100m" -t 60
+    client "epclient, pipelining" $n "$url/64" -c 16 --pipeline 16 --hash
+    client "epclient, pipelining, closed on the way" $n "$url/few/64" -c 16 --pipeline 5
+    contains "a connection for 7 requests" "$tmp/1.out" 'over [1-9][0-9]{2,} connections$'
+    client "epclient, open loop" $n "$url/64" -c 64 -k -r 1500
+    client "epclient, uploads" 20 "$url/up" -c 4 -k --upload 1000000
     if [ -n "$has_v6" ]; then
         link_v6=1
         client "epclient, IPv6" $n "http://[fd77:0:0:1::1]:8080/64" -c 64 -k

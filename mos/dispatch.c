@@ -2,6 +2,7 @@
 #include "mos/dispatch.h"
 
 #include "mos/conns.h"
+#include "mos/lastpkt.h"
 #include "mos/passive.h"
 #include "mos/user_events.h"
 
@@ -44,10 +45,8 @@ static void settle(struct mon *m)
         watch_free(container_of(n, struct watch, of_passive));
     if (m->has_closed)
         settle_closed(m);
-    if (m->frame) {
-        mem_free(m->mem, m->frame, m->frame_room);
-        m->frame = NULL;
-    }
+    if (m->copies)
+        lastpkt_forget(m);
 }
 
 static void enter(struct mon *m)
@@ -57,7 +56,7 @@ static void enter(struct mon *m)
 
 static bool is_settled(const struct mon *m)
 {
-    return list_is_empty(&m->changes) && list_is_empty(&m->stopped) && !m->has_closed && !m->frame;
+    return list_is_empty(&m->changes) && list_is_empty(&m->stopped) && !m->has_closed && !m->copies;
 }
 
 static void leave(struct mon *m)

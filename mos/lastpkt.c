@@ -34,30 +34,58 @@ static bool copy_payload(const struct mon_conn *c, const struct hook_seg *s, uin
            stream_copy(v.snd, (uint64_t)s->off, to, s->seg->len) == s->seg->len;
 }
 
-/* Room that lasts until the callback has returned. */
-static uint8_t *frame_alloc(struct mon *m, uint32_t room)
+struct frame_copy {
+    struct frame_copy *next; /* in mon.copies */
+    const struct hook_seg *of;
+    struct frame f;
+    uint32_t room;
+    _Alignas(16) uint8_t bytes[];
+};
+
+static void copy_free(struct mon *m, struct frame_copy *copy)
 {
-    if (m->frame)
-        mem_free(m->mem, m->frame, m->frame_room);
-    m->frame = mem_alloc(m->mem, room);
-    m->frame_room = room;
-    return m->frame;
+    mem_free(m->mem, copy, sizeof(*copy) + copy->room);
 }
 
-static int assemble(struct mon *m, const struct mon_conn *c, const struct hook_seg *s,
-                    struct frame *f)
+static int assemble(struct mon *m, const struct mon_conn *c, const struct hook_seg *s)
 {
     struct seg seg = seg_as_sent(s);
-    uint8_t *at = frame_alloc(m, BUILD_HDR_MAX + seg.len);
-    if (!at)
+    uint32_t room = BUILD_HDR_MAX + seg.len;
+    struct frame_copy *copy = mem_alloc(m->mem, sizeof(*copy) + room);
+    if (!copy)
         return -ENOMEM;
-    struct build_lens lens = build_tcp(at, NULL, &seg, 0);
+    *copy = (struct frame_copy){.next = m->copies, .of = s, .room = room};
+    struct build_lens lens = build_tcp(copy->bytes, NULL, &seg, 0);
     uint32_t hdrs = (uint32_t)lens.l2 + lens.l3 + lens.l4;
-    if (!copy_payload(c, s, at + hdrs))
+    if (!copy_payload(c, s, copy->bytes + hdrs)) {
+        copy_free(m, copy);
         return -ENODATA;
-    build_tcp_csum(at, lens, seg.len, (struct build_offload){0});
-    *f = (struct frame){at, hdrs + seg.len, lens.l2, (uint16_t)(lens.l2 + lens.l3)};
+    }
+    build_tcp_csum(copy->bytes, lens, seg.len, (struct build_offload){0});
+    copy->f = (struct frame){copy->bytes, hdrs + seg.len, lens.l2, (uint16_t)(lens.l2 + lens.l3)};
+    m->copies = copy;
     return 0;
+}
+
+/* The same one for who asks again: what was shown stays where it is until the callback returns. */
+static int assembled(struct mon *m, const struct mon_conn *c, const struct hook_seg *s,
+                     struct frame *f)
+{
+    if (!m->copies || m->copies->of != s) {
+        int rc = assemble(m, c, s);
+        if (rc != 0)
+            return rc;
+    }
+    *f = m->copies->f;
+    return 0;
+}
+
+void lastpkt_forget(struct mon *m)
+{
+    for (struct frame_copy *copy; (copy = m->copies) != NULL;) {
+        m->copies = copy->next;
+        copy_free(m, copy);
+    }
 }
 
 /* ---- looking --------------------------------------------------------------------------------- */
@@ -126,7 +154,7 @@ int lastpkt_get(struct mon *m, const struct mon_conn *c, const struct mon_passiv
         return -ENODATA;
     struct frame f = {s->frame, s->frame_len, s->l3_off, s->l4_off};
     if (!s->frame) {
-        int rc = s->seg && c ? assemble(m, c, s, &f) : -ENODATA;
+        int rc = s->seg && c ? assembled(m, c, s, &f) : -ENODATA;
         if (rc != 0)
             return rc;
     }

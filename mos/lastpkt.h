@@ -16,4 +16,7 @@ MUST_CHECK int lastpkt_get(struct mon *m, const struct mon_conn *c, const struct
 MUST_CHECK int lastpkt_set(struct mon *m, const struct mon_conn *c, const struct mon_passive *p,
                            const struct edit *e);
 
+/* No callback runs any more: frames that were put together for them go. */
+void lastpkt_forget(struct mon *m);
+
 #endif

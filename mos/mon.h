@@ -29,6 +29,7 @@
 #define SIDES 2 /* MOS_SIDE_CLI, MOS_SIDE_SVR */
 
 struct mon_dispatch; /* dispatch.h */
+struct frame_copy;   /* lastpkt.c */
 struct wire;         /* wire.h */
 struct wire_conn;
 
@@ -53,11 +54,10 @@ struct mon {
     struct list_node stopped; /* watch.of_passive */
     bool has_closed;          /* a passive socket */
     unsigned n_raw;           /* raw sockets */
-    /* The packet whose hooks run, and a frame put together for a callback (lastpkt.c). */
+    /* The packet whose hooks run, and frames put together for callbacks (lastpkt.c). */
     const struct hook_seg *pkt;
     struct mon_conn *pkt_conn;
-    uint8_t *frame;
-    uint32_t frame_room;
+    struct frame_copy *copies;
     struct packet changed;   /* the packet as a callback left it at its verdict (lastpkt.c) */
     uint64_t n_missed_conns; /* the budget of ids or memory was used up */
 };

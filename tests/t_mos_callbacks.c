@@ -457,6 +457,27 @@ static void packet_is_put_together(void)
     w_end();
 }
 
+/* What the first look showed is still there after the second. */
+static void look_twice(int s, int side, event_t ev)
+{
+    look(s, side, ev);
+    struct pkt_info first = pkt;
+    look(s, side, ev);
+    EXPECT_EQ(memcmp(first.payload, "hello", 5), 0);
+    EXPECT_EQ(memcmp(&first, &pkt, sizeof(pkt)), 0);
+    EXPECT_EQ((uintptr_t)pkt.tcph % 4, 0);
+}
+
+static void packet_is_put_together_once(void)
+{
+    begin(MOS_ON_PKT_IN);
+    w.in_callback = look_twice;
+    in("hello");
+    w.in_callback = NULL;
+    EXPECT_EQ(pkt_rc, 0);
+    w_end();
+}
+
 static void check_headers(int s, int side, event_t ev)
 {
     look(s, side, ev);
@@ -640,7 +661,7 @@ TEST_SUITE(mos_callbacks, TEST_CASE(data_is_asked_for_in_its_turn), TEST_CASE(pa
            TEST_CASE(closing_a_passive_socket_ends_its_connections_silently),
            TEST_CASE(monitor_ends_before_its_connections), TEST_CASE(user_pointers),
            TEST_CASE(an_active_socket_begins_anew), TEST_CASE(packet_of_an_error),
-           TEST_CASE(packet_is_put_together),
+           TEST_CASE(packet_is_put_together), TEST_CASE(packet_is_put_together_once),
            TEST_CASE(packet_that_goes_out_has_its_bytes_in_the_send_stream),
            TEST_CASE(no_packet_outside_packets), TEST_CASE(packet_of_another_connection),
            TEST_CASE(frame_at_hand_is_shown_in_place), TEST_CASE(options_of_setlastpkt));

@@ -502,8 +502,9 @@ int mtcp_setlastpkt(mctx_t mctx, int sock, int side, off_t offset, byte *data, u
  *            of zeros, it is filled in
  *   returns  0 or -1
  *   errors   EACCES; EPERM; EBADF; ENOTSOCK; EFAULT pkt, or what is needed of it, is NULL; EINVAL
- *            the headers contradict each other; EMSGSIZE larger than the device's MTU; EHOSTUNREACH
- *            no route, or the destination is no host; ENOBUFS
+ *            the headers contradict each other; EMSGSIZE larger than the device's MTU, or the
+ *            path's and not to be cut on the way; EHOSTUNREACH no route, or the destination is no
+ *            host; ENOBUFS
  *   source   mOS
  */
 int mtcp_sendpkt(mctx_t mctx, int sock, const struct pkt_info *pkt);

@@ -6,6 +6,7 @@
 
 #include "mtcp/wire/build.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define SEC 1000000u
@@ -270,6 +271,31 @@ static void the_cache_is_bounded_and_does_not_mix_up(void)
     world_down(&w);
 }
 
+static int send_own(uint16_t ip_len, uint8_t frag_bits)
+{
+    static const uint8_t head[20] = {0x45, [9] = 6, [12] = 10, 0, 0, 1, 10, 0, 0, 2};
+    struct ip_addr to = world_ip("10.0.0.2");
+    uint8_t ip[1500] = {0};
+    memcpy(ip, head, sizeof(head));
+    ip[2] = (uint8_t)(ip_len >> 8);
+    ip[3] = (uint8_t)ip_len;
+    ip[6] = frag_bits;
+    return net_send_own(&w.net, &to, NULL, ip, ip_len);
+}
+
+/* What may be cut on the way is not refused. */
+static void monitors_packets_heed_the_path(void)
+{
+    up(false);
+    struct tcp_conn *c = accepted(4000);
+    EXPECT_EQ(send_own(1500, 0x40), 0);
+    pmtu_learn(&w.net, c, 1000);
+    EXPECT_EQ(send_own(1001, 0x40), -EMSGSIZE);
+    EXPECT_EQ(send_own(1000, 0x40), 0);
+    EXPECT_EQ(send_own(1500, 0), 0);
+    world_down(&w);
+}
+
 TEST_SUITE(pmtu, TEST_CASE(what_was_too_large_goes_again_at_once),
            TEST_CASE(the_destinations_connections_share_it), TEST_CASE(active_opens_know_it_too),
            TEST_CASE(it_is_forgotten_after_ten_minutes),
@@ -277,4 +303,5 @@ TEST_SUITE(pmtu, TEST_CASE(what_was_too_large_goes_again_at_once),
            TEST_CASE(every_connection_gets_out_of_the_hole), TEST_CASE(small_ones_are_not),
            TEST_CASE(nor_is_anything_when_told_so),
            TEST_CASE(who_does_not_want_to_know_keeps_its_size),
-           TEST_CASE(the_cache_is_bounded_and_does_not_mix_up));
+           TEST_CASE(the_cache_is_bounded_and_does_not_mix_up),
+           TEST_CASE(monitors_packets_heed_the_path));

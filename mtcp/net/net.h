@@ -343,7 +343,8 @@ void net_watch_frames(struct net *n, bool is_on);
 
 /* A packet of a monitor's own: `len` bytes of IP at `ip` for `to`, checksums right, copied and sent
  * as they are with the next flush. `eth`: its Ethernet header, or NULL to have it made. No
- * connection takes part. 0, -EHOSTUNREACH (no route), -EMSGSIZE (the device's MTU), -ENOBUFS. */
+ * connection takes part. 0, -EHOSTUNREACH (no route), -EMSGSIZE (the device's MTU, or
+ * the path's when nobody may cut it), -ENOBUFS. */
 MUST_CHECK int net_send_own(struct net *n, const struct ip_addr *to, const uint8_t *eth,
                             const uint8_t *ip, uint32_t len);
 

@@ -2,6 +2,7 @@
 #include "mtcp/net/own_packet.h"
 
 #include "mtcp/net/netif.h"
+#include "mtcp/net/pmtu.h"
 #include "mtcp/net/route.h"
 #include "mtcp/wire/hdr.h"
 #include "mtcp/wire/parse.h"
@@ -41,6 +42,20 @@ static void push(struct net *n, struct net_if *nif, struct mtcp_pkt *pkt)
     nif->own_last = pkt;
 }
 
+/* May who finds it too long on the way cut it (RFC 791 2.3, RFC 8200 4.5)? */
+static bool may_be_cut(const uint8_t *ip, uint32_t len)
+{
+    const struct ipv4_hdr *h = (const void *)ip;
+    return len >= IPV4_HDR_LEN && ip[0] >> 4 == 4 && !(be16_get(h->frag_off) & IPV4_DF);
+}
+
+static uint32_t longest(const struct net *n, const struct net_if *nif, const struct ip_addr *to,
+                        bool is_cut)
+{
+    uint16_t mtu = netif_mtu(nif, to);
+    return is_cut ? mtu : pmtu_of(n, to, mtu);
+}
+
 int net_send_own(struct net *n, const struct ip_addr *to, const uint8_t *eth, const uint8_t *ip,
                  uint32_t len)
 {
@@ -48,7 +63,7 @@ int net_send_own(struct net *n, const struct ip_addr *to, const uint8_t *eth, co
     if (!r || (!eth && !netif_addr_is_host(to)))
         return -EHOSTUNREACH;
     struct net_if *nif = &n->ifs[r->netif];
-    if (len > netif_mtu(nif, to))
+    if (len > longest(n, nif, to, may_be_cut(ip, len)))
         return -EMSGSIZE;
     struct mtcp_pkt *pkt = alloc(nif, ETH_HDR_LEN + len);
     if (!pkt)

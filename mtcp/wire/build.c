@@ -12,8 +12,6 @@
 #include <stddef.h>
 #include <string.h>
 
-#define IPV4_DF 0x4000u
-
 #define OPT_NOP_NOP       0x01010000u
 #define OPT_MSS           0x02040000u
 #define OPT_NOP_WSCALE    0x01030300u

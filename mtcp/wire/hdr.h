@@ -12,6 +12,7 @@
 #define ETH_TYPE_ARP      0x0806
 #define ETH_TYPE_IPV6     0x86dd
 #define IPV4_HDR_LEN      20u
+#define IPV4_DF           0x4000u /* of frag_off */
 #define IPV6_HDR_LEN      40u
 #define TCP_HDR_LEN       20u
 #define TCP_OPT_MAX       40u

@@ -17,7 +17,6 @@
 
 #define IPV4_FRAG_MASK     0x3fffu /* MF and the offset */
 #define IPV4_FRAG_OFF_MASK 0x1fffu
-#define IPV4_DF            0x4000u
 #define IPV4_MF            0x2000u
 
 #define ARP_HW_ETHERNET 1

@@ -329,7 +329,7 @@ int mtcp_register_callback(mctx_t mctx, int sock, event_t event, int hook_point,
  *
  *   returns  0 or -1
  *   errors   EACCES; EPERM; EBADF; ENOTSOCK; EINVAL a pair that can't fire; ENOENT no callback
- *            there; ENOMEM
+ *            there; ENOMEM the system has no memory (the context's budget does not count)
  *   source   mOS
  */
 int mtcp_unregister_callback(mctx_t mctx, int sock, event_t event, int hook_point);

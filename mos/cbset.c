@@ -202,6 +202,7 @@ void cb_sets_init(struct cb_sets *r, struct mem *mem)
     r->n = 0;
     for (unsigned i = 0; i < CB_BUCKETS; i++)
         list_init(&r->bucket[i]);
+    memset(r->step, 0, sizeof(r->step));
 }
 
 static bool is_equal(const struct cb_set *a, const struct cb_set *b)
@@ -226,11 +227,14 @@ static size_t set_bytes(uint32_t nodes)
     return sizeof(struct cb_set) + nodes * sizeof(struct cb_node);
 }
 
-/* A copy of `from` (NULL: empty) with room for more nodes. */
-static struct cb_set *copy(struct cb_sets *r, const struct cb_set *from, uint32_t more)
+/* A copy of `from` (NULL: empty) with room for a callback there; for NULL beyond the budget, too.
+ */
+static struct cb_set *copy(struct cb_sets *r, const struct cb_set *from, const struct cb_at *at,
+                           callback_t cb)
 {
-    uint32_t n = from ? n_nodes(from) : 0;
-    struct cb_set *set = mem_alloc(r->mem, set_bytes(n + more));
+    uint32_t n = from ? n_nodes(from) : 0, more = cb ? n_missing(from, at) : 0;
+    struct cb_set *set =
+        cb ? mem_alloc(r->mem, set_bytes(n + more)) : mem_alloc_over(r->mem, set_bytes(n));
     if (!set)
         return NULL;
     if (from)
@@ -255,20 +259,48 @@ static struct cb_set *share(struct cb_sets *r, struct cb_set *set)
     return set;
 }
 
+/* ---- changes that were made before ----------------------------------------------------------- */
+
+static struct cb_step *step_of(struct cb_sets *r, const struct cb_step *x)
+{
+    uint64_t h =
+        mix(mix(mix(x->at.slot, (uintptr_t)x->from), (uintptr_t)x->at.def), (uintptr_t)x->cb);
+    return &r->step[h % CB_STEPS];
+}
+
+static bool step_is(const struct cb_step *a, const struct cb_step *b)
+{
+    return a->is_known && a->from == b->from && a->at.slot == b->at.slot &&
+           a->at.def == b->at.def && a->cb == b->cb;
+}
+
+static void steps_forget(struct cb_sets *r, const struct cb_set *set)
+{
+    for (unsigned i = 0; i < CB_STEPS; i++)
+        if (r->step[i].from == set || r->step[i].to == set)
+            r->step[i].is_known = false;
+}
+
 int cb_set_with(struct cb_sets *r, const struct cb_set *from, const struct cb_at *at, callback_t cb,
                 struct cb_set **out)
 {
-    struct cb_set *set = copy(r, from, cb ? n_missing(from, at) : 0);
-    if (!set)
-        return -ENOMEM;
-    if (!at->def)
-        set->cb[at->slot] = cb;
-    else if (cb)
-        node_put(set, at, cb);
-    else
-        node_take(set, *at);
-    finish(set, at->slot);
-    *out = cb_set_get(share(r, set));
+    struct cb_step x = {.from = from, .at = *at, .cb = cb, .is_known = true};
+    struct cb_step *step = step_of(r, &x);
+    if (!step_is(step, &x)) {
+        struct cb_set *set = copy(r, from, at, cb);
+        if (!set)
+            return -ENOMEM;
+        if (!at->def)
+            set->cb[at->slot] = cb;
+        else if (cb)
+            node_put(set, at, cb);
+        else
+            node_take(set, *at);
+        finish(set, at->slot);
+        x.to = share(r, set);
+        *step = x;
+    }
+    *out = cb_set_get(step->to);
     return 0;
 }
 
@@ -284,6 +316,7 @@ void cb_set_put(struct cb_sets *r, struct cb_set *set)
     if (!set || --set->refs > 0)
         return;
     r->n--;
+    steps_forget(r, set);
     list_del(&set->in_bucket);
     mem_free(r->mem, set, set_bytes(set->room));
 }

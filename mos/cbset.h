@@ -77,17 +77,28 @@ struct cb_set {
 };
 
 #define CB_BUCKETS 256u
+#define CB_STEPS   64u
+
+/* A change that was made before: it needs no new set, and nothing to be compared. */
+struct cb_step {
+    const struct cb_set *from; /* both live, or are the empty set */
+    struct cb_set *to;
+    struct cb_at at;
+    callback_t cb;
+    bool is_known;
+};
 
 struct cb_sets {
     struct mem *mem;
     uint32_t n; /* sets there are */
     struct list_node bucket[CB_BUCKETS];
+    struct cb_step step[CB_STEPS]; /* the newest of its hash */
 };
 
 void cb_sets_init(struct cb_sets *r, struct mem *mem);
 
 /* The set that is like `from` but for one callback (NULL: none), with a reference for the caller:
- * 0, or -ENOMEM. */
+ * 0, or -ENOMEM; with NULL only when the system has no memory, whatever the budget. */
 MUST_CHECK int cb_set_with(struct cb_sets *r, const struct cb_set *from, const struct cb_at *at,
                            callback_t cb, struct cb_set **out);
 

@@ -159,9 +159,9 @@ struct cb_set *mon_set_next(const struct mon *m, struct cb_set *const *set)
     return c ? c->set : *set;
 }
 
-static struct change *change_add(struct mon *m, struct cb_set **set)
+static struct change *change_add(struct mon *m, struct cb_set **set, callback_t cb)
 {
-    struct change *c = mem_alloc(m->mem, sizeof(*c));
+    struct change *c = cb ? mem_alloc(m->mem, sizeof(*c)) : mem_alloc_over(m->mem, sizeof(*c));
     if (!c)
         return NULL;
     c->at = set;
@@ -176,7 +176,7 @@ int mon_set_change(struct mon *m, struct cb_set **set, const struct cb_at *where
     if (m->depth > 0) {
         struct change *c = change_of(m, set);
         if (!c)
-            c = change_add(m, set);
+            c = change_add(m, set, cb);
         if (!c)
             return -ENOMEM;
         at = &c->set;

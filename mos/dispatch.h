@@ -66,7 +66,7 @@ void mon_dispatch_orphan(struct mon *m, const struct hook_seg *s, const struct p
 void mon_dispatch_timers(struct mon *m, uint64_t now_us);
 
 /* `*set` becomes the set with another callback: at once, or when the running dispatch is done.
- * 0 or -ENOMEM. */
+ * 0 or -ENOMEM, as cb_set_with(). */
 MUST_CHECK int mon_set_change(struct mon *m, struct cb_set **set, const struct cb_at *where,
                               callback_t cb);
 

@@ -66,6 +66,21 @@ static void the_budget_can_change_at_any_time(void)
     mem_destroy(m);
 }
 
+/* It counts all the same. */
+static void a_few_bytes_go_beyond_the_budget(void)
+{
+    struct mem *m = mem_create(100);
+    void *a = mem_alloc(m, 100), *b = mem_alloc_over(m, 50);
+    CU_ASSERT_PTR_NOT_NULL(a);
+    CU_ASSERT_PTR_NOT_NULL(b);
+    CU_ASSERT_PTR_NULL(mem_alloc(m, 1));
+    EXPECT_EQ(mem_in_use(m), 150);
+    mem_free(m, a, 100);
+    CU_ASSERT_PTR_NULL(mem_alloc(m, 51));
+    mem_free(m, b, 50);
+    mem_destroy(m);
+}
+
 static void blocks_are_aligned(void)
 {
     struct mem *m = mem_create(0);
@@ -215,7 +230,8 @@ static void blocks_keep_their_bytes(void)
 }
 
 TEST_SUITE(mem, TEST_CASE(counts_what_is_handed_out), TEST_CASE(keeps_to_the_budget),
-           TEST_CASE(the_budget_can_change_at_any_time), TEST_CASE(blocks_are_aligned),
+           TEST_CASE(the_budget_can_change_at_any_time),
+           TEST_CASE(a_few_bytes_go_beyond_the_budget), TEST_CASE(blocks_are_aligned),
            TEST_CASE(zalloc_clears_a_used_block), TEST_CASE(gives_freed_blocks_again),
            TEST_CASE(the_cache_is_bounded), TEST_CASE(is_independent_of_others),
            TEST_CASE(a_refusal_of_the_system_is_an_answer), TEST_CASE(blocks_keep_their_bytes));

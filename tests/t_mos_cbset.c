@@ -82,7 +82,7 @@ static void another_slot_or_callback_is_another_set(void)
     w_end();
 }
 
-static void without_memory_it_stays_as_it_is(void)
+static void without_memory_nothing_is_added(void)
 {
     event_t a = nth_event(1, MOS_ON_PKT_IN), b = nth_event(2, a);
     w_begin(false);
@@ -92,10 +92,63 @@ static void without_memory_it_stays_as_it_is(void)
     const struct cb_set *before = active()->set;
     mem_set_limit(w.mem, 1);
     EXPECT_EQ(w_register(w_active(), b, MOS_HK_SND, w_cb_rcv), -ENOMEM);
-    EXPECT_EQ(w_unregister(w_active(), a, MOS_HK_SND), -ENOMEM);
     mem_set_limit(w.mem, 0);
     CU_ASSERT_PTR_EQUAL(active()->set, before);
     EXPECT_EQ(w.m->sets.n, 2);
+    w_end();
+}
+
+static event_t three[3];
+
+static void unregister_three(int sock, int side, event_t ev)
+{
+    (void)side, (void)ev;
+    w.in_callback = NULL;
+    for (unsigned i = 0; i < 3; i++)
+        EXPECT_EQ(w_unregister(sock, three[i], MOS_HK_SND), 0);
+}
+
+/* Outside and inside callbacks, of sets that others share. */
+static void without_memory_everything_can_be_taken_away(void)
+{
+    w_begin(false);
+    int passive = w_monitor(MOS_ON_PKT_IN);
+    for (uint32_t i = 0; i < 3; i++) {
+        three[i] = nth_event(i, MOS_ON_PKT_IN);
+        EXPECT_EQ(w_register(passive, three[i], MOS_HK_SND, w_cb_rcv), 0);
+    }
+    w_accept();
+    mem_set_limit(w.mem, 1);
+    w.in_callback = unregister_three;
+    IN(.flags = TCP_ACK);
+    EXPECT_EQ(w_unregister(w_active(), three[0], MOS_HK_SND), -ENOENT);
+    EXPECT_EQ(w_unregister(w_active(), MOS_ON_PKT_IN, MOS_HK_RCV), 0);
+    EXPECT_EQ(w_unregister(passive, three[1], MOS_HK_SND), 0);
+    EXPECT_EQ(w_unregister(passive, MOS_ON_PKT_IN, MOS_HK_SND), 0);
+    mem_set_limit(w.mem, 0);
+    w_end();
+}
+
+/* The same change of the same set. */
+static void what_was_done_before_needs_no_memory(void)
+{
+    event_t a = nth_event(1, MOS_ON_PKT_IN), b = nth_event(2, a);
+    w_begin(false);
+    int passive = w_monitor(MOS_ON_PKT_IN), other = w_monitor(MOS_ON_PKT_IN);
+    EXPECT_EQ(w_register(passive, a, MOS_HK_SND, w_cb_rcv), 0);
+    EXPECT_EQ(w_register(passive, b, MOS_HK_SND, w_cb_rcv), 0);
+    mem_set_limit(w.mem, 1);
+    EXPECT_EQ(w_register(other, b, MOS_HK_SND, w_cb_rcv), -ENOMEM);
+    mem_set_limit(w.mem, 0);
+    EXPECT_EQ(w_unregister(passive, b, MOS_HK_SND), 0);
+    EXPECT_EQ(w_register(other, a, MOS_HK_SND, w_cb_rcv), 0);
+    EXPECT_EQ(w_register(passive, b, MOS_HK_SND, w_cb_rcv), 0);
+    mem_set_limit(w.mem, 1);
+    EXPECT_EQ(w_register(other, b, MOS_HK_SND, w_cb_rcv), 0);
+    CU_ASSERT_PTR_EQUAL(mon_passive(w.m, other, ENOTSOCK)->set,
+                        mon_passive(w.m, passive, ENOTSOCK)->set);
+    EXPECT_EQ(w_register(other, b, MOS_HK_SND, w_cb_snd), -ENOMEM);
+    mem_set_limit(w.mem, 0);
     w_end();
 }
 
@@ -200,5 +253,7 @@ static void a_hundred_thousand_connections_hold_one_set(void)
 TEST_SUITE(mos_cbset, TEST_CASE(shared_private_and_shared_again),
            TEST_CASE(equal_is_what_is_registered),
            TEST_CASE(another_slot_or_callback_is_another_set),
-           TEST_CASE(without_memory_it_stays_as_it_is),
+           TEST_CASE(without_memory_nothing_is_added),
+           TEST_CASE(without_memory_everything_can_be_taken_away),
+           TEST_CASE(what_was_done_before_needs_no_memory),
            TEST_CASE(a_hundred_thousand_connections_hold_one_set));

@@ -123,6 +123,15 @@ void *mem_zalloc(struct mem *m, size_t size)
     return p;
 }
 
+void *mem_alloc_over(struct mem *m, size_t size)
+{
+    size_t limit = m->limit;
+    m->limit = SIZE_MAX;
+    void *p = mem_alloc(m, size);
+    m->limit = limit;
+    return p;
+}
+
 void mem_free(struct mem *m, void *p, size_t size)
 {
     if (p == NULL)

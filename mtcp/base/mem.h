@@ -33,6 +33,10 @@ void *mem_zalloc(struct mem *m, size_t size);
 /* As mem_alloc with a power-of-two alignment up to 64 KB; freed by mem_free. */
 void *mem_alloc_aligned(struct mem *m, size_t size, size_t align);
 
+/* As mem_alloc, but refused only when the system has none: a few bytes for who is about to use less.
+ */
+void *mem_alloc_over(struct mem *m, size_t size);
+
 /* Bytes handed out and not freed (the cache of freed blocks not counted). */
 size_t mem_in_use(const struct mem *m);
 

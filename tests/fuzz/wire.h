@@ -37,6 +37,7 @@ struct world {
     mctx_t m;
     int ep;
     bool verbose, was_starved;
+    bool has_reset; /* a monitor asked for one */
 };
 
 extern struct world w;

@@ -268,7 +268,7 @@ static void act(int sock, int side, const struct step *s)
     case ACT_RESET:
         for (unsigned slot = 0; slot < SLOTS; slot++)
             model_ignore(slot);
-        (void)mtcp_reset_conn(w.m, sock);
+        w.has_reset |= mtcp_reset_conn(w.m, sock) == 0;
         break;
     case ACT_TIMER:
         (void)mtcp_settimer(w.m, s->arg, &soon, act_cb);

@@ -29,7 +29,7 @@
 
 enum { N_QUEUES = 4 };
 static struct mtcp_io queues[N_QUEUES];
-static struct io_dpdk_dev asked; /* of the first device */
+static struct io_dev asked; /* of the first device */
 static char asked_name[32], asked_device[64];
 static unsigned n_starts, n_stops, n_queues;
 static int start_fails;         /* errno */
@@ -63,7 +63,7 @@ static void free_pkt(struct mtcp_io *io, struct mtcp_pkt *pkt)
     (void)io, (void)pkt;
 }
 
-int io_dpdk_start(const struct io_dpdk_conf *conf, char *err, size_t err_len)
+int io_dpdk_start(const struct io_conf *conf, char *err, size_t err_len)
 {
     n_starts++;
     asked = conf->devs[0];

@@ -34,6 +34,21 @@ static void takes_virtual_devices(void)
     EXPECT_EQ(dev.drv->wake, IO_WAKE_INTR);
 }
 
+/* Its interface is called as it is, or as is said. */
+static void takes_taps_of_our_own(void)
+{
+    char iface[IO_DEV_STR_MAX];
+    EXPECT_EQ(parse("tap0"), 0);
+    CU_ASSERT_TRUE(dev.drv->is_own);
+    io_devstr_iface(&dev, iface, sizeof(iface));
+    CU_ASSERT_STRING_EQUAL(iface, "tap0");
+    EXPECT_EQ(parse("tap_lan,iface=lan0"), 0);
+    io_devstr_iface(&dev, iface, sizeof(iface));
+    CU_ASSERT_STRING_EQUAL(iface, "lan0");
+    EXPECT_EQ(parse("net_tap0"), 0);
+    CU_ASSERT_FALSE(dev.drv->is_own);
+}
+
 static void takes_pci_addresses(void)
 {
     EXPECT_EQ(parse("0000:03:00.1"), 0);
@@ -57,6 +72,8 @@ static void says_what_is_wrong(void)
         {"", "no device given"},
         {"eth0", "neither a PCI address"},
         {"net_tapper0", "neither a PCI address"},
+        {"tapper0", "neither a PCI address"},
+        {"tap0,queues=2", "tap has no argument 'queues'; it takes: iface"},
         {"net_tap0 iface=x", "blanks"},
         {"net_tap0\n", "blanks"},
         {"net_tap0,", "comma at the end"},
@@ -172,8 +189,8 @@ static void tells_stale_sockets_from_served_ones(void)
     rmdir(dir);
 }
 
-TEST_SUITE(io_devstr, TEST_CASE(takes_virtual_devices), TEST_CASE(takes_pci_addresses),
-           TEST_CASE(says_what_is_wrong), TEST_CASE(finds_arguments),
-           TEST_CASE(adds_arguments_once), TEST_CASE(completes_what_is_missing),
-           TEST_CASE(asks_the_kernel_for_the_mtu), TEST_CASE(misses_an_interface),
-           TEST_CASE(tells_stale_sockets_from_served_ones));
+TEST_SUITE(io_devstr, TEST_CASE(takes_virtual_devices), TEST_CASE(takes_taps_of_our_own),
+           TEST_CASE(takes_pci_addresses), TEST_CASE(says_what_is_wrong),
+           TEST_CASE(finds_arguments), TEST_CASE(adds_arguments_once),
+           TEST_CASE(completes_what_is_missing), TEST_CASE(asks_the_kernel_for_the_mtu),
+           TEST_CASE(misses_an_interface), TEST_CASE(tells_stale_sockets_from_served_ones));

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# The stack against programs that nobody here wrote, over net_tap: the kernel's TCP (with timestamps,
-# SACK and window scaling on and off), curl, nc, wrk, nginx; over a link that loses and reorders; with
-# 10,000 connections at once; iperf3; with an application that reads slowly. In network and process
-# namespaces of its own, as root or as a user who may make user namespaces; else all of it is skipped,
-# and says so. (What the applications do is tier_apps.sh's; there wrk and ab run on a good link.)
+# The stack against programs that nobody here wrote, over net_tap and over TAPs of its own: the
+# kernel's TCP (with timestamps, SACK and window scaling on and off), curl, nc, wrk, nginx; over a link
+# that loses and reorders; with 10,000 connections at once; iperf3; with an application that reads
+# slowly. In network and process namespaces of its own, as root or as a user who may make user
+# namespaces; else all of it is skipped, and says so. (What the applications do is tier_apps.sh's;
+# there wrk and ab run on a good link.)
 #
 #   tests/tier_peers.sh [GROUP...]     the groups are the functions test_* below
 #   VARIANT=debug tests/tier_peers.sh  another build than release
@@ -102,10 +103,16 @@ has() { command -v "$1" >/dev/null || { skip "$1 is not installed"; false; }; }
 
 # ---- devices: tN has the stack's end of network N; the kernel's end is kN on a bad link, else tN ---
 
+# $tap: net_tap, which is DPDK's, or tap, which is our own; $mtu when it is another one.
+tap=net_tap mtu=
 conf() { # number of the device, further lines
     cat >"$tmp/$1.conf" <<END
 mos {
-    netdev "t$1" { device = "net_tap$1,iface=t$1" address = {"10.77.$1.2/24", "fd77:0:0:$1::2/64"} }
+    netdev "t$1" {
+        device = "$tap$1,iface=t$1"
+        address = {"10.77.$1.2/24", "fd77:0:0:$1::2/64"}
+        ${mtu:+mtu = $mtu}
+    }
     close_wait_ms = 500
     tcp_tw_interval = 1
     ${2:-}
@@ -114,9 +121,11 @@ END
 }
 
 # The device is there for a moment before, too, when the program tries whether it may make it.
-link_v6= # set: the kernel's end has IPv6, too
+link_v6=  # set: the kernel's end has IPv6, too
+link_off= # set: and no offload
 link_up() { # number
     ip addr replace "10.77.$1.1/24" dev "t$1" 2>/dev/null && ip link set "t$1" up 2>/dev/null || return
+    [ -z "$link_off" ] || "$B/net_tool" offload-off "t$1" || return
     [ -z "$link_v6" ] || { echo 0 >"/proc/sys/net/ipv6/conf/t$1/disable_ipv6" &&
         ip -6 addr replace "fd77:0:0:$1::1/64" dev "t$1" nodad; } 2>/dev/null
 }
@@ -287,6 +296,77 @@ test_echo() {
     expect "100 MB there and back" \
         "$(timeout 120 nc -N 10.77.0.2 7 <"$tmp/www/100m" | sum_of)" "$(cat "$tmp/sum.100m")"
     serve_end
+}
+
+# ---- a TAP of our own: up to 64 KB in a frame, sums and cutting left to the other side --------------
+
+there_and_back() { # what, address
+    expect "$1" "$(timeout 120 nc -N "$2" 7 <"$tmp/www/data" | sum_of)" "$(cat "$tmp/sum.data")"
+}
+frame_bytes() { # rx, tx of the kernel's end of t0: bytes per frame so far
+    tr ':' ' ' </proc/net/dev |
+        awk -v at="$([ "$1" = rx ] && echo 2 || echo 10)" '$1 == "t0" { printf "%d", $at / $(at + 1) }'
+}
+tap_mtu() { ip -o link show t0 | sed -nE 's/.* mtu ([0-9]+).*/\1/p'; }
+kernel_csum_errors() {
+    awk '$1 == "Tcp:" && !n { n = split($0, names); next }
+        $1 == "Tcp:" { for (i = 2; i <= n; i++) if (names[i] == "InCsumErrors") print $i }' /proc/net/snmp
+}
+
+tap_echo() { # by $mtu and $link_off
+    local what="MTU ${mtu:-1500}${link_off:+, no offloads}"
+    conf 0
+    serve --echo -P 7 || return
+    expect "$what: MTU of the interface" "$(tap_mtu)" "${mtu:-1500}"
+    there_and_back "$what: IPv4" 10.77.0.2
+    [ -z "$link_v6" ] || there_and_back "$what: IPv6" fd77:0:0:0::2
+    # Half the frames, or more, are ACKs.
+    at_least "$what: bytes of a frame from the stack" "$(frame_bytes rx)" 4000
+    if [ -n "$link_off" ]; then
+        at_most "$what: bytes of a frame to the stack" "$(frame_bytes tx)" $((${mtu:-1500} + 14))
+    else
+        at_least "$what: bytes of a frame to the stack" "$(frame_bytes tx)" 4000
+    fi
+    serve_end
+}
+
+tap_queues() {
+    local i curls=() rate="^Requests/sec: +[1-9]"
+    [ "$(nproc)" -ge 2 ] || { skip "one CPU: no several queues" && return; }
+    conf 0 "num_cores = 2 stat_print = 1"
+    serve -N 2 -p "$tmp/www" || return
+    for i in $(seq 16); do
+        curl --silent --max-time 120 http://10.77.0.2/data | sum_of >"$tmp/queue.$i" &
+        curls+=($!)
+    done
+    wait "${curls[@]}"
+    expect "two queues: 16 downloads" "$(sort -u "$tmp"/queue.*)" "$(cat "$tmp/sum.data")"
+    if has wrk; then
+        wrk -t1 -c64 -d2 --timeout 30 -H 'Connection: close' http://10.77.0.2/64 >"$tmp/wrk" 2>&1
+        contains "two queues, wrk" "$tmp/wrk" "$rate"
+        lacks "two queues, wrk" "$tmp/wrk" 'Socket errors|Non-2xx'
+        for i in 0 1; do
+            contains "core $i" "$tmp/0.err" "cpu $i.* accepted [1-9]"
+        done
+    fi
+    serve_end
+}
+
+test_tap() {
+    local tap=tap mtu link_off link_v6= has_v6=
+    [ -e /proc/net/if_inet6 ] && has_v6=1
+    make_file data 20
+    for mtu in "" 9000; do
+        for link_off in "" 1; do
+            link_v6=$has_v6 tap_echo
+        done
+    done
+    mtu= link_off=
+    tap_queues
+    conf 1
+    upload "monitored" data
+    test_nginx
+    expect "wrong checksums at the kernel" "$(kernel_csum_errors)" 0
 }
 
 # ---- iperf3 --------------------------------------------------------------------------------------------
@@ -545,7 +625,7 @@ echo 1 2>/dev/null >/proc/sys/net/ipv6/conf/default/disable_ipv6
 ip link set lo up
 mkdir "$tmp/www"
 head -c 64 /dev/zero >"$tmp/www/64"
-all="kernel echo iperf3 nginx lossy slow_reader many idle"
+all="kernel echo tap iperf3 nginx lossy slow_reader many idle"
 for group in ${*:-$all}; do
     start=$(date +%s)
     "test_$group"

@@ -1,8 +1,10 @@
 /*
  * Devices behind the burst interface of mtcp_io.h: the ones the library brings.
  *
- *   io_dpdk.c   any DPDK device, by PCI address or virtual-device string
- *   io_pair.c   two ends of an in-memory link, for tests and benchmarks
+ *   io_devices.c  those of a configuration, of both kinds:
+ *   io_tap.c        a TAP of the host with virtio-net headers: frames up to 64 KB
+ *   io_dpdk.c       any DPDK device, by PCI address or virtual-device string
+ *   io_pair.c     two ends of an in-memory link, for tests and benchmarks
  */
 #ifndef MTCP_IO_IO_H
 #define MTCP_IO_IO_H
@@ -16,23 +18,25 @@
 
 #define IO_BURST 32
 
-/* ---- io_dpdk.c: no <rte_*.h> here ----------------------------------------------------------- */
+/* ---- what is asked for ---------------------------------------------------------------------- */
 
-struct io_dpdk_dev {
+struct io_dev {
     const char *name;      /* the netdev section's title: names messages and the port */
-    const char *device;    /* "net_tap0,iface=dtap0", "0000:03:00.0", ... */
+    const char *device;    /* "tap0", "net_tap0,iface=dtap0", "0000:03:00.0", ... */
     unsigned n_queues;     /* one per core; fewer when the device has fewer */
     uint16_t mtu;          /* 0: the device's own, or that of the kernel interface beneath */
     uint16_t n_rxd, n_txd; /* descriptors per queue; 0: default */
     uint32_t n_pkts;       /* packet buffers per queue, raised when too few; 0: default */
     bool has_mac;          /* else the device's; on a TAP one of our own beside the kernel's */
     uint8_t mac[6];
-    bool promiscuous; /* frames to other hosts too, if the device can */
+    bool promiscuous; /* frames to other hosts too, if the device can, and each as on a wire: whole,
+                       * with its checksums, of the MTU's size */
 };
 
-struct io_dpdk_conf {
-    const struct io_dpdk_dev *devs;
+struct io_conf {
+    const struct io_dev *devs;
     unsigned n_devs;
+    /* For devices of DPDK: */
     uint64_t mem_mb;        /* memory for packets; 0: computed from the above */
     bool hugepages;         /* use hugepages when the system has them */
     const char *extra_args; /* more EAL arguments, separated by blanks; NULL: none */
@@ -40,6 +44,38 @@ struct io_dpdk_conf {
      * may be called by a thread of DPDK, by one at a time. */
     const struct log *log;
 };
+
+/* ---- io_devices.c --------------------------------------------------------------------------- */
+
+/* Opens all devices; DPDK starts only when one needs it. 0, or -1 with errno set and one line for
+ * people (what, where, what to do) in err, for which 512 bytes are enough; nothing is open then.
+ * Errors as of io_dpdk_start(). Not thread safe; call once before io_devices_queue(). */
+MUST_CHECK int io_devices_start(const struct io_conf *conf, char *err, size_t err_len);
+
+/* As io_dpdk_queue() and io_dpdk_n_queues(), of a device of the configuration. */
+struct mtcp_io *io_devices_queue(unsigned dev, unsigned queue);
+unsigned io_devices_n_queues(unsigned dev);
+
+/* Closes all. Idempotent. Each queue's close() comes before, called by the thread that used it. */
+void io_devices_stop(void);
+
+/* ---- io_tap.c ------------------------------------------------------------------------------- */
+
+struct io_tap;
+
+/* Makes a TAP of this host, or takes one that was made for us, and sets it up. The other end is the
+ * kernel's interface; what goes over is not summed and, up to 64 KB, not cut. 0 or -errno with a
+ * line in err (as above); *tap is to be closed, which ends its queues. */
+MUST_CHECK int io_tap_open(struct io_tap **tap, const struct io_dev *dev, char *err,
+                           size_t err_len);
+void io_tap_close(struct io_tap *tap); /* NULL is allowed */
+
+/* A queue pair, for one thread; NULL when there are fewer. The kernel hands a flow to the queue
+ * that it was last sent on, a new one to any. While the interface is down frames are dropped. */
+struct mtcp_io *io_tap_queue(struct io_tap *tap, unsigned queue);
+unsigned io_tap_n_queues(const struct io_tap *tap);
+
+/* ---- io_dpdk.c: no <rte_*.h> here ----------------------------------------------------------- */
 
 /* Starts EAL (once per process) and opens the devices. 0, or -1 with errno set and one line for
  * people (what, where, what to do) in err, for which 512 bytes are enough.
@@ -52,7 +88,7 @@ struct io_dpdk_conf {
  *
  * Affinity and signal mask of the caller are as before; DPDK's threads have all signals blocked.
  * Not thread safe; call once before io_dpdk_queue(). */
-MUST_CHECK int io_dpdk_start(const struct io_dpdk_conf *conf, char *err, size_t err_len);
+MUST_CHECK int io_dpdk_start(const struct io_conf *conf, char *err, size_t err_len);
 
 /* The queue pair `queue` of device `dev` as a burst interface for the calling thread, which becomes
  * known to DPDK (it gets a cache of packet buffers); NULL when the device has fewer queues. Valid

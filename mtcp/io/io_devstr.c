@@ -5,18 +5,15 @@
 #include "mtcp/io/io_devstr.h"
 
 #include "mtcp/base/bug.h"
+#include "mtcp/io/tap_if.h"
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/if_ether.h>
-#include <linux/if_tun.h>
 #include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -37,57 +34,33 @@ __attribute__((format(printf, 4, 5))) static int fail(int error, char *err, size
 
 /* ---- the system ---------------------------------------------------------------------------- */
 
-/* An interface that was there before and goes with its last user has one: with several queues the
- * kernel lets anybody join, and spreads the packets over all of them. */
-static bool tap_is_shared(int fd, bool existed)
-{
-    struct ifreq ifr = {0};
-
-    return existed && ioctl(fd, TUNGETIFF, &ifr) == 0 && !(ifr.ifr_flags & IFF_PERSIST);
-}
-
 /* Makes the interface and lets it go again: the one question whose answer is the truth. */
-static int tap_try(int fd, const char *iface, char *err, size_t err_len)
+static int try_tap(const char *iface, unsigned flags, char *err, size_t err_len)
 {
-    struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_MULTI_QUEUE};
-    bool existed = if_nametoindex(iface) != 0;
-    size_t n = strlen(iface);
+    int fd = tap_if_open(iface, flags, err, err_len);
 
-    if (n >= IFNAMSIZ)
-        return fail(-EINVAL, err, err_len, "iface=%s is longer than %d characters", iface,
-                    IFNAMSIZ - 1);
-    memcpy(ifr.ifr_name, iface, n + 1);
-    int e = ioctl(fd, TUNSETIFF, &ifr) != 0 ? errno : tap_is_shared(fd, existed) ? EBUSY : 0;
-    if (e == 0)
-        return 0;
-    if (e == EPERM || e == EACCES)
-        return fail(-EPERM, err, err_len, "no permission to make a network interface: %s",
-                    HOW_TO_BE_ROOT);
-    if (e == EBUSY)
-        return fail(-EBUSY, err, err_len,
-                    "the interface %s is in use: choose another iface=", iface);
-    if (e == EINVAL)
-        return fail(-EINVAL, err, err_len,
-                    "%s is not a name for a TAP interface, or exists as something else", iface);
-    return fail(-e, err, err_len, "can't make the interface %s: %s", iface, strerror(e));
+    if (fd < 0)
+        return fd;
+    close(fd);
+    return 0;
 }
 
+/* With several queues, if it is made; an administrator may have made it with one. */
 static int check_tap(const struct io_devstr *dev, char *err, size_t err_len)
 {
-    char iface[IO_DEV_STR_MAX] = "dtap%d";
-    int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+    char iface[IO_DEV_STR_MAX];
 
-    if (fd < 0 && (errno == ENOENT || errno == ENODEV || errno == ENXIO))
-        return fail(-ENODEV, err, err_len,
-                    "/dev/net/tun is missing: load the kernel module 'tun', or give the container "
-                    "this device");
-    if (fd < 0)
-        return fail(-errno, err, err_len, "can't open /dev/net/tun (%s): %s", strerror(errno),
-                    HOW_TO_BE_ROOT);
+    io_devstr_iface(dev, iface, sizeof(iface));
+    int rc = try_tap(iface, TAP_IF_VNET | TAP_IF_MULTI, err, err_len);
+    return rc == -EINVAL ? try_tap(iface, TAP_IF_VNET, err, err_len) : rc;
+}
+
+static int check_net_tap(const struct io_devstr *dev, char *err, size_t err_len)
+{
+    char iface[IO_DEV_STR_MAX] = "dtap%d";
+
     io_devstr_arg(dev, "iface", iface, sizeof(iface));
-    int rc = tap_try(fd, iface, err, err_len);
-    close(fd);
-    return rc;
+    return try_tap(iface, TAP_IF_MULTI, err, err_len);
 }
 
 static int check_iface_arg(const struct io_devstr *dev, char *err, size_t err_len)
@@ -283,6 +256,7 @@ static int check_pci(const struct io_devstr *dev, char *err, size_t err_len)
     .wake = IO_WAKE_INTR, .tso_one_piece = true, .check = check_virtio_user
 
 static const struct io_driver drivers[] = {
+    {.name = "tap", .keys = "iface", .is_own = true, .check = check_tap},
     {.name = "net_tap",
      .keys = "iface mac remote persist",
      .wake = IO_WAKE_INTR,
@@ -290,7 +264,7 @@ static const struct io_driver drivers[] = {
      .soft_csum = true,
      .kernel_side = true,
      .async_signal = true,
-     .check = check_tap},
+     .check = check_net_tap},
     {.name = "net_af_packet",
      .keys = "iface qpairs blocksz framesz framecnt qdisc_bypass",
      .wake = IO_WAKE_SOCKET,
@@ -331,7 +305,7 @@ static const struct io_driver driver_pci = {
     .name = "pci", .wake = IO_WAKE_INTR, .check = check_pci};
 
 #define DRIVER_NAMES                                                                               \
-    "net_tap, net_af_packet, net_af_xdp, net_memif, net_vhost, net_virtio_user, net_pcap, "        \
+    "tap, net_tap, net_af_packet, net_af_xdp, net_memif, net_vhost, net_virtio_user, net_pcap, "   \
     "net_ring, net_null"
 
 static const struct io_driver *driver_find(const char *name)
@@ -506,18 +480,19 @@ int io_devstr_add(struct io_devstr *dev, const char *key, uint32_t value)
     return 0;
 }
 
+void io_devstr_iface(const struct io_devstr *dev, char *iface, size_t len)
+{
+    if (!io_devstr_arg(dev, "iface", iface, len))
+        snprintf(iface, len, "%s", dev->name);
+}
+
 uint32_t io_devstr_kernel_mtu(const struct io_devstr *dev)
 {
-    struct ifreq ifr = {0};
+    char iface[IFNAMSIZ];
 
-    if (!dev->drv->kernel_iface || !io_devstr_arg(dev, "iface", ifr.ifr_name, sizeof(ifr.ifr_name)))
+    if (!dev->drv->kernel_iface || !io_devstr_arg(dev, "iface", iface, sizeof(iface)))
         return 0;
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return 0;
-    int rc = ioctl(fd, SIOCGIFMTU, &ifr);
-    close(fd);
-    return rc == 0 && ifr.ifr_mtu > 0 ? (uint32_t)ifr.ifr_mtu : 0;
+    return tap_if_mtu(iface);
 }
 
 /* A slot of the packet ring holds a frame and some 100 bytes before it. One slot per block, so that

@@ -37,6 +37,7 @@ struct io_driver {
     bool mtu_free;      /* carries frames beyond the MTU that it admits to */
     bool async_signal;  /* would have the kernel send a signal per frame, unless prevented */
     bool tso_one_piece; /* with segmentation offload takes 64 KB in one piece */
+    bool is_own;        /* io_tap.c's: DPDK has no part in it */
     const char *q_arg;  /* argument for the number of queues, added when missing */
     /* Has the system what the device needs? 0 or -errno with a line in err. */
     int (*check)(const struct io_devstr *dev, char *err, size_t err_len);
@@ -71,6 +72,9 @@ bool io_devstr_arg(const struct io_devstr *dev, const char *key, char *value, si
 
 /* The same as a number; 0 when it is absent or none. */
 uint32_t io_devstr_number(const struct io_devstr *dev, const char *key);
+
+/* The kernel interface of a device of our own: `iface=`, or else its name. */
+void io_devstr_iface(const struct io_devstr *dev, char *iface, size_t len);
 
 /* Appends ",key=value" unless the key is there. 0 or -ENAMETOOLONG. */
 MUST_CHECK int io_devstr_add(struct io_devstr *dev, const char *key, uint32_t value);

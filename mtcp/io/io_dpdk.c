@@ -24,7 +24,7 @@ static struct {
     struct io_port port[IO_PORTS_MAX];
 } ports;
 
-static int dev_parse(struct io_port *p, const struct io_dpdk_dev *conf, char *err, size_t err_len)
+static int dev_parse(struct io_port *p, const struct io_dev *conf, char *err, size_t err_len)
 {
     int rc = io_devstr_parse(&p->dev, conf->device, err, err_len);
 
@@ -58,14 +58,14 @@ static int dev_unique(unsigned i, char *err, size_t err_len)
     return 0;
 }
 
-static int devs_parse(const struct io_dpdk_conf *conf, char *err, size_t err_len)
+static int devs_parse(const struct io_conf *conf, char *err, size_t err_len)
 {
     if (conf->n_devs == 0 || conf->n_devs > IO_PORTS_MAX) {
         snprintf(err, err_len, "%u devices: expected 1 to %d", conf->n_devs, IO_PORTS_MAX);
         return -EINVAL;
     }
     for (unsigned i = 0; i < conf->n_devs; i++) {
-        const struct io_dpdk_dev *d = &conf->devs[i];
+        const struct io_dev *d = &conf->devs[i];
         struct io_port *p = &ports.port[i];
         char what[768];
         memset(p, 0, sizeof(*p));
@@ -82,7 +82,7 @@ static int devs_parse(const struct io_dpdk_conf *conf, char *err, size_t err_len
     return 0;
 }
 
-static int eal_start(const struct io_dpdk_conf *conf, char *err, size_t err_len)
+static int eal_start(const struct io_conf *conf, char *err, size_t err_len)
 {
     struct eal_conf eal = {.hugepages = conf->hugepages,
                            .n_cpus_max = RTE_MAX_LCORE,
@@ -136,7 +136,7 @@ static void ports_close(void)
     io_eal_stop();
 }
 
-static int ports_open(const struct io_dpdk_conf *conf, char *err, size_t err_len)
+static int ports_open(const struct io_conf *conf, char *err, size_t err_len)
 {
     int rc = devs_parse(conf, err, err_len);
 
@@ -153,7 +153,7 @@ static int ports_open(const struct io_dpdk_conf *conf, char *err, size_t err_len
     return rc;
 }
 
-int io_dpdk_start(const struct io_dpdk_conf *conf, char *err, size_t err_len)
+int io_dpdk_start(const struct io_conf *conf, char *err, size_t err_len)
 {
     sigset_t signals;
 

@@ -64,10 +64,10 @@ struct io_port {
 /* ---- io_port_dpdk.c ---- */
 
 /* Bytes of packet memory that the device will take. */
-uint64_t io_port_mem(const struct io_port *p, const struct io_dpdk_dev *conf);
+uint64_t io_port_mem(const struct io_port *p, const struct io_dev *conf);
 
 /* Opens and starts the device, EAL running. 0, or -errno with a line in err; closed then. */
-MUST_CHECK int io_port_open(struct io_port *p, const struct io_dpdk_dev *conf, char *err,
+MUST_CHECK int io_port_open(struct io_port *p, const struct io_dev *conf, char *err,
                             size_t err_len);
 void io_port_close(struct io_port *p); /* harmless when not open */
 

@@ -38,7 +38,7 @@
 /* What is decided on the way; lives as long as the opening. */
 struct opening {
     struct io_port *p;
-    const struct io_dpdk_dev *conf;
+    const struct io_dev *conf;
     struct rte_eth_dev_info info;
     struct rte_eth_conf eth;
     uint16_t n_rxd, n_txd, mtu;
@@ -104,7 +104,7 @@ static bool tx_may_be_big(const struct io_port *p)
     return p->dev.drv->tso_one_piece;
 }
 
-static uint32_t n_pkts(const struct io_port *p, const struct io_dpdk_dev *conf)
+static uint32_t n_pkts(const struct io_port *p, const struct io_dev *conf)
 {
     uint32_t descs = (uint32_t)n_descs(&p->dev, conf->n_rxd) + n_descs(&p->dev, conf->n_txd);
     uint32_t n = conf->n_pkts;
@@ -123,7 +123,7 @@ static uint64_t pool_bytes(uint64_t n, uint32_t room)
     return (n + per_page - 1) / per_page * RTE_ALIGN_CEIL(one * per_page, PAGE_BYTES);
 }
 
-uint64_t io_port_mem(const struct io_port *p, const struct io_dpdk_dev *conf)
+uint64_t io_port_mem(const struct io_port *p, const struct io_dev *conf)
 {
     uint32_t room = rx_is_big(p) ? ROOM_BIG : frame_room(p, p->mtu);
     uint64_t bytes = pool_bytes(n_pkts(p, conf), room);
@@ -453,7 +453,7 @@ static void signal_nothing(int sig)
     (void)sig;
 }
 
-int io_port_open(struct io_port *p, const struct io_dpdk_dev *conf, char *err, size_t err_len)
+int io_port_open(struct io_port *p, const struct io_dev *conf, char *err, size_t err_len)
 {
     struct opening o = {.p = p, .conf = conf, .err = err, .err_len = err_len};
     struct sigaction old[NSIG];

@@ -1,5 +1,5 @@
 /*
- * mtcp_init, mtcp_destroy and contexts over DPDK devices. The one file of sock/ that needs DPDK
+ * mtcp_init, mtcp_destroy and contexts over devices. The one file of sock/ that needs DPDK
  * when a program is linked; one that brings its own devices (mtcp_create_context_io) does without.
  *
  * Devices start with the first context, because mtcp_setconf may still change the number of cores;
@@ -78,10 +78,10 @@ int mtcp_init(const char *config_file)
 static int devices_start(void)
 {
     const struct config *c = &the_process.conf;
-    struct io_dpdk_dev devs[NET_IF_MAX];
+    struct io_dev devs[NET_IF_MAX];
     for (unsigned i = 0; i < c->n_netdevs; i++) {
         const struct config_netdev *d = &c->netdev[i];
-        devs[i] = (struct io_dpdk_dev){
+        devs[i] = (struct io_dev){
             .name = d->name,
             .device = d->device,
             .n_queues = c->num_cores,
@@ -94,7 +94,7 @@ static int devices_start(void)
         };
         memcpy(devs[i].mac, d->mac, sizeof(d->mac));
     }
-    struct io_dpdk_conf conf = {
+    struct io_conf conf = {
         .devs = devs,
         .n_devs = c->n_netdevs,
         .mem_mb = c->packet_mem_mb,
@@ -102,7 +102,7 @@ static int devices_start(void)
         .extra_args = c->eal_args[0] ? c->eal_args : NULL,
     };
     char err[512] = "the devices did not start";
-    if (io_dpdk_start(&conf, err, sizeof(err)) == 0)
+    if (io_devices_start(&conf, err, sizeof(err)) == 0)
         return 0;
     int e = errno ? errno : ENODEV;
     say(err);
@@ -116,7 +116,7 @@ static int queue_complain(unsigned dev)
     snprintf(
         line, sizeof(line),
         "netdev %s: its device has queues for no more than %u of the %u cores: lower num_cores",
-        the_process.conf.netdev[dev].name, io_dpdk_n_queues(dev), the_process.conf.num_cores);
+        the_process.conf.netdev[dev].name, io_devices_n_queues(dev), the_process.conf.num_cores);
     say(line);
     return -EBUSY;
 }
@@ -125,7 +125,7 @@ static int queue_complain(unsigned dev)
 static int devices_queues(int cpu, struct mtcp_io **ios)
 {
     for (unsigned i = 0; i < the_process.conf.n_netdevs; i++) {
-        ios[i] = io_dpdk_queue(i, (unsigned)cpu);
+        ios[i] = io_devices_queue(i, (unsigned)cpu);
         if (!ios[i])
             return queue_complain(i);
         if (ctx_table_uses(ios[i]))
@@ -208,7 +208,7 @@ int mtcp_destroy(void)
     }
     pthread_mutex_lock(&the_process.lock);
     if (the_process.is_started)
-        io_dpdk_stop();
+        io_devices_stop();
     the_process.is_started = the_process.is_init = false;
     pthread_mutex_unlock(&the_process.lock);
     errno = saved;

@@ -45,8 +45,8 @@
 #define ICMP_REQUEST 8
 
 struct options {
-    struct io_dpdk_dev dev;
-    struct io_dpdk_conf conf;
+    struct io_dev dev;
+    struct io_conf conf;
     be32_t addr, peer;
     bool ping, tso;
     uint64_t n_replies, interval_us, for_us;
@@ -331,7 +331,7 @@ static void *worker_run(void *arg)
     struct mtcp_pkt *pkts[IO_BURST];
     uint64_t start = now_us(), busy = start, end = UINT64_MAX, turn = 0;
 
-    w->io = io_dpdk_queue(0, w->queue);
+    w->io = io_devices_queue(0, w->queue);
     if (w->opt->for_us != 0)
         end = start + w->opt->for_us;
     for (;;) {
@@ -359,7 +359,7 @@ static void *worker_run(void *arg)
 static void ready_print(const struct options *opt, const struct mtcp_io *io)
 {
     printf("ready dev=%s queues=%u mtu=%u mac=%02x:%02x:%02x:%02x:%02x:%02x caps=%s%s%s%s%s\n",
-           opt->dev.device, io_dpdk_n_queues(0), io->mtu, io->mac[0], io->mac[1], io->mac[2],
+           opt->dev.device, io_devices_n_queues(0), io->mtu, io->mac[0], io->mac[1], io->mac[2],
            io->mac[3], io->mac[4], io->mac[5], io->caps & MTCP_IO_TX_IP_CSUM ? "ip," : "",
            io->caps & MTCP_IO_TX_TCP_CSUM ? "tcp," : "", io->caps & MTCP_IO_TSO ? "tso," : "",
            io->caps & MTCP_IO_RX_CSUM ? "rx," : "", io->caps & MTCP_IO_NO_WAKEUP ? "nap" : "wake");
@@ -464,9 +464,9 @@ static bool option(struct options *o, int c, const char *value)
 static int run(const struct options *opt)
 {
     static struct worker workers[QUEUES_MAX];
-    unsigned n = io_dpdk_n_queues(0);
+    unsigned n = io_devices_n_queues(0);
 
-    ready_print(opt, io_dpdk_queue(0, 0));
+    ready_print(opt, io_devices_queue(0, 0));
     for (unsigned i = 0; i < n; i++) {
         workers[i] = (struct worker){.opt = opt, .queue = i};
         if (i > 0 && pthread_create(&workers[i].thread, NULL, worker_run, &workers[i]) != 0)
@@ -477,7 +477,8 @@ static int run(const struct options *opt)
         pthread_join(workers[i].thread, NULL);
     uint64_t replies = stats_print(workers, n);
     for (unsigned i = 0; i < n; i++)
-        workers[i].io->close(workers[i].io);
+        if (workers[i].io->close != NULL)
+            workers[i].io->close(workers[i].io);
     return replies >= opt->n_replies ? 0 : 3;
 }
 
@@ -506,11 +507,11 @@ int main(int argc, char **argv)
     stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     sigaction(SIGINT, &sa, NULL);
     sigaction(SIGTERM, &sa, NULL);
-    if (io_dpdk_start(&o.conf, err, sizeof(err)) != 0) {
+    if (io_devices_start(&o.conf, err, sizeof(err)) != 0) {
         fprintf(stderr, "io_probe: %s\n", err);
         return 1;
     }
     int rc = run(&o);
-    io_dpdk_stop();
+    io_devices_stop();
     return rc;
 }

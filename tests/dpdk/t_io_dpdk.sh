@@ -1,14 +1,16 @@
 #!/bin/sh
-# Packet I/O on real DPDK devices, no TCP: io_probe at one end (or both), the kernel at the other.
+# Packet I/O on real devices, DPDK's and our own, no TCP: io_probe at one end (or both), the kernel at the other.
 # Everything happens in network namespaces made here and gone with the processes in them. Needs root
 # or a user namespace. B is the directory of the programs (default build/debug).
 #
 #   tests/dpdk/t_io_dpdk.sh [TEST...]
 
 B=${B:-build/debug}
-TESTS="tap tap_idle tap_queues af_packet af_packet_jumbo af_packet_queues af_xdp memif memif_jumbo
-vhost vhost_segments vhost_peer_dies vhost_peer_returns pcap capture forward twice sigint_leaves_nothing
-failure_leaves_nothing quiet errors no_permission hugepages"
+TESTS="own_tap own_tap_jumbo own_tap_idle own_tap_queues own_tap_made_before own_tap_deleted
+own_tap_leaves_nothing tap tap_idle tap_queues af_packet af_packet_jumbo af_packet_queues af_xdp memif memif_jumbo
+vhost vhost_segments vhost_peer_dies vhost_peer_returns pcap capture forward own_forward twice sigint_leaves_nothing
+failure_leaves_nothing quiet errors no_permission no_dev_net_tun
+hugepages"
 
 if [ -z "$IO_DPDK_INSIDE" ]; then
     if [ ! -x "$B/io_probe" ]; then
@@ -151,6 +153,80 @@ cleanup() {
 }
 trap cleanup EXIT
 trap 'exit 130' INT TERM
+
+# ---- tap: our own ---------------------------------------------------------------------------
+
+own_tap_start() {
+    start a "$@" && ip addr add 10.77.0.1/24 dev tap0
+}
+
+t_own_tap() {
+    own_tap_start tap0 || return 1
+    ping_from_kernel 10.77.0.2 300 56 && ping_from_kernel 10.77.0.2 50 1472 || return 1
+    ip link show tap0 | grep -q "ether $(value a mac) " &&
+        say "both ends have the same address" && return 1
+    stop a && expect a echoed -eq 350 && expect a rx_dropped -eq 0 && expect a pkts = 1024/1024 &&
+        expect a caps = tcp,tso,rx,wake && [ ! -s "$W/a.err" ]
+}
+
+t_own_tap_jumbo() {
+    own_tap_start -M 9000 tap0,iface=tap0 && ping_from_kernel 10.77.0.2 50 8972 && stop a &&
+        expect a mtu -eq 9000 && expect a len_max -eq 9014
+}
+
+t_own_tap_idle() {
+    own_tap_start tap0 || return 1
+    ping_from_kernel 10.77.0.2 1 56 || return 1
+    sleep 1
+    ticks=$(idle_ticks a 5)
+    echo "     idle: $ticks ticks of 10 ms in 5 s"
+    [ "$ticks" -lt 10 ] || { say "$ticks ticks in 5 s of idling" && return 1; }
+    ping_from_kernel 10.77.0.2 1 56 && stop a
+}
+
+t_own_tap_queues() {
+    own_tap_start -q 3 tap0 || return 1
+    expect a queues -eq 3 && ping_from_kernel -i 1 10.77.0.2 200 56 || return 1
+    stop a && expect a echoed -eq 200
+}
+
+# An administrator's interface stays; nobody else joins it while it is in use.
+t_own_tap_made_before() {
+    ip tuntap add dev tap0 mode tap multi_queue || return 2
+    made_before 2 && made_before 1
+    rc=$?
+    ip tuntap del dev tap0 mode tap multi_queue
+    [ $rc -eq 0 ] && ip tuntap add dev tap0 mode tap || return 1
+    made_before 1
+    rc=$?
+    ip tuntap del dev tap0 mode tap
+    return $rc
+}
+
+made_before() { # queues
+    errors_ok=0
+    ip addr flush dev tap0
+    own_tap_start -q $1 tap0 && expect a queues -eq $1 || return 1
+    ping_from_kernel 10.77.0.2 20 56 || return 1
+    refused "the interface tap0 is in use" tap0
+    stop a && ip link show tap0 >/dev/null && return $errors_ok
+}
+
+# Somebody deletes the interface: no packets, no work, and an end as usual.
+t_own_tap_deleted() {
+    own_tap_start tap0 && ip link del tap0 || return 1
+    sleep 0.5
+    ticks=$(idle_ticks a 2)
+    [ "$ticks" -lt 20 ] || { say "$ticks ticks in 2 s without a device" && return 1; }
+    stop a
+}
+
+# Not even DPDK has been started.
+t_own_tap_leaves_nothing() {
+    own_tap_start tap0 && [ -z "$(runtime_dirs $pid_a)" ] && stop a || return 1
+    ip link show tap0 >/dev/null 2>&1 && say "left behind: the interface tap0" && return 1
+    "$PROBE" -M 60 tap0 >"$W/out" 2>"$W/err" || ! ip link show tap0 >/dev/null 2>&1
+}
 
 # ---- net_tap --------------------------------------------------------------------------------
 
@@ -312,8 +388,17 @@ t_capture() {
 
 # From the kernel through a TAP and a veth to the kernel in another namespace, and back.
 t_forward() {
+    forward net_tap0,iface=dtap0
+}
+
+# What goes on over a wire is whole: nothing is left to anybody.
+t_own_forward() {
+    forward tap0,iface=dtap0
+}
+
+forward() { # device
     veth_up || return 1
-    mosrun_conf "forward = 1 netdev \"left\" { device = \"net_tap0,iface=dtap0\" }
+    mosrun_conf "forward = 1 netdev \"left\" { device = \"$1\" }
         netdev \"right\" { device = \"net_af_packet0,iface=va\" }"
     "$B/mosrun" -f "$W/mosrun.conf" >"$W/out" 2>&1 &
     runner=$!
@@ -323,7 +408,8 @@ t_forward() {
         sleep 0.05
     done
     IN=
-    ip addr add 10.77.0.2/24 dev dtap0 && ip link set dtap0 up && "$TOOL" offload-off dtap0
+    ip addr add 10.77.0.2/24 dev dtap0 && ip link set dtap0 up || return 1
+    [ "$1" = tap0,iface=dtap0 ] || "$TOOL" offload-off dtap0
     sleep 0.5
     ping_from_kernel 10.77.0.1 20 56 && ping_from_kernel 10.77.0.1 20 1472
     rc=$?
@@ -381,6 +467,10 @@ t_errors() {
     refused "has no value" net_tap0,iface
     refused "no argument 'ifacy'" net_tap0,ifacy=x
     refused "longer than 15 characters" net_tap0,iface=interface-much-too-long
+    refused "longer than 15 characters" tap0,iface=interface-much-too-long
+    refused "lo is not a name for a TAP interface, or exists as something else" tap0,iface=lo
+    refused "no argument 'queues'" tap0,queues=2
+    refused "the MTU must be 576 to 65535" -M 500 tap0
     refused "iface= is missing" net_af_packet0
     refused "no interface nosuch0 in this network namespace" net_af_packet0,iface=nosuch0
     refused "no interface nosuch0" net_pcap0,iface=nosuch0
@@ -403,12 +493,26 @@ t_no_permission() {
     [ "$(id -u)" -eq 0 ] && setpriv --reuid=65534 --regid=65534 --clear-groups true 2>/dev/null ||
         return 2
     cp "$PROBE" "$W/probe" && chmod 755 "$W" "$W/probe" || return 1
-    setpriv --reuid=65534 --regid=65534 --clear-groups "$W/probe" net_tap0 >"$W/out" 2>"$W/err"
-    rc=$?
-    [ $rc -eq 1 ] && grep -q "permission.*run as root, or inside 'unshare -Urn'\|can't open /dev" \
-        "$W/err" && return 0
-    say "exit status $rc: $(cat "$W/err")"
-    return 1
+    for device in net_tap0 tap0; do
+        setpriv --reuid=65534 --regid=65534 --clear-groups "$W/probe" $device >"$W/out" 2>"$W/err"
+        rc=$?
+        [ $rc -eq 1 ] && grep -q \
+            "permission.*run as root, or inside 'unshare -Urn'\|can't open /dev" "$W/err" && continue
+        say "exit status $rc: $(cat "$W/err")"
+        return 1
+    done
+}
+
+t_no_dev_net_tun() {
+    unshare -m mount -t tmpfs tmpfs /dev/net 2>/dev/null || return 2
+    for device in net_tap0 tap0; do
+        unshare -m sh -c "mount -t tmpfs tmpfs /dev/net && exec '$PROBE' -t 1 $device" \
+            >"$W/out" 2>"$W/err"
+        rc=$?
+        [ $rc -eq 1 ] && grep -q "/dev/net/tun is missing" "$W/err" && continue
+        say "exit status $rc: $(cat "$W/err")"
+        return 1
+    done
 }
 
 # Wanted and not there: it says so and works without.

@@ -474,8 +474,9 @@ int mtcp_getlastpkt(mctx_t mctx, int sock, int side, struct pkt_info *p);
  * Drop or change the packet of the current callback; on a connection of this process's endpoint
  * only in MOS_ON_PKT_IN at MOS_HK_SND, before any TCP state moves. There incoming packets can have
  * their payload overwritten, and headers of both directions be changed as long as it stays the same
- * segment of the same connection: see mtcp_setlastpkt(3). Does not block. Active; on a raw socket
- * it fails with EPERM, because connections' monitors are asked.
+ * segment of the same connection. Between two devices payload can be put in and taken out as well,
+ * and the connection goes on: see mtcp_setlastpkt(3). Does not block. Active; on a raw socket it
+ * fails with EPERM, because connections' monitors are asked.
  *
  *   side     as mtcp_getlastpkt
  *   offset   bytes from the start of the place that `option` names, within which it stays
@@ -484,8 +485,9 @@ int mtcp_getlastpkt(mctx_t mctx, int sock, int side, struct pkt_info *p);
  *            MOS_ETH_HDR, MOS_IP_HDR, MOS_TCP_HDR, MOS_TCP_PAYLOAD; and MOS_UPDATE_IP_CHKSUM,
  *            MOS_UPDATE_TCP_CHKSUM as wanted. Lengths in headers are kept right
  *   returns  0 or -1 with the packet as it was
- *   errors   EACCES; EPERM also a change that an endpoint's connection does not allow, or not in
- *            this callback; EBADF; ENOTSOCK; EFAULT; EINVAL option, side, bytes beyond the place,
+ *   errors   EACCES; EPERM also a change that the connection does not allow, or not in this
+ *            callback; EALREADY bytes that were forwarded before, or that lie before such; ENOBUFS
+ *            too many changes that are not acknowledged; EBADF; ENOTSOCK; EFAULT; EINVAL option, side, bytes beyond the place,
  *            a header or a frame of impossible length; ENODATA no packet's callback is running, or
  *            the packet was not kept (SYN cookie); ENOMEM
  *   source   mOS
@@ -510,12 +512,12 @@ int mtcp_setlastpkt(mctx_t mctx, int sock, int side, off_t offset, byte *data, u
 int mtcp_sendpkt(mctx_t mctx, int sock, const struct pkt_info *pkt);
 
 /*
- * End a connection of this process's endpoint: RST to the peer, what the application has not read
- * is discarded, it gets ECONNRESET and no further byte. Legal in every callback. Does not block.
- * Active.
+ * End a connection. Of this process's endpoint: RST to the peer, what the application has not read
+ * is discarded, it gets ECONNRESET and no further byte. Between two devices: RST to both hosts, the
+ * packet in hand goes no further. Legal in every callback. Does not block. Active.
  *
  *   returns  0 or -1
- *   errors   EACCES; EPERM; EBADF; ENOTSOCK; EOPNOTSUPP the connection does not end here;
+ *   errors   EACCES; EPERM; EBADF; ENOTSOCK; EOPNOTSUPP nothing is forwarded here;
  *            ENOTCONN it is over
  *   source   ours
  */

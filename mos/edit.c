@@ -1,21 +1,21 @@
 /* Changes of a frame. One table says what its parts bear. */
 #include "mos/edit.h"
 
-#include "mtcp/wire/csum.h"
 #include "mtcp/wire/hdr.h"
+#include "mtcp/wire/sums.h"
 
 #include <errno.h>
-#include <stddef.h>
 #include <string.h>
 
 #define ACTIONS (MOS_DROP | MOS_OVERWRITE | MOS_CHOMP | MOS_INSERT)
 #define PLACES  (MOS_ETH_HDR | MOS_IP_HDR | MOS_TCP_HDR | MOS_TCP_PAYLOAD)
 #define CSUMS   (MOS_UPDATE_IP_CHKSUM | MOS_UPDATE_TCP_CHKSUM)
 
-#define IP_MAX       65535u
+#define IP_MAX       EDIT_IP_MAX
 #define ETH_ADDRS    12u
-#define ETH_TAGGED   22u /* two tags (IEEE 802.1Q, 802.1ad) between the addresses and the type */
 #define IPV4_HDR_MAX 60u
+
+enum { OPT_END, OPT_NOP, OPT_SACK = 5 }; /* RFC 9293 3.2, 2018 3 */
 
 /* A part of a frame, [from, to), and what its length may be. */
 struct part {
@@ -57,7 +57,7 @@ struct edit_frame edit_frame_of(const struct packet *p, uint8_t *at, uint32_t ro
 static struct part part_of(const struct edit_frame *f, int option)
 {
     if (option & MOS_ETH_HDR)
-        return (struct part){0, f->l3, ETH_ADDRS, ETH_HDR_LEN, ETH_TAGGED, 4};
+        return (struct part){0, f->l3, ETH_ADDRS, ETH_HDR_LEN, EDIT_ETH_MAX, 4};
     if ((option & MOS_IP_HDR) && f->is_v6) /* extension headers: RFC 8200 4 */
         return (struct part){f->l3, f->l4, IPV6_HDR_LEN, IPV6_HDR_LEN, IP_MAX, 8};
     if (option & MOS_IP_HDR)
@@ -89,7 +89,7 @@ static void lengths_write_ip(const struct edit_frame *f)
     h->total_len = be16_make((uint16_t)len);
 }
 
-static void lengths_write(const struct edit_frame *f)
+void edit_lengths(const struct edit_frame *f)
 {
     struct tcp_hdr *h = (void *)(f->at + f->l4);
     h->doff_ns = (uint8_t)((h->doff_ns & 0x0fu) | ((f->payload - f->l4) / 4) << 4);
@@ -131,7 +131,7 @@ static int chomp(struct edit_frame *f, const struct edit *e, const struct part *
     uint8_t *at = f->at + p->from + e->offset;
     memmove(at, at + e->len, f->len - (size_t)(at + e->len - f->at));
     parts_move(f, e->option, -e->len);
-    lengths_write(f);
+    edit_lengths(f);
     return 0;
 }
 
@@ -148,7 +148,7 @@ static int insert(struct edit_frame *f, const struct edit *e, const struct part 
     if (e->len > 0)
         memcpy(at, e->data, e->len);
     parts_move(f, e->option, e->len);
-    lengths_write(f);
+    edit_lengths(f);
     return 0;
 }
 
@@ -164,34 +164,61 @@ int edit_apply(struct edit_frame *f, const struct edit *e)
 
 /* ---- checksums ------------------------------------------------------------------------------ */
 
-/* Fills the checksum field at `field` with that of `len` bytes at `at`, which it is part of. */
-static void csum_write(uint8_t *field, uint64_t pseudo, const uint8_t *at, uint32_t len)
-{
-    memset(field, 0, sizeof(uint16_t));
-    uint16_t sum = csum_fold(csum_add(pseudo, at, len));
-    memcpy(field, &sum, sizeof(sum));
-}
-
-static uint64_t pseudo_of(const struct edit_frame *f)
-{
-    struct ip_addr src, dst;
-    const uint8_t *ip = f->at + f->l3;
-    if (f->is_v6) {
-        memcpy(src.b, ip + offsetof(struct ipv6_hdr, src), sizeof(src.b));
-        memcpy(dst.b, ip + offsetof(struct ipv6_hdr, dst), sizeof(dst.b));
-    } else {
-        const struct ipv4_hdr *h = (const void *)ip;
-        src = ip_addr_v4(h->src);
-        dst = ip_addr_v4(h->dst);
-    }
-    return csum_pseudo(&src, &dst, IP_PROTO_TCP, f->len - f->l4);
-}
-
 void edit_checksums(const struct edit_frame *f, int option)
 {
-    uint8_t *ip = f->at + f->l3, *tcp = f->at + f->l4;
+    uint8_t *ip = f->at + f->l3;
     if ((option & MOS_UPDATE_IP_CHKSUM) && !f->is_v6)
-        csum_write(ip + offsetof(struct ipv4_hdr, csum), 0, ip, f->l4 - f->l3);
+        sums_write_ipv4(ip, f->l4 - f->l3);
     if (option & MOS_UPDATE_TCP_CHKSUM)
-        csum_write(tcp + offsetof(struct tcp_hdr, csum), pseudo_of(f), tcp, f->len - f->l4);
+        sums_write_l4(ip, f->l4 - f->l3, f->len - f->l3, IP_PROTO_TCP);
+}
+
+/* ---- numbers -------------------------------------------------------------------------------- */
+
+void edit_flags(const struct edit_frame *f, uint8_t flags)
+{
+    struct tcp_hdr *h = (void *)(f->at + f->l4);
+    h->flags = flags;
+}
+
+void edit_seq(const struct edit_frame *f, tcp_seq_t seq, uint16_t urg)
+{
+    struct tcp_hdr *h = (void *)(f->at + f->l4);
+    h->seq = be32_make(seq.v);
+    h->urg = be16_make(urg);
+}
+
+void edit_ack(const struct edit_frame *f, tcp_seq_t ack, uint16_t wnd)
+{
+    struct tcp_hdr *h = (void *)(f->at + f->l4);
+    h->ack = be32_make(ack.v);
+    h->wnd = be16_make(wnd);
+}
+
+/* The option at `at`; it keeps its length, without blocks it becomes padding. */
+static void sack_write(uint8_t *at, const struct sack_block *b, unsigned n)
+{
+    uint32_t len = n > 0 ? 2 + 8 * n : 0;
+    memset(at + len, OPT_NOP, at[1] - len);
+    if (n > 0)
+        at[1] = (uint8_t)len;
+    for (unsigned i = 0; i < n; i++) {
+        const be32_t edges[2] = {be32_make(b[i].start.v), be32_make(b[i].end.v)};
+        memcpy(at + 2 + 8 * (size_t)i, edges, sizeof(edges));
+    }
+}
+
+void edit_sacks(const struct edit_frame *f, const struct sack_block *b, unsigned n)
+{
+    uint8_t *at = f->at + f->l4 + TCP_HDR_LEN, *end = f->at + f->payload;
+    while (end - at > 1 && *at != OPT_END && (*at == OPT_NOP || at[1] >= 2)) {
+        uint32_t len = *at == OPT_NOP ? 1 : at[1];
+        if (len > (size_t)(end - at))
+            return;
+        if (*at == OPT_SACK) {
+            sack_write(at, b, (len - 2) / 8 < n ? (len - 2) / 8 : n);
+            return;
+        }
+        at += len;
+    }
 }

@@ -13,6 +13,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define EDIT_IP_MAX  65535u
+#define EDIT_ETH_MAX 22u /* two tags (IEEE 802.1Q, 802.1ad) between the addresses and the type */
+
 /* A frame and where its parts begin, l3 <= l4 <= payload <= len <= room. */
 struct edit_frame {
     uint8_t *at;
@@ -47,5 +50,15 @@ MUST_CHECK int edit_apply(struct edit_frame *f, const struct edit *e);
 
 /* The checksums of MOS_UPDATE_IP_CHKSUM, MOS_UPDATE_TCP_CHKSUM. */
 void edit_checksums(const struct edit_frame *f, int option);
+
+/* The lengths of the headers and of the packet. */
+void edit_lengths(const struct edit_frame *f);
+
+/* Flags and numbers of the TCP header; SACK blocks, in the place of those that there are, of which there are
+ * not fewer. */
+void edit_flags(const struct edit_frame *f, uint8_t flags);
+void edit_seq(const struct edit_frame *f, tcp_seq_t seq, uint16_t urg);
+void edit_ack(const struct edit_frame *f, tcp_seq_t ack, uint16_t wnd);
+void edit_sacks(const struct edit_frame *f, const struct sack_block *b, unsigned n);
 
 #endif

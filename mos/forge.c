@@ -1,6 +1,7 @@
 /* Segments in the name of a host of the wire. */
 #include "mos/forge.h"
 
+#include "mos/wire_tcp.h"
 #include "mtcp/wire/build.h"
 
 #define TTL 64
@@ -80,4 +81,23 @@ void forge_answer(struct wire_conn *w, const struct seg *seg)
     if (!(seg->flags & TCP_ACK))
         rst = (struct seg){.ack = seq_add(seg->seq, seg_seq_len(seg)), .flags = TCP_RST | TCP_ACK};
     forge(w, w->sender, &rst);
+}
+
+void forge_ack(struct wire_conn *w, int to, tcp_off_t acked, uint64_t wnd)
+{
+    int from = side_other(to);
+    const struct wire_host *h = &w->host[from];
+    uint64_t units = wnd >> wire_shift(w, from);
+    struct seg ack = {
+        .seq = seq_of_off(w->conn->host[from].isn, (tcp_off_t)h->sent),
+        .ack = seq_of_off(w->conn->host[to].isn, acked),
+        .wnd = units < UINT16_MAX ? (uint16_t)units : UINT16_MAX,
+        .flags = TCP_ACK,
+    };
+    if (wire_has_ts(w)) {
+        ack.opt.has_ts = true;
+        ack.opt.ts_val = h->ts_sent;
+        ack.opt.ts_ecr = w->host[to].ts_sent;
+    }
+    forge(w, to, &ack);
 }

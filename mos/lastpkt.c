@@ -4,6 +4,7 @@
 #include "mos/as_sent.h"
 #include "mos/conns.h"
 #include "mos/dispatch.h"
+#include "mos/wire_edit.h"
 #include "mtcp/wire/build.h"
 #include "mtcp/wire/hdr.h"
 
@@ -193,23 +194,27 @@ static bool means_the_same(const struct packet *was, const struct packet *now)
            a->tuple.local_port == b->tuple.local_port &&
            a->tuple.remote_port == b->tuple.remote_port && seq_eq(a->seq, b->seq) &&
            seq_eq(a->ack, b->ack) && (a->flags & control) == (b->flags & control) &&
-           a->len == b->len && opts_mean_the_same(&a->opt, &b->opt);
+           opts_mean_the_same(&a->opt, &b->opt);
+}
+
+static bool is_of_wire(const struct mon_conn *c)
+{
+    return c && c->wire;
 }
 
 /* What is known without a look at the frame: on an endpoint's connection both ends have to count
  * the same bytes, and what was built for the device and the path keeps its length. */
-static bool is_possible(const struct hook_seg *s, int option)
+static bool is_possible(const struct mon_conn *c, const struct hook_seg *s, int option)
 {
     if (s->dir == HOOK_OUT)
         return (option & MOS_OVERWRITE) && !(option & MOS_TCP_PAYLOAD);
-    return (option & MOS_OVERWRITE) || !(option & MOS_TCP_PAYLOAD);
+    return (option & MOS_OVERWRITE) || !(option & MOS_TCP_PAYLOAD) || is_of_wire(c);
 }
 
-/* The changed frame, in a buffer of its own; *now is the parse of it. */
-static int change_copy(const struct hook_seg *s, const struct edit *e, struct edit_frame *f,
-                       struct packet *now)
+/* The changed frame, in a buffer of its own. */
+static int change_copy(const struct hook_seg *s, const struct edit *e, struct edit_frame *f)
 {
-    struct packet was;
+    struct packet was, now;
     memcpy(f->at, s->frame, s->frame_len);
     if (parse(&was, s, f->at, s->frame_len) != 0 || was.kind != PACKET_TCP)
         return -EPERM;
@@ -219,42 +224,72 @@ static int change_copy(const struct hook_seg *s, const struct edit *e, struct ed
         return rc;
     edit_checksums(f, e->option & ~((s->ip_csum_due ? MOS_UPDATE_IP_CHKSUM : 0) |
                                     (s->tcp_csum_due ? MOS_UPDATE_TCP_CHKSUM : 0)));
-    if (parse(now, s, f->at, f->len) != 0 || !means_the_same(&was, now))
+    if (parse(&now, s, f->at, f->len) != 0 || !means_the_same(&was, &now))
         return -EPERM;
-    return f->len <= s->frame_room ? 0 : -EINVAL;
+    bool is_shorter_or_longer = (e->option & MOS_TCP_PAYLOAD) && !(e->option & MOS_OVERWRITE);
+    return now.seg.len == was.seg.len || is_shorter_or_longer ? 0 : -EPERM;
 }
 
-/* The changed frame takes the place of the one that there was. */
-static void change_keep(struct mon *m, struct hook_seg *s, const struct edit_frame *f)
+/* Where the changed frame is to lie: there is room at the frame, or the wire's. */
+static int change_room(struct mon *m, const struct mon_conn *c, const struct hook_seg *s,
+                       struct edit_frame *to)
 {
-    struct flow_tuple tuple = s->seg->tuple; /* with the zone of a link-local address */
-    memcpy(s->frame, f->at, f->len);
-    s->frame_len = f->len;
-    s->l4_off = (uint16_t)f->l4;
-    (void)!parse(&m->changed, s, s->frame, s->frame_len); /* as the copy, which parsed */
-    m->changed.seg.tuple = tuple;
-    s->seg = &m->changed.seg;
+    to->at = s->frame;
+    to->room = s->frame_room;
+    if (likely(to->len <= to->room))
+        return 0;
+    if (!is_of_wire(c))
+        return -EINVAL;
+    to->at = wire_frame_room(m);
+    to->room = WIRE_FRAME_ROOM;
+    return to->at ? 0 : -ENOMEM;
 }
 
-static int change(struct mon *m, struct hook_seg *s, const struct edit *e)
+/* Does the connection bear it? Then the frame takes the place of the one that there was. */
+static int change_keep(struct mon *m, const struct mon_conn *c, struct hook_seg *s,
+                       const struct edit *e, const struct edit_frame *f)
 {
-    if (!is_possible(s, e->option))
+    struct edit_frame to = *f;
+    int rc = change_room(m, c, s, &to);
+    if (rc == 0 && is_of_wire(c) && (e->option & MOS_TCP_PAYLOAD))
+        rc = wire_edit_note(c->wire, s, e, f);
+    if (rc != 0)
+        return rc;
+    memcpy(to.at, f->at, f->len);
+    lastpkt_adopt(m, s, &to);
+    return 0;
+}
+
+static int change(struct mon *m, const struct mon_conn *c, struct hook_seg *s, const struct edit *e)
+{
+    if (!is_possible(c, s, e->option))
         return -EPERM;
     if (!s->frame)
         return -ENODATA;
     if (s->frame_room == 0)
         return -EPERM;
-    struct packet now;
     uint32_t room = s->frame_len + e->len;
     struct edit_frame f = {.at = mem_alloc(m->mem, room), .room = room};
     if (!f.at)
         return -ENOMEM;
     uint8_t *copy = f.at;
-    int rc = change_copy(s, e, &f, &now);
+    int rc = change_copy(s, e, &f);
     if (rc == 0)
-        change_keep(m, s, &f);
+        rc = change_keep(m, c, s, e, &f);
     mem_free(m->mem, copy, room);
     return rc;
+}
+
+void lastpkt_adopt(struct mon *m, struct hook_seg *s, const struct edit_frame *f)
+{
+    struct flow_tuple tuple = s->seg->tuple; /* with the zone of a link-local address */
+    s->frame = f->at;
+    s->frame_len = f->len;
+    s->frame_room = f->room;
+    s->l4_off = (uint16_t)f->l4;
+    (void)!parse(&m->changed, s, s->frame, s->frame_len); /* it was parsed before it changed */
+    m->changed.seg.tuple = tuple;
+    s->seg = &m->changed.seg;
 }
 
 int lastpkt_set(struct mon *m, const struct mon_conn *c, const struct mon_passive *p,
@@ -271,7 +306,7 @@ int lastpkt_set(struct mon *m, const struct mon_conn *c, const struct mon_passiv
         d->drop = true;
         return 0;
     }
-    int rc = change(m, d->verdict, e);
+    int rc = change(m, c, d->verdict, e);
     d->changed |= rc == 0;
     return rc;
 }

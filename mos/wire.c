@@ -6,6 +6,7 @@
 #include "mos/dispatch.h"
 #include "mos/forge.h"
 #include "mos/order.h"
+#include "mos/wire_edit.h"
 #include "mos/wire_tcp.h"
 #include "mtcp/base/hash.h"
 #include "mtcp/wire/hdr.h"
@@ -122,6 +123,7 @@ void wire_conn_free(struct wire_conn *w)
     for (int side = 0; side < SIDES; side++)
         stream_fini(&w->host[side].rcv, m->mem);
     wire_syn_data_drop(w);
+    wire_edit_free(w);
     w->conn->wire = NULL;
     pool_put(&t->conns, w);
     t->n_conns--;
@@ -136,6 +138,14 @@ static struct wire_conn *dispensable(struct wire *t)
     return NULL;
 }
 
+uint8_t *wire_frame_room(struct mon *m)
+{
+    struct wire *t = m->wire;
+    if (!t->frame)
+        t->frame = mem_alloc(m->mem, WIRE_FRAME_ROOM);
+    return t->frame;
+}
+
 void wire_fini(struct mon *m)
 {
     struct wire *t = m->wire;
@@ -145,9 +155,19 @@ void wire_fini(struct mon *m)
     while ((w = dispensable(t)) != NULL)
         order_end(w->conn, is_closing(w) ? HOOK_END_FIN : HOOK_END_ABORT);
     pool_fini(&t->conns);
+    mem_free(m->mem, t->frame, WIRE_FRAME_ROOM);
     mem_free(m->mem, t->buckets, (t->mask + 1u) * sizeof(struct wire_conn *));
     mem_free(m->mem, t, sizeof(*t));
     m->wire = NULL;
+}
+
+/* It may go on without us, unless its hosts no longer count the same bytes: then they would answer
+ * each other's numbers for ever. */
+static void give_up(struct wire_conn *w, enum hook_end reason)
+{
+    if (w->is_edited && reason != HOOK_END_FIN)
+        forge_resets(w);
+    order_end(w->conn, reason);
 }
 
 /* The record of the connection that a first SYN begins; NULL: no monitor wants it, or no memory. */
@@ -158,12 +178,13 @@ static struct wire_conn *wire_conn_create(struct mon *m, const struct hook_seg *
     if (t->n_conns >= t->conf.max_conns) {
         if (!mon_conn_is_wanted(m, s))
             return NULL;
-        order_end(dispensable(t)->conn, HOOK_END_EVICTED);
+        give_up(dispensable(t), HOOK_END_EVICTED);
     }
     struct wire_conn *w = pool_get(&t->conns);
     if (!w)
         return NULL;
     *w = (struct wire_conn){.hash = hash, .sender = MOS_SIDE_CLI, .tuple = *sent};
+    w->ip_len = (uint16_t)(s->frame_len - s->l3_off);
     for (int side = 0; side < SIDES; side++)
         stream_init(&w->host[side].rcv, t->conf.max_buffer_bytes);
     timer_init(&w->timer, 0);
@@ -214,7 +235,7 @@ void wire_timers(struct mon *m, uint64_t now_us)
     while ((timer = wheel_expire(&m->wire->wheel, now_us)) != NULL) {
         struct wire_conn *w = container_of(timer, struct wire_conn, timer);
         if (deadline(w) <= now_us)
-            order_end(w->conn, is_closing(w) ? HOOK_END_FIN : HOOK_END_TIMEOUT);
+            give_up(w, is_closing(w) ? HOOK_END_FIN : HOOK_END_TIMEOUT);
         else
             watch_time(w);
     }
@@ -246,7 +267,7 @@ static bool is_superseded(const struct wire_conn *w, const struct seg *seg)
         return w->sender != MOS_SIDE_CLI || !seq_eq(seg->seq, w->conn->host[MOS_SIDE_CLI].isn);
     if (!is_closing(w))
         return false;
-    tcp_seq_t last = seq_of_off(w->conn->host[w->sender].isn, (tcp_off_t)h->sent);
+    tcp_seq_t last = wire_edit_last_seq(w, w->sender);
     bool is_later =
         seg->opt.has_ts && h->ts_at_us != 0 && (int32_t)(seg->opt.ts_val - h->ts_recent) > 0;
     return is_later || seq_lt(last, seg->seq);
@@ -318,6 +339,7 @@ static void cut(struct wire_conn *w)
     for (int side = 0; side < SIDES; side++)
         stream_fini(&w->host[side].rcv, m->mem);
     wire_syn_data_drop(w);
+    wire_edit_free(w);
     note_heard(w);
 }
 
@@ -332,6 +354,17 @@ int wire_reset(struct wire_conn *w)
     return 0;
 }
 
+/* How long a packet of IP may be to get where it goes: as the one that came, which the sender
+ * thinks is not too long, or as any path bears (RFC 791 3.2, 8200 5) and the receiver bears. */
+static uint16_t cut_len(const struct wire_conn *w, const struct hook_seg *s)
+{
+    const struct wire_syn *to = &w->host[side_other(w->sender)].syn;
+    uint32_t hdrs = s->frame_len - s->l3_off - s->seg->len;
+    uint32_t any = ip_addr_is_v4(&s->seg->tuple.local) ? 576 : 1280;
+    uint32_t least = hdrs + to->mss < any ? hdrs + to->mss : any;
+    return w->ip_len > least ? w->ip_len : (uint16_t)least;
+}
+
 /* s->off and s->accepted are there. */
 static enum hook_verdict conn_packet(struct wire_conn *w, struct hook_seg *s)
 {
@@ -343,9 +376,14 @@ static enum hook_verdict conn_packet(struct wire_conn *w, struct hook_seg *s)
         cut(w);
         return HOOK_DROP;
     }
-    if (v == HOOK_DROP)
+    if (v == HOOK_DROP) {
+        if (unlikely(w->is_edited))
+            wire_edit_undo(w);
         return v;
+    }
     if (s->accepted) {
+        if (unlikely(w->is_edited))
+            wire_edit_clip(w, s);
         wire_note(w, s);
         wire_text(w, s);
     } else if ((s->seg->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && w->sender == MOS_SIDE_CLI &&
@@ -358,6 +396,12 @@ static enum hook_verdict conn_packet(struct wire_conn *w, struct hook_seg *s)
         return HOOK_DROP;
     }
     note_received(w);
+    if (unlikely(w->is_edited)) {
+        wire_edit_out(w, s);
+        v = HOOK_CHANGED;
+    }
+    if (unlikely(v == HOOK_CHANGED))
+        s->cut_len = cut_len(w, s);
     settle(w);
     return v;
 }
@@ -370,6 +414,8 @@ static enum hook_verdict known_packet(struct wire_conn *w, struct hook_seg *s)
         note_heard(w);
         return HOOK_DROP;
     }
+    if (unlikely(w->is_edited) && !wire_edit_in(w, s))
+        return HOOK_DROP;
     place(w, s);
     if (likely(!has_false_fin(w, s)))
         return conn_packet(w, s);
@@ -378,7 +424,9 @@ static enum hook_verdict known_packet(struct wire_conn *w, struct hook_seg *s)
     seg.flags &= (uint8_t)~TCP_FIN;
     without.seg = &seg;
     without.frame_room = 0; /* a changed one would be parsed again */
-    return conn_packet(w, &without);
+    enum hook_verdict v = conn_packet(w, &without);
+    s->cut_len = without.cut_len;
+    return v;
 }
 
 /* A packet of no known connection. */
@@ -413,6 +461,8 @@ enum hook_verdict wire_packet(struct mon *m, struct hook_seg *s, const struct pa
         order_end(w->conn, HOOK_END_FIN);
         w = NULL;
     }
+    if (w)
+        w->ip_len = (uint16_t)(s->frame_len - s->l3_off);
     return w ? known_packet(w, s) : first_packet(m, s, p, &sent);
 }
 

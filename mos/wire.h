@@ -15,9 +15,14 @@
 #include "mos/mon.h"
 #include "mtcp/base/wheel.h"
 
+#define WIRE_FRAME_ROOM (65535u + 22u) /* of IP, and of Ethernet with two tags */
+
+struct wire_edits; /* wire_edit.h */
+
 /* What a SYN says of its sender. */
 struct wire_syn {
     tcp_seq_t isn;
+    uint16_t mss;
     uint8_t wscale;
     bool has_wscale, has_ts;
 };
@@ -27,6 +32,12 @@ struct wire_link {
     struct mac_addr src, dst;
     uint8_t netif;
     bool is_known;
+};
+
+/* Where a segment lies as its sender counts. */
+struct wire_own {
+    tcp_off_t off;
+    uint32_t len, n_old; /* payload bytes; and before them, those that were acknowledged already */
 };
 
 /* One host, beside what struct mon_host has of it. Offsets of its own bytes, or of the other's. */
@@ -42,6 +53,7 @@ struct wire_host {
     uint32_t ts_sent;   /* the newest timestamp that it has sent, if it has */
     uint32_t ts_recent; /* ... and that the other is known to have received; none comes before it */
     uint64_t ts_at_us;  /* when that was known; 0: it is not */
+    struct wire_edits *edits; /* what monitors made of its bytes; NULL: nothing */
     bool has_ts_sent;
     bool fin_taken; /* it has received the other's FIN in order */
 };
@@ -62,8 +74,11 @@ struct wire_conn {
     bool is_guessed; /* a capture lacks the SYN-ACK: its sequence number is taken from what follows,
                       * and nothing is known of windows */
     bool was_reset;
-    bool reset_due; /* a monitor wants it reset */
-    bool is_cut;    /* ... and it was: all that is known of it is that it is no more */
+    uint16_t ip_len;     /* of the packet in hand, as it came */
+    struct wire_own own; /* ... if its sender has edits */
+    bool is_edited;      /* a host has: packets are translated */
+    bool reset_due;      /* a monitor wants it reset */
+    bool is_cut;         /* ... and it was: all that is known of it is that it is no more */
 };
 
 /* Who goes first when there is no room: a flood of SYNs takes no open connection's place. */
@@ -77,6 +92,7 @@ struct wire {
     struct list_node recent[WIRE_RANKS]; /* the one that was silent longest first */
     uint32_t n_conns, mask;              /* of the buckets: a power of two minus 1 */
     struct wire_conn **buckets;
+    uint8_t *frame; /* of a packet that has grown; NULL: none has */
 };
 
 /* A packet of the wire, with all its events. HOOK_DROP: it is not forwarded. */
@@ -89,8 +105,11 @@ MUST_CHECK int wire_reset(struct wire_conn *w);
 /* The record is still needed when no monitor watches it. */
 static inline bool wire_conn_stays(const struct wire_conn *w)
 {
-    return w->is_cut;
+    return w->is_cut || w->is_edited;
 }
+
+/* WIRE_FRAME_ROOM bytes for the packet in hand; NULL: no memory. */
+uint8_t *wire_frame_room(struct mon *m);
 
 /* The end of a turn for a connection that it brought something: gaps that are known to stay are
  * given up, new bytes are told, and what nobody keeps goes. */

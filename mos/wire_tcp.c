@@ -35,10 +35,19 @@ static tcp_off_t seg_end(const struct hook_seg *s)
 
 /* ---- SYN ------------------------------------------------------------------------------------- */
 
+/* Without the option: RFC 9293 3.7.1. */
+static uint16_t mss_of(const struct seg *seg)
+{
+    if (seg->opt.has_mss)
+        return seg->opt.mss;
+    return ip_addr_is_v4(&seg->tuple.local) ? 536 : 1220;
+}
+
 static struct wire_syn syn_of(const struct seg *seg)
 {
     return (struct wire_syn){
         .isn = seg->seq,
+        .mss = mss_of(seg),
         .wscale = seg->opt.wscale < TCP_WSCALE_MAX ? seg->opt.wscale : TCP_WSCALE_MAX,
         .has_wscale = seg->opt.has_wscale,
         .has_ts = seg->opt.has_ts,
@@ -90,7 +99,7 @@ static bool accepts_rst(const struct wire_conn *w, const struct hook_seg *s)
 
 /* ---- the others ------------------------------------------------------------------------------ */
 
-static bool both_have_ts(const struct wire_conn *w)
+bool wire_has_ts(const struct wire_conn *w)
 {
     return w->host[MOS_SIDE_CLI].syn.has_ts && w->host[MOS_SIDE_SVR].syn.has_ts;
 }
@@ -98,7 +107,7 @@ static bool both_have_ts(const struct wire_conn *w)
 static bool is_too_old(const struct wire_conn *w, const struct hook_seg *s)
 {
     const struct wire_host *h = &w->host[w->sender];
-    if (!both_have_ts(w) || !s->seg->opt.has_ts || h->ts_at_us == 0)
+    if (!wire_has_ts(w) || !s->seg->opt.has_ts || h->ts_at_us == 0)
         return false;
     return (int32_t)(s->seg->opt.ts_val - h->ts_recent) < 0 &&
            s->now_us - h->ts_at_us < PAWS_IDLE_US;
@@ -115,8 +124,7 @@ static bool accepts_ack(const struct wire_conn *w, const struct seg *seg)
     return ack + (tcp_off_t)from->max_wnd >= (tcp_off_t)from->acked;
 }
 
-/* Where the receiver's window ends. */
-static tcp_off_t edge_of(const struct wire_conn *w, int side)
+tcp_off_t wire_edge(const struct wire_conn *w, int side)
 {
     return w->is_guessed ? INT64_MAX / 2 : (tcp_off_t)w->host[side].edge;
 }
@@ -134,7 +142,7 @@ static tcp_off_t old_end(const struct wire_conn *w, int side)
 static bool accepts_place(const struct wire_conn *w, const struct hook_seg *s)
 {
     int to = side_other(w->sender);
-    tcp_off_t old = old_end(w, to), edge = edge_of(w, to);
+    tcp_off_t old = old_end(w, to), edge = wire_edge(w, to);
     if (edge < old)
         edge = old;
     return seg_end(s) >= old && s->off <= edge + (s->seg->len == 0);
@@ -154,15 +162,18 @@ bool wire_accepts(const struct wire_conn *w, const struct hook_seg *s)
 
 /* ---- what a segment says --------------------------------------------------------------------- */
 
-static unsigned shift_of(const struct wire_conn *w, const struct seg *seg)
+unsigned wire_shift(const struct wire_conn *w, int side)
 {
-    if (seg->flags & TCP_SYN) /* RFC 7323 2.2 */
-        return 0;
     if (w->is_guessed)
         return UNKNOWN_WSCALE;
     if (!w->host[MOS_SIDE_CLI].syn.has_wscale || !w->host[MOS_SIDE_SVR].syn.has_wscale)
         return 0;
-    return w->host[w->sender].syn.wscale;
+    return w->host[side].syn.wscale;
+}
+
+static unsigned shift_of(const struct wire_conn *w, const struct seg *seg)
+{
+    return seg->flags & TCP_SYN ? 0 : wire_shift(w, w->sender); /* RFC 7323 2.2 */
 }
 
 static void note_window(struct wire_conn *w, const struct seg *seg, tcp_off_t ack)
@@ -364,7 +375,7 @@ void wire_text(struct wire_conn *w, const struct hook_seg *s)
     int side = side_other(w->sender);
     const struct mon_host *from = mon_host(w, w->sender);
     tcp_off_t off = s->off, end = s->off + s->seg->len;
-    tcp_off_t edge = edge_of(w, side);
+    tcp_off_t edge = wire_edge(w, side);
     if (unlikely(w->syn_data != NULL))
         syn_data_take(w);
     if (s->seg->len == 0 || (s->seg->flags & TCP_RST))

@@ -11,6 +11,13 @@
 /* Will the receiver act on it (RFC 9293 3.10.7.4, RFC 5961, RFC 7323 5)? Changes nothing. */
 bool wire_accepts(const struct wire_conn *w, const struct hook_seg *s);
 
+/* By how much a host's windows are scaled; do both use timestamps? */
+unsigned wire_shift(const struct wire_conn *w, int side);
+bool wire_has_ts(const struct wire_conn *w);
+
+/* Where a host's window ends: an offset of the other's bytes. */
+tcp_off_t wire_edge(const struct wire_conn *w, int side);
+
 /* What a segment that is accepted says of its sender. */
 void wire_note(struct wire_conn *w, const struct hook_seg *s);
 

@@ -13,6 +13,7 @@
 #include "mtcp/net/netif.h"
 #include "mtcp/net/packet_in.h"
 #include "mtcp/net/reass.h"
+#include "mtcp/wire/cut.h"
 
 #include <errno.h>
 #include <string.h>
@@ -20,18 +21,10 @@
 /* Packets so close together are a burst: they may have changed places. */
 #define CAPTURE_TURN_US 100u
 
-/* May the packet be changed where it lies? */
-enum judge_how { JUDGE_FRAME, JUDGE_COPY };
-
-static enum hook_verdict judge_parsed(struct net *n, const struct rx *x, enum judge_how how)
+static enum hook_verdict judge_parsed(struct net *n, const struct rx *x, struct hook_seg *hs)
 {
-    struct hook_seg hs = rx_hook_seg(n, x);
-    if (how == JUDGE_COPY)
-        hs.frame_room = 0;
-    enum hook_verdict v = n->env.hooks->wire(n->env.mon, &hs, &x->p);
-    if (unlikely(v == HOOK_CHANGED))
-        x->pkt->len = hs.frame_len;
-    return v;
+    *hs = rx_hook_seg(n, x);
+    return n->env.hooks->wire(n->env.mon, hs, &x->p);
 }
 
 static bool wire_parse(const struct net *n, struct rx *x)
@@ -50,62 +43,113 @@ static bool wire_parse(const struct net *n, struct rx *x)
     return false;
 }
 
+/* An empty packet of that device, if there is one and the frame fits it. */
+static struct mtcp_pkt *room_for(struct net_if *to, uint32_t len)
+{
+    struct mtcp_pkt *pkt = netif_alloc(to);
+    if (unlikely(!pkt))
+        return NULL;
+    if (likely(pkt->room >= len))
+        return pkt;
+    to->io->free(to->io, pkt);
+    to->tx_too_long++;
+    return NULL;
+}
+
 /* A packet belongs to the device it came from: the other one, if there is one, gets a copy.
  */
-static void forward(struct net_if *to, const struct mtcp_pkt *pkt)
+static void forward(struct net_if *to, const uint8_t *frame, uint32_t len)
 {
-    struct mtcp_pkt *copy = to ? netif_alloc(to) : NULL;
+    struct mtcp_pkt *copy = to ? room_for(to, len) : NULL;
     if (unlikely(!copy))
         return;
-    if (unlikely(copy->room < pkt->len)) {
-        to->io->free(to->io, copy);
-        to->tx_too_long++;
-        return;
-    }
-    memcpy(copy->data, pkt->data, pkt->len);
-    copy->len = pkt->len;
+    memcpy(copy->data, frame, len);
+    copy->len = len;
     netif_send(to, copy);
 }
 
+static void forward_cut(struct net_if *to, const struct cut *c, uint32_t max)
+{
+    uint32_t n = max - (c->payload_off - c->l3_off);
+    for (uint32_t at = c->payload_off, part = 0; at < c->len; at += n, part++) {
+        uint32_t left = c->len - at;
+        struct mtcp_pkt *pkt = room_for(to, c->payload_off + (left < n ? left : n));
+        if (!pkt)
+            return;
+        pkt->len =
+            cut_write(pkt->data, c, at - c->payload_off, left < n ? left : n, (uint16_t)part);
+        netif_send(to, pkt);
+    }
+}
+
+/* What a monitor has made of a packet, in as many as it takes. */
+static void forward_changed(struct net_if *to, const struct hook_seg *hs)
+{
+    uint32_t len = hs->frame_len - hs->l3_off, hdrs = len - hs->seg->len;
+    uint32_t max = to && (hs->cut_len == 0 || to->mtu < hs->cut_len) ? to->mtu : hs->cut_len;
+    if (likely(len <= max || hdrs >= max || (hs->seg->flags & (TCP_SYN | TCP_RST)) || !to)) {
+        forward(to, hs->frame, hs->frame_len);
+        return;
+    }
+    const struct cut c = {
+        .frame = hs->frame,
+        .len = hs->frame_len,
+        .l3_off = hs->l3_off,
+        .l4_off = hs->l4_off,
+        .payload_off = (uint16_t)(hs->l3_off + hdrs),
+        .is_v4 = ip_addr_is_v4(&hs->seg->tuple.local),
+    };
+    forward_cut(to, &c, max);
+}
+
 /* The packet that they make was judged; one that can't be told what it is was not. */
-static bool whole_goes_on(struct net *n, struct rx *whole)
+static enum hook_verdict judge_whole(struct net *n, struct rx *whole, struct hook_seg *hs)
 {
     if (!wire_parse(n, whole))
-        return true;
-    return whole->p.kind != PACKET_FRAGMENT && judge_parsed(n, whole, JUDGE_COPY) != HOOK_DROP;
+        return HOOK_PASS;
+    return whole->p.kind == PACKET_FRAGMENT ? HOOK_DROP : judge_parsed(n, whole, hs);
 }
 
 static void fragment_in(struct net *n, const struct rx *x)
 {
     struct mtcp_pkt whole = {0};
     struct frag *frags;
+    struct hook_seg hs;
     whole.data = reass_in_frags(n, x, &whole.len, &frags);
     if (!whole.data)
         return;
     whole.room = whole.len;
-    if (!whole_goes_on(n, &(struct rx){.pkt = &whole, .nif = x->nif}))
+    enum hook_verdict v = judge_whole(n, &(struct rx){.pkt = &whole, .nif = x->nif}, &hs);
+    if (v == HOOK_DROP)
         n->stats.hook_drops++;
+    else if (v == HOOK_CHANGED)
+        forward_changed(x->nif->forward_to, &hs);
     else
         for (struct frag *f = frags; f; f = f->next)
-            forward(x->nif->forward_to, &(struct mtcp_pkt){.data = f->frame, .len = f->frame_len});
+            forward(x->nif->forward_to, f->frame, f->frame_len);
     reass_frags_free(n, frags);
     mem_free(n->env.mem, whole.data, whole.room);
 }
 
-/* Does the packet go on, now? */
-static bool goes_on(struct net *n, struct net_if *nif, struct mtcp_pkt *pkt)
+/* A packet goes on, or what a monitor makes of it, or it is kept for later. */
+static void packet_in(struct net *n, struct net_if *nif, struct mtcp_pkt *pkt)
 {
     struct rx x = {.pkt = pkt, .nif = nif};
-    if (!n->env.hooks || !wire_parse(n, &x))
-        return true;
-    if (unlikely(x.p.kind == PACKET_FRAGMENT)) {
-        fragment_in(n, &x);
-        return false;
+    struct hook_seg hs;
+    enum hook_verdict v = HOOK_PASS;
+    if (n->env.hooks && wire_parse(n, &x)) {
+        if (unlikely(x.p.kind == PACKET_FRAGMENT)) {
+            fragment_in(n, &x);
+            return;
+        }
+        v = judge_parsed(n, &x, &hs);
     }
-    if (likely(judge_parsed(n, &x, JUDGE_FRAME) != HOOK_DROP))
-        return true;
-    n->stats.hook_drops++;
-    return false;
+    if (likely(v == HOOK_PASS))
+        forward(nif->forward_to, pkt->data, pkt->len);
+    else if (v == HOOK_CHANGED)
+        forward_changed(nif->forward_to, &hs);
+    else
+        n->stats.hook_drops++;
 }
 
 /* The clock of a capture goes on with its packets. What is due in between is done in between: what
@@ -135,8 +179,7 @@ unsigned wire_rx(struct net *n, struct net_if *nif)
         nif->rx_bytes += pkts[i]->len;
         if (unlikely(nif->watcher != NULL))
             netif_show(nif, pkts[i], HOOK_IN);
-        if (likely(goes_on(n, nif, pkts[i])))
-            forward(nif->forward_to, pkts[i]);
+        packet_in(n, nif, pkts[i]);
         nif->io->free(nif->io, pkts[i]);
     }
     nif->rx_packets += n_pkts;

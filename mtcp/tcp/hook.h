@@ -87,6 +87,7 @@ struct hook_seg {
     bool ip_csum_due, tcp_csum_due; /* OUT: the device fills it in */
     bool has_off;   /* the ISN of the sender is known, so off is valid */
     tcp_off_t off;  /* stream offset of the first payload byte (SYN counted as -1) */
+    uint16_t cut_len; /* of a wire, changed: bytes of IP that each packet it is cut into has at most */
     uint64_t now_us;
 };
 
@@ -116,7 +117,9 @@ struct tcp_hooks {
      * Only while watch_frames() wants it. */
     void (*frame)(void *mon, const struct hook_seg *f);
     /* A packet between two other hosts (no endpoint is here): of a connection, whose every event it
-     * brings, or an orphan. HOOK_DROP: it is not forwarded. frame_room 0: it can't be changed. */
+     * brings, or an orphan. HOOK_DROP: it is not forwarded. HOOK_CHANGED: what goes on is s->frame,
+     * which may lie elsewhere then (until the next call) and be longer than a packet: see cut_len.
+     * Numbers and payload may have changed too. */
     enum hook_verdict (*wire)(void *mon, struct hook_seg *s, const struct packet *p);
     void (*turn)(void *mon, enum hook_phase phase);
     /* Once per turn, for timers of the monitor's own; and when the next of them is due, so that a

@@ -27,7 +27,9 @@ enum mtcp_pkt_flag {
     MTCP_PKT_RX_CSUM_BAD  = 1 << 1, /* one of them is wrong: the packet is counted and dropped */
     MTCP_PKT_TX_IP_CSUM   = 1 << 2, /* the device fills the IPv4 header checksum */
     MTCP_PKT_TX_TCP_CSUM  = 1 << 3, /* the device completes the TCP checksum (field: pseudo sum) */
-    MTCP_PKT_TX_TSO       = 1 << 4  /* the device cuts the payload into tso_mss pieces */
+    MTCP_PKT_TX_TSO       = 1 << 4, /* the device cuts the payload into tso_mss pieces */
+    MTCP_PKT_RX_CSUM_OPEN = 1 << 5  /* with RX_CSUM_GOOD: the sender left them to a device, and the
+                                     * fields are not filled (TCP, UDP: the pseudo header's sum) */
 };
 
 /* A frame in one piece. `data` points to its first byte; `room` is how many bytes fit at `data`.

@@ -1,7 +1,10 @@
 /* Frames between two devices without an endpoint (net/wire.c): what goes on, and what does not. */
 #include "mtcp/core/ctx.h"
 #include "mtcp/wire/build.h"
+#include "mtcp/wire/csum.h"
 #include "mtcp/wire/hdr.h"
+#include "mtcp/wire/parse.h"
+#include "mtcp/wire/sums.h"
 #include "tests/capture.h"
 #include "tests/test.h"
 #include "tests/trio.h"
@@ -11,6 +14,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
 
@@ -420,6 +424,142 @@ static void longer_than_the_other_device_takes(void)
     mtcp_io_pair_destroy(b);
 }
 
+/* ---- checksums that a sender left to its device ---------------------------------------------- */
+
+/* A wire between two links with such capabilities. */
+static struct {
+    struct mtcp_io_pair *a, *b;
+    mctx_t m;
+    int ep;
+} cable;
+
+static void cable_open(uint32_t caps_a, uint32_t caps_b, const char *conf)
+{
+    struct mtcp_io_pair_conf a = {.n_pkts = 16, .depth = 8, .caps = caps_a}, b = a;
+    char text[200];
+    b.caps = caps_b;
+    cable.a = mtcp_io_pair_create(&a);
+    cable.b = mtcp_io_pair_create(&b);
+    CU_ASSERT_FATAL(cable.a && cable.b);
+    struct mtcp_io *ios[2] = {mtcp_io_pair_end(cable.a, 1), mtcp_io_pair_end(cable.b, 0)};
+    snprintf(text, sizeof(text), "mos { forward = 1 %s netdev pair1 { } netdev pair0 { } }", conf);
+    cable.m = mtcp_create_context_io(0, text, ios, 2, NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(cable.m);
+    cable.ep = mtcp_epoll_create(cable.m, 1);
+}
+
+static void cable_close(void)
+{
+    EXPECT_EQ(mtcp_destroy_context(cable.m), 0);
+    mtcp_io_pair_destroy(cable.a);
+    mtcp_io_pair_destroy(cable.b);
+}
+
+/* What comes out of a frame that goes in with these flags; its flags at the other end. */
+static uint32_t through(const uint8_t *frame, uint32_t len, uint32_t flags, uint8_t *out)
+{
+    struct mtcp_io *in = mtcp_io_pair_end(cable.a, 0), *to = mtcp_io_pair_end(cable.b, 1);
+    struct mtcp_pkt *pkt = in->alloc(in);
+    struct mtcp_epoll_event ev;
+    CU_ASSERT_PTR_NOT_NULL_FATAL(pkt);
+    memcpy(pkt->data, frame, len);
+    pkt->len = len;
+    pkt->flags = flags;
+    EXPECT_EQ(in->tx_burst(in, &pkt, 1), 1);
+    (void)mtcp_epoll_wait(cable.m, cable.ep, &ev, 1, 0);
+    CU_ASSERT_EQUAL_FATAL(to->rx_burst(to, &pkt, 1), 1);
+    EXPECT_EQ(pkt->len, len);
+    memcpy(out, pkt->data, len);
+    flags = pkt->flags;
+    to->free(to, pkt);
+    return flags;
+}
+
+#define LEFT (MTCP_PKT_TX_IP_CSUM | MTCP_PKT_TX_TCP_CSUM)
+#define CAPS (MTCP_IO_TX_IP_CSUM | MTCP_IO_TX_TCP_CSUM)
+
+/* The frame with right checksums, and as a sender hands it to a device that fills them. */
+static uint32_t build_open(uint8_t *right, uint8_t *open)
+{
+    uint32_t len = build(right, TCP_SYN, 1, "some data");
+    struct packet p;
+    EXPECT_EQ(packet_parse(&p, right, len, PACKET_CSUM_UNKNOWN), 0);
+    memcpy(open, right, len);
+    sums_write_pseudo(open + p.l3_off, p.l4_off - p.l3_off, len - p.l3_off, IP_PROTO_TCP);
+    return len;
+}
+
+static void open_checksums_are_filled(void)
+{
+    uint8_t right[ROOM], open[ROOM], out[ROOM];
+    uint32_t len = build_open(right, open);
+    cable_open(CAPS, 0, "");
+    memset(open + ETH_HDR_LEN + 10, 0, 2); /* the IP header's */
+    EXPECT_EQ(through(open, len, LEFT, out), 0);
+    EXPECT_EQ(memcmp(out, right, len), 0);
+    uint8_t tagged[ROOM], want[ROOM]; /* behind a VLAN tag */
+    const uint8_t tag[4] = {0x81, 0, 0, 5};
+    memcpy(tagged, open, 12);
+    memcpy(tagged + 12, tag, 4);
+    memcpy(tagged + 16, open + 12, len - 12);
+    memcpy(want, tagged, 16);
+    memcpy(want + 16, right + 12, len - 12);
+    (void)through(tagged, len + 4, LEFT, out);
+    EXPECT_EQ(memcmp(out, want, len + 4), 0);
+    cable_close();
+}
+
+static void open_checksums_are_left_to_a_device(void)
+{
+    uint8_t right[ROOM], open[ROOM], out[ROOM];
+    uint32_t len = build_open(right, open);
+    cable_open(CAPS, CAPS, "");
+    CU_ASSERT_TRUE(through(open, len, LEFT, out) & MTCP_PKT_RX_CSUM_OPEN);
+    EXPECT_EQ(memcmp(out, open, len), 0);
+    cable_close();
+}
+
+static void open_checksums_of_udp_are_filled(void)
+{
+    uint8_t right[ROOM], open[ROOM], out[ROOM];
+    uint32_t len = build_open(right, open);
+    uint8_t *udp = right + ETH_HDR_LEN + 20;
+    right[ETH_HDR_LEN + 9] = IP_PROTO_UDP;
+    udp[4] = 0;
+    udp[5] = (uint8_t)(len - ETH_HDR_LEN - 20);
+    sums_write_ipv4(right + ETH_HDR_LEN, 20);
+    memcpy(open, right, len);
+    sums_write_pseudo(open + ETH_HDR_LEN, 20, len - ETH_HDR_LEN, IP_PROTO_UDP);
+    sums_write_l4(right + ETH_HDR_LEN, 20, len - ETH_HDR_LEN, IP_PROTO_UDP);
+    const struct ip_addr none = ip_addr_v4(be32_make(0)); /* both lie before the header */
+    uint32_t udp_len = len - ETH_HDR_LEN - 20;
+    uint64_t sum = csum_pseudo(&none, &none, IP_PROTO_UDP, udp_len);
+    EXPECT_EQ(csum_fold(csum_add(sum, right + ETH_HDR_LEN + 12, 8 + udp_len)), 0);
+    cable_open(CAPS, CAPS, "");
+    EXPECT_EQ(through(open, len, LEFT, out), 0);
+    EXPECT_EQ(memcmp(out, right, len), 0);
+    cable_close();
+}
+
+/* A device that can't say so: only with trust_checksums, and only what looks like it. */
+static void open_checksums_without_a_flag(void)
+{
+    uint8_t right[ROOM], open[ROOM], out[ROOM];
+    uint32_t len = build_open(right, open);
+    cable_open(0, 0, "");
+    (void)through(open, len, 0, out);
+    EXPECT_EQ(memcmp(out, open, len), 0);
+    cable_close();
+    cable_open(0, 0, "trust_checksums = 1");
+    (void)through(open, len, 0, out);
+    EXPECT_EQ(memcmp(out, right, len), 0);
+    open[len - 1] ^= 1;
+    open[ETH_HDR_LEN + 20 + 16] ^= 1; /* of the checksum: plainly wrong */
+    (void)through(open, len, 0, out);
+    EXPECT_EQ(memcmp(out, open, len), 0);
+    cable_close();
+}
+
 /* A device without an address is looked at, whatever it is. */
 static void mirror_port(void)
 {
@@ -501,4 +641,6 @@ TEST_SUITE(wire, TEST_CASE(changed_packet_goes_on_changed), TEST_CASE(a_capture_
            TEST_CASE(fragments_that_contradict_stay_here),
            TEST_CASE(second_copy_of_a_fragment_stays_here),
            TEST_CASE(fragments_of_two_devices_are_two_packets),
+           TEST_CASE(open_checksums_are_filled), TEST_CASE(open_checksums_are_left_to_a_device),
+           TEST_CASE(open_checksums_of_udp_are_filled), TEST_CASE(open_checksums_without_a_flag),
            TEST_CASE(longer_than_the_other_device_takes), TEST_CASE(mirror_port));

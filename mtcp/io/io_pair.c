@@ -105,7 +105,7 @@ static uint32_t rx_flags(const struct pair_end *from, uint32_t flags)
     bool ip = (flags & MTCP_PKT_TX_IP_CSUM) && (from->io.caps & MTCP_IO_TX_IP_CSUM);
     bool tcp = (flags & MTCP_PKT_TX_TCP_CSUM) && (from->io.caps & MTCP_IO_TX_TCP_CSUM);
     bool tso = (flags & MTCP_PKT_TX_TSO) && (from->io.caps & MTCP_IO_TSO);
-    return ip || tcp || tso ? MTCP_PKT_RX_CSUM_GOOD : 0;
+    return ip || tcp || tso ? MTCP_PKT_RX_CSUM_GOOD | MTCP_PKT_RX_CSUM_OPEN : 0;
 }
 
 static void ring_push(struct pair_end *to, struct mtcp_pkt *pkt)

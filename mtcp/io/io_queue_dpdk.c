@@ -47,7 +47,9 @@ static uint32_t rx_flags(uint64_t ol_flags)
         return 0;
     if (ip == RTE_MBUF_F_RX_IP_CKSUM_BAD || l4 == RTE_MBUF_F_RX_L4_CKSUM_BAD)
         return MTCP_PKT_RX_CSUM_BAD;
-    if (l4 == RTE_MBUF_F_RX_L4_CKSUM_GOOD || l4 == RTE_MBUF_F_RX_L4_CKSUM_NONE)
+    if (l4 == RTE_MBUF_F_RX_L4_CKSUM_NONE)
+        return MTCP_PKT_RX_CSUM_GOOD | MTCP_PKT_RX_CSUM_OPEN;
+    if (l4 == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
         return MTCP_PKT_RX_CSUM_GOOD;
     return 0;
 }

@@ -11,6 +11,7 @@
 #include "mtcp/net/wire.h"
 
 #include "mtcp/net/netif.h"
+#include "mtcp/net/open_csum.h"
 #include "mtcp/net/packet_in.h"
 #include "mtcp/net/reass.h"
 #include "mtcp/wire/cut.h"
@@ -58,13 +59,15 @@ static struct mtcp_pkt *room_for(struct net_if *to, uint32_t len)
 
 /* A packet belongs to the device it came from: the other one, if there is one, gets a copy.
  */
-static void forward(struct net_if *to, const uint8_t *frame, uint32_t len)
+static void forward(struct net_if *to, const uint8_t *frame, uint32_t len, bool is_open)
 {
     struct mtcp_pkt *copy = to ? room_for(to, len) : NULL;
     if (unlikely(!copy))
         return;
     memcpy(copy->data, frame, len);
     copy->len = len;
+    if (unlikely(is_open))
+        open_csum_close(to, copy);
     netif_send(to, copy);
 }
 
@@ -83,12 +86,12 @@ static void forward_cut(struct net_if *to, const struct cut *c, uint32_t max)
 }
 
 /* What a monitor has made of a packet, in as many as it takes. */
-static void forward_changed(struct net_if *to, const struct hook_seg *hs)
+static void forward_changed(struct net_if *to, const struct hook_seg *hs, bool is_open)
 {
     uint32_t len = hs->frame_len - hs->l3_off, hdrs = len - hs->seg->len;
     uint32_t max = to && (hs->cut_len == 0 || to->mtu < hs->cut_len) ? to->mtu : hs->cut_len;
     if (likely(len <= max || hdrs >= max || (hs->seg->flags & (TCP_SYN | TCP_RST)) || !to)) {
-        forward(to, hs->frame, hs->frame_len);
+        forward(to, hs->frame, hs->frame_len, is_open);
         return;
     }
     const struct cut c = {
@@ -123,10 +126,10 @@ static void fragment_in(struct net *n, const struct rx *x)
     if (v == HOOK_DROP)
         n->stats.hook_drops++;
     else if (v == HOOK_CHANGED)
-        forward_changed(x->nif->forward_to, &hs);
+        forward_changed(x->nif->forward_to, &hs, false);
     else
         for (struct frag *f = frags; f; f = f->next)
-            forward(x->nif->forward_to, f->frame, f->frame_len);
+            forward(x->nif->forward_to, f->frame, f->frame_len, false);
     reass_frags_free(n, frags);
     mem_free(n->env.mem, whole.data, whole.room);
 }
@@ -137,6 +140,7 @@ static void packet_in(struct net *n, struct net_if *nif, struct mtcp_pkt *pkt)
     struct rx x = {.pkt = pkt, .nif = nif};
     struct hook_seg hs;
     enum hook_verdict v = HOOK_PASS;
+    bool is_open = open_csum_is(n, pkt);
     if (n->env.hooks && wire_parse(n, &x)) {
         if (unlikely(x.p.kind == PACKET_FRAGMENT)) {
             fragment_in(n, &x);
@@ -144,12 +148,12 @@ static void packet_in(struct net *n, struct net_if *nif, struct mtcp_pkt *pkt)
         }
         v = judge_parsed(n, &x, &hs);
     }
-    if (likely(v == HOOK_PASS))
-        forward(nif->forward_to, pkt->data, pkt->len);
-    else if (v == HOOK_CHANGED)
-        forward_changed(nif->forward_to, &hs);
-    else
+    if (unlikely(v == HOOK_DROP))
         n->stats.hook_drops++;
+    else if (likely(v == HOOK_PASS))
+        forward(nif->forward_to, pkt->data, pkt->len, is_open);
+    else
+        forward_changed(nif->forward_to, &hs, is_open);
 }
 
 /* The clock of a capture goes on with its packets. What is due in between is done in between: what

@@ -19,6 +19,7 @@
 #define IP_PROTO_ICMP     1
 #define IP_PROTO_TCP      6
 #define IP_PROTO_UDP      17
+#define UDP_HDR_LEN       8u
 #define UDP_CSUM_OFF      6u /* of the checksum in its header (RFC 768) */
 #define IP_PROTO_ICMPV6   58
 

@@ -12,9 +12,10 @@ static void put(uint8_t *field, uint16_t sum)
     memcpy(field, &sum, sizeof(sum));
 }
 
-static uint8_t *field_of(uint8_t *l4, uint8_t proto)
+/* Where the checksum lies in the transport's header. */
+static uint32_t field_off(uint8_t proto)
 {
-    return l4 + (proto == IP_PROTO_TCP ? offsetof(struct tcp_hdr, csum) : UDP_CSUM_OFF);
+    return proto == IP_PROTO_TCP ? (uint32_t)offsetof(struct tcp_hdr, csum) : UDP_CSUM_OFF;
 }
 
 static uint64_t pseudo_of(const uint8_t *ip, uint32_t len, uint8_t proto)
@@ -40,13 +41,25 @@ void sums_write_ipv4(uint8_t *ip, uint32_t hdr_len)
 
 void sums_write_l4(uint8_t *ip, uint32_t l4, uint32_t len, uint8_t proto)
 {
-    uint8_t *field = field_of(ip + l4, proto);
+    uint8_t *field = ip + l4 + field_off(proto);
     put(field, 0);
     uint16_t sum = csum_fold(csum_add(pseudo_of(ip, len - l4, proto), ip + l4, len - l4));
     put(field, sum == 0 && proto == IP_PROTO_UDP ? 0xffff : sum); /* 0: there is none (RFC 768) */
 }
 
+static uint16_t pseudo_folded(const uint8_t *ip, uint32_t len, uint8_t proto)
+{
+    return (uint16_t)~csum_fold(pseudo_of(ip, len, proto));
+}
+
 void sums_write_pseudo(uint8_t *ip, uint32_t l4, uint32_t len, uint8_t proto)
 {
-    put(field_of(ip + l4, proto), (uint16_t)~csum_fold(pseudo_of(ip, len - l4, proto)));
+    put(ip + l4 + field_off(proto), pseudo_folded(ip, len - l4, proto));
+}
+
+bool sums_is_pseudo(const uint8_t *ip, uint32_t l4, uint32_t len, uint8_t proto)
+{
+    uint16_t field;
+    memcpy(&field, ip + l4 + field_off(proto), sizeof(field));
+    return field == pseudo_folded(ip, len - l4, proto);
 }

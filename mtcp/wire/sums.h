@@ -2,6 +2,7 @@
 #ifndef MTCP_WIRE_SUMS_H
 #define MTCP_WIRE_SUMS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* The header's, of IPv4. */
@@ -13,5 +14,6 @@ void sums_write_l4(uint8_t *ip, uint32_t l4, uint32_t len, uint8_t proto);
 
 /* What a device that completes the checksum wants to find there: the sum of the pseudo header. */
 void sums_write_pseudo(uint8_t *ip, uint32_t l4, uint32_t len, uint8_t proto);
+bool sums_is_pseudo(const uint8_t *ip, uint32_t l4, uint32_t len, uint8_t proto);
 
 #endif

@@ -1,10 +1,12 @@
 /* Changes of a frame. One table says what its parts bear. */
 #include "mos/edit.h"
 
+#include "mtcp/wire/csum.h"
 #include "mtcp/wire/hdr.h"
 #include "mtcp/wire/sums.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #define ACTIONS (MOS_DROP | MOS_OVERWRITE | MOS_CHOMP | MOS_INSERT)
@@ -193,6 +195,21 @@ void edit_ack(const struct edit_frame *f, tcp_seq_t ack, uint16_t wnd)
     struct tcp_hdr *h = (void *)(f->at + f->l4);
     h->ack = be32_make(ack.v);
     h->wnd = be16_make(wnd);
+}
+
+void edit_quoted_seq(uint8_t *icmp, uint8_t *at, tcp_seq_t seq)
+{
+    const be32_t now = be32_make(seq.v);
+    uint16_t was[2], is[2], sum;
+    memcpy(was, at, sizeof(was));
+    memcpy(is, &now, sizeof(is));
+    memcpy(&sum, icmp + offsetof(struct icmp_hdr, csum), sizeof(sum));
+    uint64_t all = (uint16_t)~sum; /* RFC 1624 3 */
+    for (int i = 0; i < 2; i++)
+        all += (uint64_t)(uint16_t)~was[i] + is[i];
+    sum = csum_fold(all);
+    memcpy(icmp + offsetof(struct icmp_hdr, csum), &sum, sizeof(sum));
+    memcpy(at, is, sizeof(is));
 }
 
 /* The option at `at`; it keeps its length, without blocks it becomes padding. */

@@ -54,11 +54,14 @@ void edit_checksums(const struct edit_frame *f, int option);
 /* The lengths of the headers and of the packet. */
 void edit_lengths(const struct edit_frame *f);
 
-/* Flags and numbers of the TCP header; SACK blocks, in the place of those that there are, of which there are
- * not fewer. */
+/* Flags and numbers of the TCP header; SACK blocks, in the place of those that there are, of which
+ * there are not fewer. */
 void edit_flags(const struct edit_frame *f, uint8_t flags);
 void edit_seq(const struct edit_frame *f, tcp_seq_t seq, uint16_t urg);
 void edit_ack(const struct edit_frame *f, tcp_seq_t ack, uint16_t wnd);
 void edit_sacks(const struct edit_frame *f, const struct sack_block *b, unsigned n);
+
+/* The sequence number, at `at`, in what the ICMP message (of either family) quotes. */
+void edit_quoted_seq(uint8_t *icmp, uint8_t *at, tcp_seq_t seq);
 
 #endif

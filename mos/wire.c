@@ -447,14 +447,22 @@ static enum hook_verdict first_packet(struct mon *m, struct hook_seg *s, const s
     return conn_packet(w, s) == HOOK_DROP ? HOOK_DROP : v; /* the verdict was given */
 }
 
+/* Not of TCP; but what it quotes may be. */
+static enum hook_verdict other_packet(struct mon *m, struct hook_seg *s, const struct packet *p)
+{
+    mon_dispatch_orphan(m, s, p);
+    if (!m->wire || p->kind != PACKET_ICMP_ERROR || !p->icmp.has_tcp)
+        return HOOK_PASS;
+    const struct wire_conn *w = find(m->wire, &p->icmp.tuple, hash_of(m->wire, &p->icmp.tuple));
+    return w && w->is_edited ? wire_edit_quote(w, s, p) : HOOK_PASS;
+}
+
 enum hook_verdict wire_packet(struct mon *m, struct hook_seg *s, const struct packet *p)
 {
     if (!m->wire)
         m->wire = wire_create(m);
-    if (unlikely(!m->wire || !s->seg)) {
-        mon_dispatch_orphan(m, s, p);
-        return HOOK_PASS;
-    }
+    if (unlikely(!m->wire || !s->seg))
+        return other_packet(m, s, p);
     struct flow_tuple sent = seg_as_sent(s).tuple;
     struct wire_conn *w = find(m->wire, &sent, hash_of(m->wire, &sent));
     if (w && unlikely(is_superseded(w, s->seg))) {

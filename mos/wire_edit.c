@@ -7,6 +7,7 @@
 #include "mtcp/wire/hdr.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 static struct wire_edits *edits_of(const struct wire_conn *w, int side)
@@ -215,6 +216,28 @@ void wire_edit_out(struct wire_conn *w, struct hook_seg *s)
         if (w->host[side].edits)
             splices_forget(&w->host[side].edits->splices, mem_of(w),
                            w->host[side_other(side)].acked);
+}
+
+/* Where the quoted segment begins, behind ICMP's header. */
+static uint32_t quote_off(const uint8_t *quote)
+{
+    return quote[0] >> 4 == 6 ? IPV6_HDR_LEN : (quote[0] & 0x0fu) * 4u;
+}
+
+enum hook_verdict wire_edit_quote(const struct wire_conn *w, const struct hook_seg *s,
+                                  const struct packet *p)
+{
+    const struct wire_edits *ed = edits_of(w, w->sender);
+    tcp_seq_t isn = w->conn->host[w->sender].isn;
+    if (!ed || !s->frame)
+        return HOOK_PASS;
+    tcp_off_t off = off_of_seq(isn, p->icmp.seq, (tcp_off_t)w->host[w->sender].sent);
+    tcp_seq_t own = seq_of_off(isn, splices_acked(&ed->splices, off));
+    if (seq_eq(own, p->icmp.seq))
+        return HOOK_PASS;
+    uint8_t *icmp = s->frame + p->l4_off, *quote = icmp + sizeof(struct icmp_hdr);
+    edit_quoted_seq(icmp, quote + quote_off(quote) + offsetof(struct tcp_hdr, seq), own);
+    return HOOK_CHANGED;
 }
 
 void wire_edit_undo(struct wire_conn *w)

@@ -29,9 +29,14 @@ MUST_CHECK bool wire_edit_in(struct wire_conn *w, struct hook_seg *s);
  * the receiver's window, and who knows whether that is taken? It will be sent again. */
 void wire_edit_clip(struct wire_conn *w, struct hook_seg *s);
 
-/* Before the packet goes on: acknowledgements as the receiver of the packet numbers them, checksums,
- * and what is no longer needed is forgotten. The frame may be changed in any case. */
+/* Before the packet goes on: acknowledgements as the receiver of the packet numbers them,
+ * checksums, and what is no longer needed is forgotten. The frame may be changed in any case. */
 void wire_edit_out(struct wire_conn *w, struct hook_seg *s);
+
+/* An ICMP error about a segment of w->sender's: it knows it by its own number. HOOK_CHANGED: now.
+ */
+enum hook_verdict wire_edit_quote(const struct wire_conn *w, const struct hook_seg *s,
+                                  const struct packet *p);
 
 /* The packet was dropped: what was changed in it was not. */
 void wire_edit_undo(struct wire_conn *w);

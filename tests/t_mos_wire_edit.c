@@ -337,6 +337,35 @@ static void windows_shrink_by_what_is_put_in(void)
     end();
 }
 
+/* A router says that a segment was too long. */
+static void icmp_errors_quote_what_the_sender_knows(void)
+{
+    uint8_t frame[ROOM], quote[4 + 28] = {0, 0, 5, 0};
+    begin_inserted();
+    CLI_SAYS(.flags = TCP_ACK, .off = 11, .data = "more");
+    SRV_HEARS(.flags = TCP_ACK, .off = 14, .data = "more");
+    memcpy(quote + 4, heard_frame + 14, 28);
+    struct build_icmp i = {
+        .l2 = {.src = {.b = {2, 0, 0, 0, 0, 8}}, .dst = {.b = {2, 0, 0, 0, 0, 9}}},
+        .src = ip_addr_v4(be32_make(0x0a000001)),
+        .dst = ip_addr_v4(be32_make(0x0a000002)),
+        .type = 3,
+        .code = 4,
+        .ttl = 64,
+        .data = quote,
+        .len = sizeof(quote)};
+    trio_send(&t, TRIO_SRV, frame, build_icmp(frame, &i));
+    trio_step(&t, 10);
+    uint32_t len = trio_receive(&t, TRIO_CLI, frame, ROOM);
+    EXPECT_EQ(packet_parse(&heard, frame, len, PACKET_CSUM_UNKNOWN), 0);
+    EXPECT_EQ(heard.kind, PACKET_ICMP_ERROR);
+    EXPECT_EQ(heard.icmp.mtu, 1280);
+    EXPECT_EQ(heard.icmp.seq.v, isn[0] + 1 + 11);
+    EXPECT_EQ(n_orphans, 1);
+    n_orphans = 0;
+    end();
+}
+
 static char long_text[5000];
 
 static void insert_long(int side, struct pkt_info *p)
@@ -759,7 +788,8 @@ TEST_SUITE(mos_wire_edit, TEST_CASE(numbers_of_both_directions_follow),
            TEST_CASE(bytes_sent_again_are_changed_again),
            TEST_CASE(what_is_taken_out_is_acknowledged), TEST_CASE(what_was_taken_out_comes_again),
            TEST_CASE(both_directions_at_once), TEST_CASE(sack_blocks_are_translated),
-           TEST_CASE(windows_shrink_by_what_is_put_in), TEST_CASE(long_segments_are_cut),
+           TEST_CASE(windows_shrink_by_what_is_put_in),
+           TEST_CASE(icmp_errors_quote_what_the_sender_knows), TEST_CASE(long_segments_are_cut),
            TEST_CASE(pieces_are_as_any_path_bears), TEST_CASE(what_was_forwarded_stays),
            TEST_CASE(some_packets_bear_no_other_length),
            TEST_CASE(what_was_dropped_was_not_changed),

@@ -88,9 +88,10 @@ static void forward_cut(struct net_if *to, const struct cut *c, uint32_t max)
 /* What a monitor has made of a packet, in as many as it takes. */
 static void forward_changed(struct net_if *to, const struct hook_seg *hs, bool is_open)
 {
-    uint32_t len = hs->frame_len - hs->l3_off, hdrs = len - hs->seg->len;
+    const struct seg *seg = hs->seg;
+    uint32_t len = hs->frame_len - hs->l3_off, hdrs = len - (seg ? seg->len : 0);
     uint32_t max = to && (hs->cut_len == 0 || to->mtu < hs->cut_len) ? to->mtu : hs->cut_len;
-    if (likely(len <= max || hdrs >= max || (hs->seg->flags & (TCP_SYN | TCP_RST)) || !to)) {
+    if (likely(len <= max || hdrs >= max || !seg || (seg->flags & (TCP_SYN | TCP_RST)) || !to)) {
         forward(to, hs->frame, hs->frame_len, is_open);
         return;
     }
@@ -100,7 +101,7 @@ static void forward_changed(struct net_if *to, const struct hook_seg *hs, bool i
         .l3_off = hs->l3_off,
         .l4_off = hs->l4_off,
         .payload_off = (uint16_t)(hs->l3_off + hdrs),
-        .is_v4 = ip_addr_is_v4(&hs->seg->tuple.local),
+        .is_v4 = ip_addr_is_v4(&seg->tuple.local),
     };
     forward_cut(to, &c, max);
 }

@@ -381,9 +381,9 @@ static enum hook_verdict conn_packet(struct wire_conn *w, struct hook_seg *s)
             wire_edit_undo(w);
         return v;
     }
+    if (unlikely(w->is_edited))
+        wire_edit_clip(w, s);
     if (s->accepted) {
-        if (unlikely(w->is_edited))
-            wire_edit_clip(w, s);
         wire_note(w, s);
         wire_text(w, s);
     } else if ((s->seg->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && w->sender == MOS_SIDE_CLI &&

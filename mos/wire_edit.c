@@ -120,7 +120,8 @@ void wire_edit_clip(struct wire_conn *w, struct hook_seg *s)
     tcp_off_t end = s->off + s->seg->len, edge = wire_edge(w, side_other(w->sender));
     uint32_t keep = edge > s->off ? (uint32_t)(edge - s->off) : 0;
     bool is_probe = keep == 0 && s->seg->len == 1; /* of a closed window (RFC 9293 3.8.6.1) */
-    if (!edits_of(w, w->sender) || end <= edge || is_probe || s->frame_room == 0)
+    if (!edits_of(w, w->sender) || end <= edge || is_probe || s->frame_room == 0 ||
+        s->seg->len == 0 || (s->seg->flags & (TCP_SYN | TCP_RST)))
         return;
     struct edit_frame f = frame_of(s);
     f.len = f.payload + keep;

@@ -25,8 +25,8 @@ struct wire_edits {
  * had (no memory, longer than IP bears) and is as if lost. */
 MUST_CHECK bool wire_edit_in(struct wire_conn *w, struct hook_seg *s);
 
-/* The verdict was given on a packet that will be accepted: what was put in has made it reach beyond
- * the receiver's window, and who knows whether that is taken? It will be sent again. */
+/* The verdict was given, and the packet reaches beyond the receiver's window, as what was put in
+ * before makes it do. Who knows whether that is taken? It will be sent again. */
 void wire_edit_clip(struct wire_conn *w, struct hook_seg *s);
 
 /* Before the packet goes on: acknowledgements as the receiver of the packet numbers them,

@@ -143,6 +143,8 @@ static void expect_hears(enum trio_role r, const struct says *x, int line)
 #define CLI_HEARS(...) expect_hears(TRIO_CLI, &(struct says){__VA_ARGS__}, __LINE__)
 #define SRV_HEARS(...) expect_hears(TRIO_SRV, &(struct says){__VA_ARGS__}, __LINE__)
 
+static uint16_t srv_wnd; /* of the server's SYN-ACK; 0: plenty */
+
 static void begin_with(const char *conf)
 {
     const struct tcp_opts opt = {.has_mss = true, .mss = 1460, .sack_permitted = true};
@@ -150,7 +152,7 @@ static void begin_with(const char *conf)
     monitor();
     CLI_SAYS(.flags = TCP_SYN, .off = -1, .opt = opt);
     SRV_HEARS(.flags = TCP_SYN, .off = -1);
-    SRV_SAYS(.flags = TCP_SYN | TCP_ACK, .off = -1, .opt = opt);
+    SRV_SAYS(.flags = TCP_SYN | TCP_ACK, .off = -1, .opt = opt, .wnd = srv_wnd);
     CLI_HEARS(.flags = TCP_SYN | TCP_ACK, .off = -1);
     CLI_SAYS(.flags = TCP_ACK);
     SRV_HEARS(.flags = TCP_ACK);
@@ -334,6 +336,24 @@ static void windows_shrink_by_what_is_put_in(void)
     CLI_HEARS(.flags = TCP_ACK, .ack = 4, .wnd = 1);
     SRV_SAYS(.flags = TCP_ACK, .ack = 14, .wnd = 100);
     CLI_HEARS(.flags = TCP_ACK, .ack = 11, .wnd = 100);
+    end();
+}
+
+/* Who knows whether it would be taken? It is left for the client to send again. */
+static void what_reaches_beyond_the_window_waits(void)
+{
+    srv_wnd = 12;
+    begin();
+    srv_wnd = 0;
+    judge = insert_xyz;
+    CLI_SAYS(.flags = TCP_ACK | TCP_PSH, .data = "hello world");
+    SRV_HEARS(.flags = TCP_ACK, .data = "helloXYZ wor");
+    CLI_SAYS(.flags = TCP_ACK | TCP_PSH, .off = 11, .data = "more");
+    SRV_HEARS(.flags = TCP_ACK, .off = 14);
+    SRV_SAYS(.flags = TCP_ACK, .ack = 12, .wnd = 100);
+    CLI_HEARS(.flags = TCP_ACK, .ack = 9, .wnd = 100);
+    CLI_SAYS(.flags = TCP_ACK | TCP_PSH, .off = 9, .data = "ldmore");
+    SRV_HEARS(.flags = TCP_ACK | TCP_PSH, .off = 12, .data = "ldmore");
     end();
 }
 
@@ -789,6 +809,7 @@ TEST_SUITE(mos_wire_edit, TEST_CASE(numbers_of_both_directions_follow),
            TEST_CASE(what_is_taken_out_is_acknowledged), TEST_CASE(what_was_taken_out_comes_again),
            TEST_CASE(both_directions_at_once), TEST_CASE(sack_blocks_are_translated),
            TEST_CASE(windows_shrink_by_what_is_put_in),
+           TEST_CASE(what_reaches_beyond_the_window_waits),
            TEST_CASE(icmp_errors_quote_what_the_sender_knows), TEST_CASE(long_segments_are_cut),
            TEST_CASE(pieces_are_as_any_path_bears), TEST_CASE(what_was_forwarded_stays),
            TEST_CASE(some_packets_bear_no_other_length),

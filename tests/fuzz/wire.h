@@ -38,6 +38,8 @@ struct world {
     int ep;
     bool verbose, was_starved;
     bool has_reset; /* a monitor asked for one */
+    bool has_edits; /* a monitor changed payload or lengths: that connection's frames are
+                     * translated, and what is sent again is changed again */
 };
 
 extern struct world w;

@@ -110,7 +110,7 @@ static void in_done(struct in *f)
     memmove(l.work, l.work + 1, l.n_work * sizeof(l.work[0]));
     f->now_len = f->pkt.len;
     memcpy(f->now, f->pkt.data, f->pkt.len);
-    if (!f->is_changed)
+    if (!f->is_changed && !w.has_edits)
         HOLDS(f->now_len == f->was_len && memcmp(f->now, f->was, f->was_len) == 0);
     free(f->mem);
     f->mem = NULL;
@@ -178,6 +178,10 @@ static void check_out(const struct out *o)
         return;
     }
     HOLDS(!f->is_dropped);
+    if (w.has_edits) {
+        HOLDS(!f->is_good || is_good(o->pkt.data, o->pkt.len));
+        return;
+    }
     if (f->is_frag) {
         check_fragment(&o->pkt, f->from);
         return;

@@ -136,12 +136,17 @@ static void changed(int option)
 {
     const int sums = MOS_UPDATE_IP_CHKSUM | MOS_UPDATE_TCP_CHKSUM;
     struct in *f = link_current();
-    HOLDS(f && (!f->is_frag || (option & MOS_DROP)));
+    HOLDS(f);
     if (option & MOS_DROP) {
         f->is_dropped = true;
         return;
     }
     f->is_changed = true;
+    if ((option & MOS_TCP_PAYLOAD) || !(option & MOS_OVERWRITE)) {
+        w.has_edits = true;
+        for (unsigned slot = 0; slot < SLOTS; slot++)
+            model_doubt(slot);
+    }
     f->is_longer |= (option & MOS_TCP_PAYLOAD) && !(option & MOS_OVERWRITE);
     if ((option & sums) == sums)
         return;

@@ -226,6 +226,52 @@ static void many_changes_in_one_callback(void)
     w_end();
 }
 
+/* Each socket has what was asked for it, in any order. */
+static void change_two_sockets(int s, int side, event_t ev)
+{
+    (void)side, (void)ev;
+    w.in_callback = NULL; /* once */
+    EXPECT_EQ(w_unregister(s, MOS_ON_PKT_IN, MOS_HK_SND), 0);
+    EXPECT_EQ(w_register(passive, MOS_ON_REXMIT, MOS_HK_RCV, w_cb_rcv), 0);
+    EXPECT_EQ(w_register(s, MOS_ON_TCP_STATE_CHANGE, MOS_HK_SND, w_cb_snd), 0);
+}
+
+static void changes_of_two_sockets_in_one_callback(void)
+{
+    begin(MOS_ON_PKT_IN);
+    w.in_callback = change_two_sockets;
+    in("a");
+    w.text_len = 0;
+    IN(.flags = TCP_FIN | TCP_ACK, .off = 1);
+    EXPECT_EVENTS("SC STATE FIN_WAIT_1; RS PKT_IN;");
+    w_die(HOOK_END_RST_IN);
+    IN(.flags = TCP_SYN);
+    EXPECT_EVENTS("SC PKT_IN; RS PKT_IN;");
+    IN(.flags = TCP_SYN, .refused = true);
+    EXPECT_EVENTS("SC PKT_IN; RS REXMIT; RS PKT_IN;");
+    w_end();
+}
+
+static void change_without_memory(int s, int side, event_t ev)
+{
+    (void)side, (void)ev;
+    mem_set_limit(w.mem, 1);
+    EXPECT_EQ(w_register(s, MOS_ON_TCP_STATE_CHANGE, MOS_HK_SND, w_cb_snd), -ENOMEM);
+    mem_set_limit(w.mem, 0);
+}
+
+static void a_change_in_a_callback_without_memory(void)
+{
+    begin(MOS_ON_PKT_IN);
+    w.in_callback = change_without_memory;
+    in("a");
+    w.in_callback = NULL;
+    w.text_len = 0;
+    IN(.flags = TCP_FIN | TCP_ACK, .off = 1);
+    EXPECT_EVENTS("SC PKT_IN; RS PKT_IN;");
+    w_end();
+}
+
 static void close_passive_in_callback(int s, int side, event_t ev)
 {
     (void)side, (void)ev;
@@ -653,8 +699,10 @@ TEST_SUITE(mos_callbacks, TEST_CASE(data_is_asked_for_in_its_turn), TEST_CASE(pa
            TEST_CASE(two_sockets_with_equal_callbacks_share), TEST_CASE(no_memory_changes_nothing),
            TEST_CASE(changes_hold_from_the_next_event_on),
            TEST_CASE(running_event_is_delivered_as_it_began),
-           TEST_CASE(many_changes_in_one_callback), TEST_CASE(a_monitor_ends_itself_in_a_callback),
-           TEST_CASE(changes_of_what_ends),
+           TEST_CASE(many_changes_in_one_callback),
+           TEST_CASE(changes_of_two_sockets_in_one_callback),
+           TEST_CASE(a_change_in_a_callback_without_memory),
+           TEST_CASE(a_monitor_ends_itself_in_a_callback), TEST_CASE(changes_of_what_ends),
            TEST_CASE(a_monitor_that_another_one_ends_is_not_called),
            TEST_CASE(callbacks_are_bracketed_and_do_not_change_errno),
            TEST_CASE(events_inside_events), TEST_CASE(kinds_of_sockets),

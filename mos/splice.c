@@ -124,7 +124,7 @@ static struct merge merge_of(const struct splices *p, const struct splice_edit *
     while (m.i < p->n && r_end(&p->at[m.i]) < e->r)
         m.i++;
     m.j = m.i;
-    while (m.j < p->n && p->at[m.j].r <= m.q1)
+    while (m.j < p->n && p->at[m.j].s < e->end && p->at[m.j].r <= m.q1)
         m.j++;
     m.s0 = m.q0 - (uint64_t)delta(p, m.i);
     m.s1 = m.q1 - (uint64_t)delta(p, m.j);

@@ -4,6 +4,7 @@
 #include "tests/test.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define STREAM 4000u
@@ -209,6 +210,29 @@ static void what_was_not_forwarded_is_undone(void)
     end();
 }
 
+/* A segment that was overtaken: what touches it lies in another one, whose bytes are not at hand.
+ */
+static void splices_of_another_segment_stay(void)
+{
+    uint8_t *payload = malloc(50);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(payload);
+    begin(1);
+    send_more(100);
+    EXPECT_EQ(change(50, 50, 0, 10, 10), 0);
+    memcpy(payload, sent, 50);
+    memset(payload + 45, 'x', 5);
+    struct splice_edit e = {
+        .from = 0, .end = 50, .r = 45, .del = 5, .ins = 5, .payload = payload, .payload_r = 0};
+    EXPECT_EQ(splices_edit(&p, mem, &e), 0);
+    EXPECT_EQ(p.n, 2);
+    EXPECT_EQ(p.at[0].ins, 5);
+    EXPECT_EQ(memcmp(p.at[0].bytes, "xxxxx", 5), 0);
+    EXPECT_EQ(p.at[1].s, 50);
+    EXPECT_EQ(p.at[1].r, 50);
+    free(payload);
+    end();
+}
+
 static void there_is_a_bound(void)
 {
     uint8_t x[2] = {1, 2};
@@ -229,4 +253,5 @@ static void there_is_a_bound(void)
 
 TEST_SUITE(mos_splice, TEST_CASE(random_changes), TEST_CASE(acknowledged_ones_are_forgotten),
            TEST_CASE(bytes_taken_out_need_no_acknowledgement), TEST_CASE(something_must_be_beside),
-           TEST_CASE(what_was_not_forwarded_is_undone), TEST_CASE(there_is_a_bound));
+           TEST_CASE(what_was_not_forwarded_is_undone), TEST_CASE(splices_of_another_segment_stay),
+           TEST_CASE(there_is_a_bound));

@@ -74,13 +74,13 @@ static bool payload_replace(const struct wire_conn *w, const struct hook_seg *s,
                             struct edit_frame *f)
 {
     const struct wire_own *own = &w->own;
+    uint32_t hdrs = f->payload - f->l3;
     uint8_t *to = wire_frame_room(w->conn->mon);
-    if (!to)
+    if (!to || hdrs > EDIT_IP_MAX) /* of fragments, IPv6 puts more together (RFC 8200 3) */
         return false;
-    uint32_t room = WIRE_FRAME_ROOM - f->payload, ip_room = EDIT_IP_MAX - (f->payload - f->l3);
-    int64_t n = splices_apply(&edits_of(w, w->sender)->splices, (uint64_t)own->off,
-                              s->seg->payload + own->n_old, own->len, to + f->payload,
-                              room < ip_room ? room : ip_room);
+    int64_t n =
+        splices_apply(&edits_of(w, w->sender)->splices, (uint64_t)own->off,
+                      s->seg->payload + own->n_old, own->len, to + f->payload, EDIT_IP_MAX - hdrs);
     if (n < 0)
         return false;
     memcpy(to, f->at, f->payload);

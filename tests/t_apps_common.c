@@ -2,6 +2,7 @@
 #include "tests/app_plugin.h"
 #include "tests/test.h"
 
+#include "apps/common/lines.h"
 #include "apps/common/out.h"
 #include "apps/common/plugin.h"
 
@@ -204,6 +205,41 @@ static void a_disk_that_is_full_for_a_while(void)
     app_end();
 }
 
+/* ---- files that people write ----------------------------------------------------------------- */
+
+static const char *take_good(void *arg, char *line, unsigned number, const char **word)
+{
+    unsigned *n = arg;
+    line[strcspn(line, "\n")] = '\0';
+    EXPECT_EQ(number, ++*n);
+    *word = line;
+    return strcmp(line, "bad") == 0 ? "is no good" : NULL;
+}
+
+static void lines_of_a_file_that_is_read(void)
+{
+    char err[400] = "", want[400];
+    unsigned n = 0;
+    app_begin();
+    app_file("in", "one\n\nthree");
+    CU_ASSERT(lines_read(app_path("in"), take_good, &n, err, sizeof(err)));
+    EXPECT_EQ(n, 3);
+    CU_ASSERT_STRING_EQUAL(err, "");
+    app_file("in", "one\nbad\nthree\n");
+    n = 0;
+    CU_ASSERT_FALSE(lines_read(app_path("in"), take_good, &n, err, sizeof(err)));
+    EXPECT_EQ(n, 2);
+    snprintf(want, sizeof(want), "%s:2: 'bad' is no good", app_path("in"));
+    CU_ASSERT_STRING_EQUAL(err, want);
+    CU_ASSERT_FALSE(lines_read(app_dir, take_good, &n, err, sizeof(err)));
+    snprintf(want, sizeof(want), "%s: Is a directory", app_dir);
+    CU_ASSERT_STRING_EQUAL(err, want);
+    CU_ASSERT_FALSE(lines_read("/none/x", take_good, &n, err, sizeof(err)));
+    CU_ASSERT_STRING_EQUAL(err, "/none/x: No such file or directory");
+    app_end();
+}
+
 TEST_SUITE(apps_common, TEST_CASE(args), TEST_CASE(long_values), TEST_CASE(numbers),
-           TEST_CASE(what_a_line_is_made_of), TEST_CASE(lines_of_a_file),
-           TEST_CASE(lines_that_cannot_be_written), TEST_CASE(a_disk_that_is_full_for_a_while));
+           TEST_CASE(lines_of_a_file_that_is_read), TEST_CASE(what_a_line_is_made_of),
+           TEST_CASE(lines_of_a_file), TEST_CASE(lines_that_cannot_be_written),
+           TEST_CASE(a_disk_that_is_full_for_a_while));

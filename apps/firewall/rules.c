@@ -1,8 +1,9 @@
 #include "apps/firewall/rules.h"
 
+#include "apps/common/lines.h"
+
 #include <arpa/inet.h>
 #include <ctype.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -176,39 +177,21 @@ static struct fw_rule *rule_add(struct fw_rules *r, const char *text, unsigned l
     return r->list[r->n].text != NULL ? &r->list[r->n++] : NULL;
 }
 
-static bool lines_read(struct fw_rules *r, FILE *in, const char *path, char *err, size_t err_len)
+static const char *line_take(void *arg, char *line, unsigned number, const char **word)
 {
-    char *line = NULL;
-    size_t room = 0;
-    const char *wrong = NULL, *word = "";
-
-    for (unsigned n = 1; wrong == NULL && getline(&line, &room, in) >= 0; n++) {
-        if (!line_tidy(line))
-            continue;
-        struct fw_rule *rule = rule_add(r, line, n);
-        wrong = rule != NULL ? fw_rule_parse(rule, line, &word) : "is one rule too many: no memory";
-        if (wrong != NULL)
-            snprintf(err, err_len, "%s:%u: '%s' %s", path, n, rule != NULL ? word : line, wrong);
-    }
-    free(line);
-    if (wrong == NULL && ferror(in)) {
-        wrong = strerror(errno);
-        snprintf(err, err_len, "%s: %s", path, wrong);
-    }
-    return wrong == NULL;
+    if (!line_tidy(line))
+        return NULL;
+    struct fw_rule *rule = rule_add(arg, line, number);
+    if (rule != NULL)
+        return fw_rule_parse(rule, line, word);
+    *word = line;
+    return "is one rule too many: no memory";
 }
 
 bool fw_rules_read(struct fw_rules *r, const char *path, char *err, size_t err_len)
 {
     *r = (struct fw_rules){0};
-    FILE *in = fopen(path, "re");
-    if (in == NULL) {
-        snprintf(err, err_len, "%s: %s", path, strerror(errno));
-        return false;
-    }
-    bool ok = lines_read(r, in, path, err, err_len);
-    fclose(in);
-    return ok;
+    return lines_read(path, line_take, r, err, err_len);
 }
 
 void fw_rules_free(struct fw_rules *r)

@@ -1,6 +1,7 @@
 #include "apps/ids/patterns.h"
 
-#include <errno.h>
+#include "apps/common/lines.h"
+
 #include <hs/hs.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -123,40 +124,21 @@ static struct ids_pattern *pattern_add(struct ids_patterns *p, unsigned line)
     return &list[p->n++];
 }
 
-static bool lines_read(struct ids_patterns *p, FILE *in, const char *path, char *err,
-                       size_t err_len)
+static const char *line_take(void *arg, char *line, unsigned number, const char **word)
 {
-    char *line = NULL;
-    size_t room = 0;
-    const char *wrong = NULL, *word = "";
-
-    for (unsigned n = 1; wrong == NULL && getline(&line, &room, in) >= 0; n++) {
-        if (!line_tidy(line))
-            continue;
-        struct ids_pattern *pattern = pattern_add(p, n);
-        wrong = pattern != NULL ? pattern_parse(pattern, line, &word) : "no memory";
-        if (wrong != NULL)
-            snprintf(err, err_len, "%s:%u: '%s' %s", path, n, word, wrong);
-    }
-    free(line);
-    if (wrong == NULL && (p->n == 0 || ferror(in))) {
-        wrong = ferror(in) ? strerror(errno) : "no pattern in it";
-        snprintf(err, err_len, "%s: %s", path, wrong);
-    }
-    return wrong == NULL;
+    if (!line_tidy(line))
+        return NULL;
+    struct ids_pattern *pattern = pattern_add(arg, number);
+    return pattern != NULL ? pattern_parse(pattern, line, word) : "no memory";
 }
 
 bool ids_patterns_read(struct ids_patterns *p, const char *path, char *err, size_t err_len)
 {
     *p = (struct ids_patterns){0};
-    FILE *in = fopen(path, "re");
-    if (in == NULL) {
-        snprintf(err, err_len, "%s: %s", path, strerror(errno));
+    if (!lines_read(path, line_take, p, err, err_len))
         return false;
-    }
-    bool ok = lines_read(p, in, path, err, err_len);
-    fclose(in);
-    return ok;
+    snprintf(err, err_len, "%s: no pattern in it", path);
+    return p->n > 0;
 }
 
 void ids_patterns_free(struct ids_patterns *p)

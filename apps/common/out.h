@@ -24,7 +24,7 @@ struct out {
 /* Begins. `path` is opened for appending; "": standard output. False and errno on failure. `who`
  * writes: that a line is lost is said on stderr, once, and out_close() says how many were. */
 bool out_open(struct out *o, const char *who, const char *path);
-void out_close(struct out *o);   /* flushes; nothing if fd is -1 */
+void out_close(struct out *o);   /* flushes; nothing if fd is -1, or all is zero */
 void out_abandon(struct out *o); /* ... does not, and says nothing */
 
 /* Room for one line of at most OUT_LINE_MAX bytes; then where it ends: a newline is added. */

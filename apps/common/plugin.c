@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -34,7 +35,8 @@ bool plugin_begin(struct plugin *p, mctx_t mctx, const struct plugin_call *calls
     return true;
 }
 
-struct plugin *plugin_end(mctx_t mctx)
+/* Closes the socket of one plugin of a context, and forgets it. NULL: there was none. */
+static struct plugin *plugin_end(mctx_t mctx)
 {
     pthread_mutex_lock(&all_lock);
     struct plugin **at = &all, *p;
@@ -48,6 +50,32 @@ struct plugin *plugin_end(mctx_t mctx)
     (void)mtcp_canceltimer(mctx, p->sock); /* it may have none */
     mtcp_close(mctx, p->sock);
     return p;
+}
+
+int plugin_init(const struct plugin_kind *k, mctx_t mctx, const char *args)
+{
+    struct plugin *p = calloc(1, k->size);
+    char err[800] = "";
+
+    if (p == NULL)
+        return -1;
+    if (k->begin(p, mctx, args, err, sizeof(err)))
+        return 0; /* cppcheck-suppress memleak ; plugin_begin() keeps it */
+    fprintf(stderr, "%s: %s\n", k->name, err[0] != '\0' ? err : strerror(errno));
+    k->end(p);
+    free(p);
+    errno = EINVAL;
+    return -1;
+}
+
+void plugin_fini(const struct plugin_kind *k, mctx_t mctx)
+{
+    struct plugin *p = plugin_end(mctx);
+
+    if (p == NULL)
+        return;
+    k->end(p);
+    free(p);
 }
 
 struct plugin *plugin_of(mctx_t mctx, int sock)

@@ -28,9 +28,20 @@ struct plugin_call {
 /* A passive socket with n callbacks. Of mos_monitor_init. False and errno: there is none. */
 bool plugin_begin(struct plugin *p, mctx_t mctx, const struct plugin_call *calls, size_t n);
 
-/* Cancels the timer that has the id of the socket of one plugin of a context, closes the socket,
- * and forgets it. Of mos_monitor_fini: NULL, there was none. */
-struct plugin *plugin_end(mctx_t mctx);
+/* A plugin, for its mos_monitor_init and mos_monitor_fini. */
+struct plugin_kind {
+    const char *name; /* in front of what is said on stderr */
+    size_t size;      /* of what it keeps per context and section: a struct plugin, and more */
+    /* All zeros so far: reads args and calls plugin_begin(). False: err says why, or while it is ""
+     * errno does. */
+    bool (*begin)(struct plugin *p, mctx_t mctx, const char *args, char *err, size_t err_len);
+    /* Frees what it holds, after a begin that failed too (then mctx may be NULL). */
+    void (*end)(struct plugin *p);
+};
+
+/* What mos_monitor_init and mos_monitor_fini do. */
+int plugin_init(const struct plugin_kind *k, mctx_t mctx, const char *args);
+void plugin_fini(const struct plugin_kind *k, mctx_t mctx);
 
 /* Of an active socket: what plugin_begin() was given. */
 struct plugin *plugin_of(mctx_t mctx, int sock);

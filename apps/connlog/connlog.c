@@ -182,13 +182,14 @@ static void on_end(mctx_t mctx, int sock, int side, event_t event, filter_arg_t 
 
 /* ---- start and end ---- */
 
-static bool log_begin(struct connlog *log, mctx_t mctx, const char *args, char *err, size_t err_len)
+static bool log_begin(struct plugin *p, mctx_t mctx, const char *args, char *err, size_t err_len)
 {
     static const struct plugin_call calls[] = {
         {MOS_ON_CONN_START, MOS_HK_SND, on_start},
         {MOS_ON_PKT_IN, MOS_HK_RCV, on_packet},
         {MOS_ON_CONN_END, MOS_HK_SND, on_end},
     };
+    struct connlog *log = (struct connlog *)p;
     struct connlog_options options;
 
     if (!connlog_options_read(&options, args, err, err_len))
@@ -202,38 +203,25 @@ static bool log_begin(struct connlog *log, mctx_t mctx, const char *args, char *
                  strerror(errno));
         return false;
     }
-    if (plugin_begin(&log->plugin, mctx, calls, sizeof(calls) / sizeof(calls[0])))
-        return true;
-    snprintf(err, err_len, "socket: %s", strerror(errno));
-    return false;
-}
-
-static void log_free(struct connlog *log)
-{
-    file_close(log->file, &log->out);
-    free(log);
-}
-
-int mos_monitor_init(mctx_t mctx, const char *args)
-{
-    struct connlog *log = calloc(1, sizeof(*log));
-    char err[400];
-
-    if (log == NULL)
-        return -1;
-    if (log_begin(log, mctx, args, err, sizeof(err)))
-        return 0;
-    fprintf(stderr, "connlog: %s\n", err);
-    log_free(log);
-    errno = EINVAL;
-    return -1;
+    return plugin_begin(p, mctx, calls, sizeof(calls) / sizeof(calls[0]));
 }
 
 /* All its connections have ended before. */
+static void log_end(struct plugin *p)
+{
+    struct connlog *log = (struct connlog *)p;
+
+    file_close(log->file, &log->out);
+}
+
+static const struct plugin_kind kind = {"connlog", sizeof(struct connlog), log_begin, log_end};
+
+int mos_monitor_init(mctx_t mctx, const char *args)
+{
+    return plugin_init(&kind, mctx, args);
+}
+
 void mos_monitor_fini(mctx_t mctx)
 {
-    struct connlog *log = (struct connlog *)plugin_end(mctx);
-
-    if (log != NULL)
-        log_free(log);
+    plugin_fini(&kind, mctx);
 }

@@ -144,9 +144,10 @@ static bool args_read(struct firewall *fw, const char *args, char *err, size_t e
     return fw->path[0] != '\0';
 }
 
-static bool firewall_begin(struct firewall *fw, mctx_t mctx, const char *args, char *err,
+static bool firewall_begin(struct plugin *p, mctx_t mctx, const char *args, char *err,
                            size_t err_len)
 {
+    struct firewall *fw = (struct firewall *)p;
     static const struct plugin_call call = {MOS_ON_PKT_IN, MOS_HK_SND, on_syn};
 
     if (!args_read(fw, args, err, err_len) || !fw_rules_read(&fw->rules, fw->path, err, err_len))
@@ -155,43 +156,32 @@ static bool firewall_begin(struct firewall *fw, mctx_t mctx, const char *args, c
         snprintf(err, err_len, "%s: %s", fw->file, strerror(errno));
         return false;
     }
-    if (plugin_begin(&fw->plugin, mctx, &call, 1))
-        return true;
-    snprintf(err, err_len, "socket: %s", strerror(errno));
-    return false;
+    err[0] = '\0';
+    if (!plugin_begin(p, mctx, &call, 1))
+        return false;
+    every_start(fw);
+    return true;
 }
 
-static void firewall_free(struct firewall *fw)
+static void firewall_end(struct plugin *p)
 {
+    struct firewall *fw = (struct firewall *)p;
+
+    if (p->mctx != NULL)
+        counts_print(fw);
     out_close(&fw->out);
     fw_rules_free(&fw->rules);
-    free(fw);
 }
+
+static const struct plugin_kind kind = {"firewall", sizeof(struct firewall), firewall_begin,
+                                        firewall_end};
 
 int mos_monitor_init(mctx_t mctx, const char *args)
 {
-    struct firewall *fw = calloc(1, sizeof(*fw));
-    char err[600];
-
-    if (fw == NULL)
-        return -1;
-    fw->out.fd = -1;
-    if (firewall_begin(fw, mctx, args, err, sizeof(err))) {
-        every_start(fw);
-        return 0;
-    }
-    fprintf(stderr, "firewall: %s\n", err);
-    firewall_free(fw);
-    errno = EINVAL;
-    return -1;
+    return plugin_init(&kind, mctx, args);
 }
 
 void mos_monitor_fini(mctx_t mctx)
 {
-    struct firewall *fw = (struct firewall *)plugin_end(mctx);
-
-    if (fw == NULL)
-        return;
-    counts_print(fw);
-    firewall_free(fw);
+    plugin_fini(&kind, mctx);
 }

@@ -229,7 +229,7 @@ static void on_end(mctx_t mctx, int sock, int side, event_t event, filter_arg_t 
 
 /* ---- start and end --------------------------------------------------------------------------- */
 
-static bool log_begin(struct httplog *l, mctx_t mctx, const char *args, char *err, size_t err_len)
+static bool log_begin(struct plugin *p, mctx_t mctx, const char *args, char *err, size_t err_len)
 {
     static const struct plugin_call calls[] = {
         {MOS_ON_CONN_START, MOS_HK_SND, on_start},
@@ -238,6 +238,7 @@ static bool log_begin(struct httplog *l, mctx_t mctx, const char *args, char *er
         {MOS_ON_TCP_STATE_CHANGE, MOS_HK_RCV, on_state},
         {MOS_ON_CONN_END, MOS_HK_SND, on_end},
     };
+    struct httplog *l = (struct httplog *)p;
     char file[256] = "";
     const struct plugin_arg known[] = {{"file", "PATH", file, sizeof(file), NULL}};
 
@@ -247,38 +248,22 @@ static bool log_begin(struct httplog *l, mctx_t mctx, const char *args, char *er
         snprintf(err, err_len, "%s: %s", file, strerror(errno));
         return false;
     }
-    if (plugin_begin(&l->plugin, mctx, calls, sizeof(calls) / sizeof(calls[0])))
-        return true;
-    snprintf(err, err_len, "socket: %s", strerror(errno));
-    return false;
+    return plugin_begin(p, mctx, calls, sizeof(calls) / sizeof(calls[0]));
 }
 
-static void log_free(struct httplog *l)
+static void log_end(struct plugin *p)
 {
-    out_close(&l->out);
-    free(l);
+    out_close(&((struct httplog *)p)->out);
 }
+
+static const struct plugin_kind kind = {"httplog", sizeof(struct httplog), log_begin, log_end};
 
 int mos_monitor_init(mctx_t mctx, const char *args)
 {
-    struct httplog *l = calloc(1, sizeof(*l));
-    char err[400];
-
-    if (l == NULL)
-        return -1;
-    l->out.fd = -1;
-    if (log_begin(l, mctx, args, err, sizeof(err)))
-        return 0;
-    fprintf(stderr, "httplog: %s\n", err);
-    log_free(l);
-    errno = EINVAL;
-    return -1;
+    return plugin_init(&kind, mctx, args);
 }
 
 void mos_monitor_fini(mctx_t mctx)
 {
-    struct httplog *l = (struct httplog *)plugin_end(mctx);
-
-    if (l != NULL)
-        log_free(l);
+    plugin_fini(&kind, mctx);
 }

@@ -264,8 +264,9 @@ static bool socket_begin(struct ids *ids, mctx_t mctx)
     return true;
 }
 
-static bool ids_begin(struct ids *ids, mctx_t mctx, const char *args, char *err, size_t err_len)
+static bool ids_begin(struct plugin *p, mctx_t mctx, const char *args, char *err, size_t err_len)
 {
+    struct ids *ids = (struct ids *)p;
     char path[256] = "", file[256] = "";
     const struct plugin_arg known[] = {{"patterns", "PATH", path, sizeof(path), NULL},
                                        {"file", "PATH", file, sizeof(file), NULL}};
@@ -279,37 +280,26 @@ static bool ids_begin(struct ids *ids, mctx_t mctx, const char *args, char *err,
         snprintf(err, err_len, "%s: %s", file, strerror(errno));
         return false;
     }
-    snprintf(err, err_len, "no memory for a socket");
+    err[0] = '\0';
     return socket_begin(ids, mctx);
 }
 
-static void ids_free(struct ids *ids)
+static void ids_end(struct plugin *p)
 {
+    struct ids *ids = (struct ids *)p;
+
     out_close(&ids->out);
     matcher_close(&ids->matcher);
-    free(ids);
 }
+
+static const struct plugin_kind kind = {"ids", sizeof(struct ids), ids_begin, ids_end};
 
 int mos_monitor_init(mctx_t mctx, const char *args)
 {
-    struct ids *ids = calloc(1, sizeof(*ids));
-    char err[800];
-
-    if (ids == NULL)
-        return -1;
-    ids->out.fd = -1;
-    if (ids_begin(ids, mctx, args, err, sizeof(err)))
-        return 0;
-    fprintf(stderr, "ids: %s\n", err);
-    ids_free(ids);
-    errno = EINVAL;
-    return -1;
+    return plugin_init(&kind, mctx, args);
 }
 
 void mos_monitor_fini(mctx_t mctx)
 {
-    struct ids *ids = (struct ids *)plugin_end(mctx);
-
-    if (ids != NULL)
-        ids_free(ids);
+    plugin_fini(&kind, mctx);
 }

@@ -399,7 +399,7 @@ static bool first_begin(struct tcpstat *s, char *err, size_t err_len)
     return ok;
 }
 
-static bool stat_begin(struct tcpstat *s, mctx_t mctx, const char *args, char *err, size_t err_len)
+static bool stat_begin(struct plugin *p, mctx_t mctx, const char *args, char *err, size_t err_len)
 {
     static const struct plugin_call calls[] = {
         {MOS_ON_CONN_START, MOS_HK_SND, on_start},
@@ -407,6 +407,7 @@ static bool stat_begin(struct tcpstat *s, mctx_t mctx, const char *args, char *e
         {MOS_ON_CONN_NEW_DATA, MOS_NULL, on_data},
         {MOS_ON_CONN_END, MOS_HK_SND, on_end},
     };
+    struct tcpstat *s = (struct tcpstat *)p;
 
     if (!tcpstat_options_read(&s->options, args, err, err_len))
         return false;
@@ -416,35 +417,25 @@ static bool stat_begin(struct tcpstat *s, mctx_t mctx, const char *args, char *e
     }
     totals_init(&s->now.totals);
     table_init(&s->now.ended, s->options.sort, false);
-    if (plugin_begin(&s->plugin, mctx, calls, sizeof(calls) / sizeof(calls[0])))
+    err[0] = '\0';
+    if (plugin_begin(p, mctx, calls, sizeof(calls) / sizeof(calls[0]))) {
+        board_join(&s->slot);
+        tick_later(s);
         return true;
-    snprintf(err, err_len, "socket: %s", strerror(errno));
+    }
     if (s->owns_screen)
         screen_close();
     one_leaves(s);
     return false;
 }
 
-int mos_monitor_init(mctx_t mctx, const char *args)
+/* All its connections have ended before. One that has not begun holds nothing. */
+static void stat_end(struct plugin *p)
 {
-    struct tcpstat *s = calloc(1, sizeof(*s));
-    char err[400];
+    struct tcpstat *s = (struct tcpstat *)p;
 
-    if (s == NULL)
-        return -1;
-    if (!stat_begin(s, mctx, args, err, sizeof(err))) {
-        fprintf(stderr, "tcpstat: %s\n", err);
-        free(s);
-        errno = EINVAL;
-        return -1;
-    }
-    board_join(&s->slot);
-    tick_later(s);
-    return 0;
-}
-
-static void stat_close(struct tcpstat *s)
-{
+    if (p->mctx == NULL)
+        return;
     if (s->owns_screen)
         screen_close();
     s->now.live.n = 0;
@@ -455,14 +446,16 @@ static void stat_close(struct tcpstat *s)
             report_do(s);
     }
     one_leaves(s);
-    free(s);
 }
 
-/* All its connections have ended before. */
+static const struct plugin_kind kind = {"tcpstat", sizeof(struct tcpstat), stat_begin, stat_end};
+
+int mos_monitor_init(mctx_t mctx, const char *args)
+{
+    return plugin_init(&kind, mctx, args);
+}
+
 void mos_monitor_fini(mctx_t mctx)
 {
-    struct tcpstat *s = (struct tcpstat *)plugin_end(mctx);
-
-    if (s != NULL)
-        stat_close(s);
+    plugin_fini(&kind, mctx);
 }

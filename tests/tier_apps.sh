@@ -693,6 +693,22 @@ test_epclient_pipeline() {
     serve_end
 }
 
+# More connections than ports: those that there are do the work of the others.
+test_epclient_few_ports() {
+    client_link || return
+    serve -p "$tmp/www" || return
+    conf "$tmp/few.conf" 1 'port_range = "40000-40009"'
+    "$B/epclient" -f "$tmp/few.conf" "http://$svr/64" 3000 -c 500 -k --json >"$tmp/cli.out" 2>&1
+    expect "10 ports" $? 1
+    expect "10 ports" "$(json "$tmp/cli.out" '["connections"]')" 10
+    expect "no other errors" "$(json "$tmp/cli.out" '["errors"]["all"]')" \
+        "$(json "$tmp/cli.out" '["errors"]["local"]')"
+    if [ "$(json "$tmp/cli.out" '["done"]')" -ge 2500 ] 2>/dev/null; then ok; else
+        fail "requests are lost with 10 ports: $(cat "$tmp/cli.out")"
+    fi
+    serve_end
+}
+
 # What came is what was to come: its length, its hash, in files.
 test_epclient_content() {
     local sum

@@ -52,6 +52,34 @@ static struct conn *queue_pop(struct worker *w)
     return c;
 }
 
+/*
+ * There was no port, id or memory for a connection, though there was for others. To try again at
+ * once would fail again, and an attempt that looks at every port takes long: connections without a
+ * socket rest until the next tick.
+ */
+static void short_of_sockets(struct worker *w)
+{
+    w->is_short = w->results.n_conns > 0;
+}
+
+static void queue_head_rest(struct worker *w)
+{
+    struct conn *c = queue_pop(w);
+
+    c->next = w->resting;
+    w->resting = c;
+}
+
+static void rest_end(struct worker *w)
+{
+    w->is_short = false;
+    while (w->resting != NULL) {
+        struct conn *c = w->resting;
+        w->resting = c->next;
+        queue_push(w, c);
+    }
+}
+
 /* ---- one connection ---- */
 
 static void conn_close(struct worker *w, struct conn *c, bool at_once)
@@ -116,6 +144,8 @@ static bool conn_open(struct worker *w, struct conn *c)
 /* Its requests have failed with it. */
 static void conn_fail(struct worker *w, struct conn *c, enum outcome why)
 {
+    if (why == FAILED_LOCAL)
+        short_of_sockets(w);
     exchange_fail(w, c, why);
     conn_close(w, c, true);
     queue_push(w, c);
@@ -227,6 +257,10 @@ static void requests_begin(struct worker *w)
     struct request r;
 
     for (int n = 0; n < BEGINS_MAX && w->queue != NULL; n++) {
+        if (w->is_short && w->queue->sock < 0) {
+            queue_head_rest(w);
+            continue;
+        }
         if (!schedule_take(&w->schedule, w->now_us, &r))
             return;
         if (w->now_us - r.start_us >= timeout_us(w))
@@ -307,6 +341,7 @@ static bool worker_loop(struct worker *w)
         if (w->now_us - check_us >= TICK_MS * UINT64_C(1000)) {
             check_us = w->now_us;
             timeouts_check(w);
+            rest_end(w);
         }
         counters_show(w);
     }

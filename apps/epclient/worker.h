@@ -57,6 +57,8 @@ struct worker {
     struct conn **by_sock;           /* by socket id */
     struct conn *queue, **queue_end; /* connections that take a request, longest waiting first */
     unsigned addr_at;                /* of the url's addresses: the one connected to */
+    struct conn *resting;            /* by `next`: those without a socket, while is_short */
+    bool is_short;                   /* since the last tick there was no port or memory for one */
     uint64_t n_asked;                /* requests on their way */
     uint64_t now_us;
     struct schedule schedule;

@@ -156,13 +156,20 @@ static struct mon_conn *conn_alloc(struct mon *m, const struct mon_origin *of,
     return c;
 }
 
+void mon_conn_missed(struct mon *m)
+{
+    if (m->n_missed_conns++ == 0)
+        m->sv->warn(m->ctx, "a connection is not monitored: no socket is left for it "
+                            "(max_monitor_socks), or no memory. The next ones are counted");
+}
+
 static void conn_add_watch(struct mon_conn *c, struct mon_passive *p)
 {
     struct watch **at = &c->watches;
     while (*at)
         at = &(*at)->next;
     if (!watch_create(c, p, at))
-        c->mon->n_missed_conns++;
+        mon_conn_missed(c->mon);
 }
 
 bool mon_conn_is_wanted(const struct mon *m, const struct hook_seg *syn)
@@ -186,7 +193,7 @@ struct mon_conn *mon_conn_create(struct mon *m, const struct mon_origin *of,
         if (c)
             conn_add_watch(c, p);
         else
-            m->n_missed_conns++;
+            mon_conn_missed(m);
     }
     if (c && !c->watches) {
         c->wire = NULL; /* it is its caller's still */

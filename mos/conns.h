@@ -15,6 +15,9 @@ struct mon_origin {
 struct mon_conn *mon_conn_create(struct mon *m, const struct mon_origin *of,
                                  const struct hook_seg *syn);
 
+/* A monitor has no record of a connection that it wants: counted, and the first time said. */
+void mon_conn_missed(struct mon *m);
+
 /* Does any passive socket want the connection whose first SYN this is? */
 bool mon_conn_is_wanted(const struct mon *m, const struct hook_seg *syn);
 

@@ -10,6 +10,8 @@
 #include "mos/wire.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <sys/socket.h>
 
 /* ---- sockets by id --------------------------------------------------------------------------- */
@@ -128,9 +130,20 @@ static void conns_let_go(struct mon *m)
     }
 }
 
+static void tell_missed(const struct mon *m)
+{
+    char line[80];
+    if (m->n_missed_conns == 0)
+        return;
+    (void)snprintf(line, sizeof(line), "%" PRIu64 " times a connection was not monitored",
+                   m->n_missed_conns);
+    m->sv->warn(m->ctx, line);
+}
+
 static void monitor_detach(void *mon)
 {
     struct mon *m = mon;
+    tell_missed(m);
     wire_fini(m);
     plugins_unload(m);
     while (!list_is_empty(&m->passives))

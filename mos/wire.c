@@ -181,8 +181,11 @@ static struct wire_conn *wire_conn_create(struct mon *m, const struct hook_seg *
         give_up(dispensable(t), HOOK_END_EVICTED);
     }
     struct wire_conn *w = pool_get(&t->conns);
-    if (!w)
+    if (!w) {
+        if (mon_conn_is_wanted(m, s))
+            mon_conn_missed(m);
         return NULL;
+    }
     *w = (struct wire_conn){.hash = hash, .sender = MOS_SIDE_CLI, .tuple = *sent};
     w->ip_len = (uint16_t)(s->frame_len - s->l3_off);
     for (int side = 0; side < SIDES; side++)

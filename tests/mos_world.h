@@ -55,6 +55,8 @@ static struct world {
     int user_depth, max_user_depth;
     uint64_t now;
     bool watches_frames;
+    char warned[128]; /* the last line of the log */
+    unsigned n_warned;
     uint8_t sent[2048]; /* the last packet of a monitor's own */
     uint32_t n_sent, sent_len;
     struct ip_addr sent_to;
@@ -199,6 +201,13 @@ static inline struct mem *w_mem(struct mtcp_context *ctx)
     return w.mem;
 }
 
+static inline void w_warn(struct mtcp_context *ctx, const char *line)
+{
+    (void)ctx;
+    snprintf(w.warned, sizeof(w.warned), "%s", line);
+    w.n_warned++;
+}
+
 static inline int w_check(struct mtcp_context *ctx)
 {
     (void)ctx;
@@ -234,6 +243,7 @@ static const struct hook_services w_services = {
     .now_us = w_now_us,
     .clock_us = w_now_us,
     .mem = w_mem,
+    .warn = w_warn,
     .check = w_check,
     .user_begin = w_user_begin,
     .user_end = w_user_end,

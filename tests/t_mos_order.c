@@ -724,7 +724,11 @@ static void budget_of_ids_is_used_up(void)
     EXPECT_EVENTS("");
     CU_ASSERT_PTR_NULL(w.f.handle);
     EXPECT_EQ(w.m->n_missed_conns, 3);
+    EXPECT_EQ(w.n_warned, 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(w.warned, "max_monitor_socks"));
     w_end();
+    EXPECT_EQ(w.n_warned, 2);
+    CU_ASSERT_STRING_EQUAL(w.warned, "3 times a connection was not monitored");
 }
 
 static void no_memory_misses_the_connection(void)

@@ -760,6 +760,20 @@ static void oldest_makes_room(void)
     w_end();
 }
 
+/* What can't be recorded passes, and is told. */
+static void no_memory_misses_the_connection(void)
+{
+    begin(ALL);
+    CLI(.flags = TCP_RST); /* the table is there */
+    w.text_len = 0;
+    mem_set_limit(w.mem, 1);
+    EXPECT_EQ(CLI(.flags = TCP_SYN), HOOK_PASS);
+    EXPECT_EVENTS("NB ORPHAN;");
+    EXPECT_EQ(w.m->n_missed_conns, 1);
+    EXPECT_EQ(w.n_warned, 1);
+    w_end();
+}
+
 static void handshake_of(uint16_t port)
 {
     next.cli_port = port;
@@ -1029,6 +1043,7 @@ TEST_SUITE(mos_wire, TEST_CASE(a_handshake), TEST_CASE(retransmitted_syns),
            TEST_CASE(bytes_known_by_their_acknowledgement), TEST_CASE(fin_behind_a_gap),
            TEST_CASE(capture_without_the_syn_ack), TEST_CASE(middle_of_a_connection),
            TEST_CASE(not_tcp), TEST_CASE(syn_takes_the_tuple_over), TEST_CASE(oldest_makes_room),
+           TEST_CASE(no_memory_misses_the_connection),
            TEST_CASE(flood_of_syns_takes_no_open_connections_place),
            TEST_CASE(silent_open_one_makes_room_for_open_ones),
            TEST_CASE(unwanted_syn_makes_no_room), TEST_CASE(tuples_of_one_host_spread),

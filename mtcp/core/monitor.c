@@ -102,6 +102,11 @@ static struct mem *sv_mem(struct mtcp_context *mctx)
     return ctx_of_live(mctx)->mem;
 }
 
+static void sv_warn(struct mtcp_context *mctx, const char *line)
+{
+    log_line(ctx_of_live(mctx)->net.log, LOG_WARN, "%s", line);
+}
+
 static int sv_check(struct mtcp_context *mctx)
 {
     int saved = errno;
@@ -138,6 +143,7 @@ static const struct hook_services services = {
     .now_us = sv_now_us,
     .clock_us = sv_clock_us,
     .mem = sv_mem,
+    .warn = sv_warn,
     .check = sv_check,
     .user_begin = sv_user_begin,
     .user_end = sv_user_end,

@@ -176,6 +176,8 @@ struct hook_services {
     uint64_t (*now_us)(struct mtcp_context *ctx);
     uint64_t (*clock_us)(struct mtcp_context *ctx);
     struct mem *(*mem)(struct mtcp_context *ctx);
+    /* A line for who reads the log. */
+    void (*warn)(struct mtcp_context *ctx, const char *line);
     /* Is this handle valid and owned by the calling thread? 0, -EACCES, -EPERM. */
     int (*check)(struct mtcp_context *ctx);
     /* Between begin and end user code runs: calls that would run the loop fail with EDEADLK. */

@@ -414,7 +414,7 @@ void order_packet_done(struct mon_conn *c, const struct hook_seg *s)
     c->is_starting = false;
     fire_states(c, SLOT_STATE_RCV, side, s, &moved);
     packet_leaves(c->mon);
-    if (s->seg->len > 0)
+    if (s->seg->len > 0 && (c->wire || is_wanted(c, SLOT_NEW_DATA)))
         mon_conn_due(c);
     if ((c->wire || side == c->real) && c->host[side].state == MOS_TCPS_TIME_WAIT && moved.n > 0)
         new_data_both(c); /* the streams shrink now */

@@ -40,7 +40,8 @@ struct mtcp_pkt {
     uint32_t room;
     uint32_t flags;
     uint16_t l2_len, l3_len, l4_len; /* transmit, with the TX flags: header lengths in bytes */
-    uint16_t tso_mss;                /* with MTCP_PKT_TX_TSO: payload bytes per segment */
+    uint16_t tso_mss; /* payload bytes per segment: transmit, with MTCP_PKT_TX_TSO; receive, of a
+                       * frame that was joined of several, or never cut. 0: it is one segment */
     struct mtcp_pkt *next;           /* for queues of whoever holds the packet */
     uint64_t rx_us; /* receive, with MTCP_IO_CAPTURE: when it was captured, microseconds since 1970 */
 };

@@ -176,6 +176,7 @@ void world_in_frame(struct world *w, const uint8_t *frame, uint32_t len, uint32_
     memcpy(pkt->data, frame, len);
     pkt->len = len;
     pkt->flags = flags;
+    pkt->tso_mss = w->in_tso_mss;
     w->dev.rx[w->dev.n_rx++] = pkt;
 }
 

@@ -52,6 +52,7 @@ struct world {
     uint8_t frame[WORLD_ROOM];
     uint32_t frame_flags;
     uint16_t frame_tso_mss;
+    uint16_t in_tso_mss; /* of the frames that come in */
 };
 
 extern const struct net_conf world_conf;

@@ -63,6 +63,7 @@ static void link_carry(struct pair *p, unsigned end, const struct seg *s, const 
     if (p->conf.jitter_us)
         f.at_us += rng_below(&p->rng, p->conf.jitter_us);
     f.seg.tuple = tuple_of(!end);
+    f.seg.joined_mss = 0;
     f.bytes = malloc(s->len + 1);
     if (s->len > 0)
         memcpy(f.bytes, bytes, s->len);

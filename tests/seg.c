@@ -99,6 +99,8 @@ static void parse_word(struct parsed *p, const char **at)
     } else if (word(at, "urg=")) {
         p->seg.urg = (uint16_t)number(at);
         p->has_urg = true;
+    } else if (word(at, "joined=")) {
+        p->seg.joined_mss = (uint16_t)number(at);
     } else if (word(at, "noopt")) {
         p->has_no_opts = true;
     } else if (word(at, "ecn")) {

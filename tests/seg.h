@@ -8,7 +8,7 @@
  *     seg_silence(t);                              ... and nothing else
  *
  * A segment is FLAGS SEQ[+LEN] and then, in any order, ack= win= mss= ws= sackok ts=val,ecr
- * sack=a-b,c-d urg= ecn (both flags, in a SYN) and the IP header's notect, ect0, ce. Numbers count from each side's initial sequence number (0 = SYN, 1 = first byte).
+ * sack=a-b,c-d urg= joined= (payload of each of several that a device joined) ecn (both flags, in a SYN) and the IP header's notect, ect0, ce. Numbers count from each side's initial sequence number (0 = SYN, 1 = first byte).
  * Flags: S F R P A U E C, `.` for none. In expectations only what is written is compared, but flags,
  * seq and len always; payload bytes are always checked against the pattern seg_byte().
  * The initial sequence numbers of both sides lie just below 2^32 unless SEGT_ISN says otherwise.

@@ -294,6 +294,25 @@ static void the_first_segments_are_acked_at_once(void)
     segt_free(t);
 }
 
+/* A device has joined what came. The sender has not: its window is some segments, not some of what
+ * a device makes of them. */
+static void joined_segments_are_acked_as_many(void)
+{
+    struct segt *t = segt_established();
+    seg_in(t, "A 1+1000 ack=1");
+    seg_silence(t);
+    seg_in(t, "A 1001+1000 ack=1");
+    seg_expect(t, "A 1 ack=2001");
+    seg_in(t, "A 2001+20000 ack=1 joined=1000");
+    seg_expect(t, "A 1 ack=22001");
+    EXPECT_EQ(t->conn.rcv_mss, 1000);
+    seg_in(t, "A 22001+2000 ack=1 joined=1000");
+    seg_expect(t, "A 1 ack=24001");
+    seg_in(t, "A 24001+1000 ack=1");
+    seg_silence(t);
+    segt_free(t);
+}
+
 /* RFC 5681 4.2-1, 4.2-2 */
 static void a_single_segment_is_acked_after_the_delay(void)
 {
@@ -1138,7 +1157,7 @@ TEST_SUITE(
     TEST_CASE(a_fin_on_a_crossing_syn_waits_for_the_handshake),
     TEST_CASE(syn_rcvd_resends_its_synack_for_a_repeated_syn),
     TEST_CASE(syn_rcvd_answers_a_wrong_ack_with_reset), TEST_CASE(data_on_the_synack_counts),
-    TEST_CASE(data_in_order_is_delivered_and_acked),
+    TEST_CASE(data_in_order_is_delivered_and_acked), TEST_CASE(joined_segments_are_acked_as_many),
     TEST_CASE(a_single_segment_is_acked_after_the_delay),
     TEST_CASE(the_first_segments_are_acked_at_once), TEST_CASE(a_burst_is_acked_once),
     TEST_CASE(a_hole_is_told_and_filled), TEST_CASE(a_duplicate_is_reported_by_dsack),

@@ -219,6 +219,32 @@ static void data_reaches_the_connection(void)
     world_down(&w);
 }
 
+/* What a device says of a frame that it joined of several segments reaches the connection. */
+static void joined_segments_are_known_as_such(void)
+{
+    static const uint8_t bytes[3000];
+    struct world w;
+    struct net_listener l;
+    world_up(&w, NULL);
+    world_listen(&w, &l, 10);
+    world_handshake(&w, 4000);
+    struct tcp_conn *c = net_accept(&w.net, &l);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+    c->sock = 1;
+    struct seg s = {.tuple.local_port = 4000,
+                    .flags = TCP_ACK,
+                    .seq = seq_make(1001),
+                    .ack = seq_add(c->iss, 1),
+                    .payload = bytes,
+                    .len = sizeof(bytes)};
+    w.in_tso_mss = 1000;
+    world_in(&w, &s);
+    world_turn(&w);
+    EXPECT_EQ(tcp_readable(c), sizeof(bytes));
+    EXPECT_EQ(c->rcv_mss, 1000);
+    world_down(&w);
+}
+
 /* Several bursts: every packet is taken, each once, up to a turn's share. */
 static void full_bursts_are_taken_whole(void)
 {
@@ -335,7 +361,8 @@ TEST_SUITE(packet_in, TEST_CASE(not_ours_is_counted_and_dropped),
            TEST_CASE(bad_packets_are_counted_and_dropped),
            TEST_CASE(senders_that_are_no_hosts_get_nothing), TEST_CASE(nobody_answers_with_a_reset),
            TEST_CASE(resets_are_rate_limited), TEST_CASE(fragments_are_counted),
-           TEST_CASE(data_reaches_the_connection), TEST_CASE(full_bursts_are_taken_whole),
-           TEST_CASE(the_dead_take_nothing), TEST_CASE(an_owner_keeps_a_dead_connection),
+           TEST_CASE(data_reaches_the_connection), TEST_CASE(joined_segments_are_known_as_such),
+           TEST_CASE(full_bursts_are_taken_whole), TEST_CASE(the_dead_take_nothing),
+           TEST_CASE(an_owner_keeps_a_dead_connection),
            TEST_CASE(without_an_owner_it_is_freed_at_once), TEST_CASE(the_ready_list_stays_whole),
            TEST_CASE(segments_to_many_get_nothing), TEST_CASE(source_routes_are_not_followed));

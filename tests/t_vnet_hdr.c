@@ -107,8 +107,12 @@ static void reads_what_the_kernel_vouches_for(void)
     for (unsigned flags = 0; flags < 256; flags++) {
         struct virtio_net_hdr h = {.flags = (uint8_t)flags, .gso_type = (uint8_t)(flags * 7)};
         uint8_t bytes[VNET_HDR_LEN];
+        h.gso_size = 1448;
         memcpy(bytes, &h, sizeof(h));
-        EXPECT_EQ(vnet_hdr_rx_flags(bytes), flags & 3 ? MTCP_PKT_RX_CSUM_GOOD : 0);
+        pkt = (struct mtcp_pkt){.flags = UINT32_MAX, .tso_mss = 99};
+        vnet_hdr_read(bytes, &pkt);
+        EXPECT_EQ(pkt.flags, flags & 3 ? MTCP_PKT_RX_CSUM_GOOD : 0);
+        EXPECT_EQ(pkt.tso_mss, h.gso_type ? 1448 : 0);
     }
 }
 

@@ -60,7 +60,8 @@ static void pkt_from_mbuf(struct mtcp_pkt *pkt, struct rte_mbuf *m)
     pkt->len = m->data_len;
     pkt->room = (uint32_t)m->buf_len - m->data_off;
     pkt->flags = rx_flags(m->ol_flags);
-    pkt->l2_len = pkt->l3_len = pkt->l4_len = pkt->tso_mss = 0;
+    pkt->l2_len = pkt->l3_len = pkt->l4_len = 0;
+    pkt->tso_mss = unlikely(m->ol_flags & RTE_MBUF_F_RX_LRO) ? m->tso_segsz : 0;
     pkt->next = NULL;
 }
 

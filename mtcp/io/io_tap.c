@@ -116,7 +116,7 @@ static bool frame_read(struct tap_queue *q, struct mtcp_pkt *pkt)
         return false;
     }
     pkt->len = (uint32_t)n - VNET_HDR_LEN;
-    pkt->flags = vnet_hdr_rx_flags(hdr);
+    vnet_hdr_read(hdr, pkt);
     return true;
 }
 

@@ -60,10 +60,11 @@ void vnet_hdr_make(uint8_t *hdr, struct mtcp_pkt *pkt)
     memcpy(hdr, &h, sizeof(h));
 }
 
-uint32_t vnet_hdr_rx_flags(const uint8_t *hdr)
+void vnet_hdr_read(const uint8_t *hdr, struct mtcp_pkt *pkt)
 {
     struct virtio_net_hdr h;
     memcpy(&h, hdr, sizeof(h));
     bool is_good = h.flags & (VIRTIO_NET_HDR_F_NEEDS_CSUM | VIRTIO_NET_HDR_F_DATA_VALID);
-    return is_good ? MTCP_PKT_RX_CSUM_GOOD : 0;
+    pkt->flags = is_good ? MTCP_PKT_RX_CSUM_GOOD : 0;
+    pkt->tso_mss = h.gso_type != VIRTIO_NET_HDR_GSO_NONE ? h.gso_size : 0;
 }

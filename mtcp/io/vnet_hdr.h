@@ -17,8 +17,8 @@
  * the device. */
 void vnet_hdr_make(uint8_t *hdr, struct mtcp_pkt *pkt);
 
-/* What the header of a received frame says: enum mtcp_pkt_flag. A checksum that a sender of this
- * host has left out need not be verified: the field may hold anything. */
-uint32_t vnet_hdr_rx_flags(const uint8_t *hdr);
+/* What the header of a received frame says, into pkt->flags and pkt->tso_mss. A checksum that a
+ * sender of this host has left out need not be verified: the field may hold anything. */
+void vnet_hdr_read(const uint8_t *hdr, struct mtcp_pkt *pkt);
 
 #endif

@@ -49,6 +49,7 @@ void rx_changed(struct rx *changed, const struct rx *x, struct hook_seg *hs)
 {
     *changed = *x;
     changed->p.seg = *hs->seg;
+    changed->p.seg.joined_mss = x->p.seg.joined_mss;
     changed->p.frame_len = hs->frame_len;
     changed->p.l4_off = hs->l4_off;
     changed->pkt->len = hs->frame_len;
@@ -312,6 +313,7 @@ static bool rx_parse(struct net *n, struct rx *x)
         return false;
     }
     if (likely(x->p.kind == PACKET_TCP)) {
+        x->p.seg.joined_mss = x->pkt->tso_mss;
         x->hash = flow_table_hash(n->flows, &x->p.seg.tuple);
         flow_table_prefetch(n->flows, x->hash);
     }

@@ -48,9 +48,12 @@ static void tell_overrun(struct tcp_env *e, struct tcp_conn *c, uint64_t end)
     e->hooks->error(e->mon, c->mon, HOOK_OVERRUN, true, head, after);
 }
 
-/* In order and nothing missing: every second full segment at once, else within delack_us. */
-static void ack_in_order(struct tcp_env *e, struct tcp_conn *c, uint32_t len)
+/* In order and nothing missing: every second full segment at once, else within delack_us. Segments
+ * that were joined on the way count as they were sent: their sender waits for the ACK as for any.
+ */
+static void ack_in_order(struct tcp_env *e, struct tcp_conn *c, const struct seg *s)
 {
+    uint32_t len = unlikely(s->joined_mss != 0) ? s->joined_mss : s->len;
     if (len > c->rcv_mss)
         c->rcv_mss = (uint16_t)(len < UINT16_MAX ? len : UINT16_MAX);
     tcp_off_t owed = (tcp_off_t)stream_next(&c->rcv) - c->rcv_acked;
@@ -97,7 +100,7 @@ static void text_stored(struct tcp_env *e, struct tcp_conn *c, const struct in *
             c->n_dup_owed = 0;
         ack_now(e, c); /* a hole remains, or one was just filled */
     } else {
-        ack_in_order(e, c, in->seg->len);
+        ack_in_order(e, c, in->seg);
     }
     conn_mark_output(e, c); /* so that an emptied buffer goes back at the end of the turn */
 }

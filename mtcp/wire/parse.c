@@ -176,6 +176,7 @@ static int parse_tcp(struct packet *p, struct piece l4, enum packet_csum csum)
     s->wnd = be16_get(h->wnd);
     s->urg = be16_get(h->urg);
     s->flags = h->flags;
+    s->joined_mss = 0;
     tcp_opts_parse(&s->opt, l4.at + TCP_HDR_LEN, hdr_len - TCP_HDR_LEN);
     s->payload = l4.at + hdr_len;
     s->len = l4.len - hdr_len;

@@ -60,6 +60,7 @@ struct seg {
     uint8_t tos; /* DSCP and ECN */
     uint8_t ttl;
     bool may_be_cut; /* IPv4 without DF */
+    uint16_t joined_mss; /* of several segments that a device joined: payload of each; 0: of one */
     struct tcp_opts opt;
     const uint8_t *payload; /* into the frame */
     uint32_t len;           /* payload bytes */

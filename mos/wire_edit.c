@@ -293,10 +293,22 @@ static struct wire_edits *edits_make(struct wire_conn *w, const struct hook_seg 
     return h->edits;
 }
 
+static void edits_free(struct wire_conn *w, int side)
+{
+    struct wire_edits *ed = edits_of(w, side);
+    if (!ed)
+        return;
+    splices_fini(&ed->splices, mem_of(w));
+    mem_free(mem_of(w), ed, sizeof(*ed));
+    w->host[side].edits = NULL;
+    w->is_edited = edits_of(w, side_other(side)) != NULL;
+}
+
 static int note(struct wire_conn *w, const struct hook_seg *s, const struct edit *e,
                 const struct edit_frame *now)
 {
     bool keeps_length = e->option & MOS_OVERWRITE;
+    bool is_first = !edits_of(w, w->sender);
     struct wire_edits *ed = edits_make(w, s);
     if (!ed)
         return -ENOMEM;
@@ -312,6 +324,8 @@ static int note(struct wire_conn *w, const struct hook_seg *s, const struct edit
     if (!keeps_length && what.from < ed->top)
         what.from = ed->top;
     int rc = splices_edit(&ed->splices, mem_of(w), &what);
+    if (rc < 0 && is_first)
+        edits_free(w, w->sender); /* nothing was changed: nothing is to be translated */
     return rc == -ENODATA ? -EALREADY : rc;
 }
 
@@ -345,12 +359,6 @@ tcp_seq_t wire_edit_last_seq(const struct wire_conn *w, int side)
 
 void wire_edit_free(struct wire_conn *w)
 {
-    for (int side = 0; side < SIDES; side++) {
-        struct wire_edits *ed = edits_of(w, side);
-        if (!ed)
-            continue;
-        splices_fini(&ed->splices, mem_of(w));
-        mem_free(mem_of(w), ed, sizeof(*ed));
-        w->host[side].edits = NULL;
-    }
+    for (int side = 0; side < SIDES; side++)
+        edits_free(w, side);
 }

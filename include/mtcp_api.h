@@ -295,7 +295,8 @@ int mtcp_accept4(mctx_t mctx, int sockid, struct sockaddr *addr, socklen_t *addr
  *   returns  0 or -1
  *   errors   EACCES; EPERM; EBADF; ENOTSOCK; EFAULT; EINVAL addrlen, or port 0; EAFNOSUPPORT;
  *            EISCONN connected or listening; EALREADY still connecting; EINPROGRESS;
- *            EADDRNOTAVAIL no free port; EADDRINUSE the bound port is in use to that peer;
+ *            EADDRNOTAVAIL no free port, or the bound one is another core's;
+ *            EADDRINUSE the bound port is in use to that peer;
  *            ENETUNREACH; EHOSTUNREACH; ECONNREFUSED; ETIMEDOUT; EINTR (connecting goes on);
  *            EDEADLK; ENOMEM
  *   source   POSIX

@@ -178,8 +178,7 @@ static struct mtcp_ctx *ctx_alloc(const struct ctx_create *how)
     ctx->n_ios = how->n_ios;
     for (unsigned i = 0; i < how->n_ios; i++) {
         ctx->ios[i] = how->ios[i];
-        ctx->follows_capture |=
-            config_is_wire(how->conf) && (how->ios[i]->caps & MTCP_IO_CAPTURE);
+        ctx->follows_capture |= config_is_wire(how->conf) && (how->ios[i]->caps & MTCP_IO_CAPTURE);
     }
     if (how->world)
         ctx->world = *how->world;
@@ -198,6 +197,7 @@ static void ctx_release(struct mtcp_ctx *ctx)
 /* Interfaces and routes once net is up; on failure the caller ends net. */
 static int ctx_configure(struct mtcp_ctx *ctx, const struct ctx_create *how)
 {
+    ctx->net.steer = how->steer;
     int err = add_interfaces(ctx, how);
     if (err == 0)
         err = add_routes(ctx, how);
@@ -245,9 +245,9 @@ void ctx_destroy(struct mtcp_ctx *ctx)
     }
     if (ctx->sock_ops)
         ctx->sock_ops->fini(ctx);
-    ctx_table_remove(ctx->handle);
     for (unsigned i = 0; i < ctx->n_ios; i++)
         if (ctx->ios[i]->close)
             ctx->ios[i]->close(ctx->ios[i]);
+    ctx_table_remove(ctx->handle); /* from now on mtcp_destroy() may stop the devices */
     ctx_release(ctx);
 }

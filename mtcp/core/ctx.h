@@ -84,6 +84,7 @@ struct ctx_create {
     struct mtcp_io *const *ios;
     unsigned n_ios;
     const struct mtcp_env *world; /* copied; NULL: the system's */
+    const struct net_steer *steer; /* NULL: the only core */
     char *msg;
     size_t msg_len;
 };

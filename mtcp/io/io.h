@@ -5,6 +5,7 @@
  *   io_tap.c        a TAP of the host with virtio-net headers: frames up to 64 KB
  *   io_dpdk.c       any DPDK device, by PCI address or virtual-device string
  *   io_pair.c     two ends of an in-memory link, for tests and benchmarks
+ *   io_ring_dpdk.c  how cores hand things to each other
  */
 #ifndef MTCP_IO_IO_H
 #define MTCP_IO_IO_H
@@ -52,8 +53,9 @@ struct io_conf {
  * Errors as of io_dpdk_start(). Not thread safe; call once before io_devices_queue(). */
 MUST_CHECK int io_devices_start(const struct io_conf *conf, char *err, size_t err_len);
 
-/* As io_dpdk_queue() and io_dpdk_n_queues(), of a device of the configuration. */
+/* As io_dpdk_queue(), io_dpdk_look() and io_dpdk_n_queues(), of a device of the configuration. */
 struct mtcp_io *io_devices_queue(unsigned dev, unsigned queue);
+struct mtcp_io *io_devices_look(unsigned dev, unsigned queue);
 unsigned io_devices_n_queues(unsigned dev);
 
 /* Closes all. Idempotent. Each queue's close() comes before, called by the thread that used it. */
@@ -96,6 +98,9 @@ MUST_CHECK int io_dpdk_start(const struct io_conf *conf, char *err, size_t err_l
  * down: drop then. sleep_begin returns the same descriptor each time. */
 struct mtcp_io *io_dpdk_queue(unsigned dev, unsigned queue);
 
+/* The same without a thread that uses it: to look at, or to read when no other thread does. */
+struct mtcp_io *io_dpdk_look(unsigned dev, unsigned queue);
+
 /* Number of queue pairs that the device really has. */
 unsigned io_dpdk_n_queues(unsigned dev);
 
@@ -103,5 +108,18 @@ unsigned io_dpdk_n_queues(unsigned dev);
  * Each queue's close() comes before, called by the thread that used it. EAL can't be started again
  * in the process: io_dpdk_start() then fails with EBUSY. */
 void io_dpdk_stop(void);
+
+/* ---- io_ring_dpdk.c ------------------------------------------------------------------------- */
+
+struct io_ring;
+
+/* With room for at least n pointers; NULL: no memory. */
+struct io_ring *io_ring_create(unsigned n);
+void io_ring_destroy(struct io_ring *r); /* NULL is allowed */
+
+/* From any thread to any. put: false when it is full; get: how many of up to n came, in order. */
+MUST_CHECK bool io_ring_put(struct io_ring *r, void *what);
+unsigned io_ring_get(struct io_ring *r, void **what, unsigned n);
+bool io_ring_is_empty(const struct io_ring *r);
 
 #endif

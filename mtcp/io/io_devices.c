@@ -80,6 +80,14 @@ struct mtcp_io *io_devices_queue(unsigned dev, unsigned queue)
     return tap != NULL ? io_tap_queue(tap, queue) : io_dpdk_queue(devices.dev[dev].dpdk, queue);
 }
 
+struct mtcp_io *io_devices_look(unsigned dev, unsigned queue)
+{
+    if (dev >= devices.n)
+        return NULL;
+    struct io_tap *tap = devices.dev[dev].tap;
+    return tap != NULL ? io_tap_queue(tap, queue) : io_dpdk_look(devices.dev[dev].dpdk, queue);
+}
+
 unsigned io_devices_n_queues(unsigned dev)
 {
     if (dev >= devices.n)

@@ -177,6 +177,11 @@ unsigned io_dpdk_n_queues(unsigned dev)
 }
 
 /* A thread known to EAL has a cache of packet buffers; without one everything works, slower. */
+struct mtcp_io *io_dpdk_look(unsigned dev, unsigned queue)
+{
+    return queue < io_dpdk_n_queues(dev) ? &ports.port[dev].queues[queue].io : NULL;
+}
+
 struct mtcp_io *io_dpdk_queue(unsigned dev, unsigned queue)
 {
     if (queue >= io_dpdk_n_queues(dev))

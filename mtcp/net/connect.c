@@ -27,6 +27,12 @@ static uint32_t port_offset(const struct net *n, const struct flow_tuple *t)
     return (uint32_t)(hash_siphash24(&n->env.secret, t, FLOW_TUPLE_BYTES) >> 32);
 }
 
+/* Will what the peer sends come to this core? */
+static bool is_home(const struct net *n, const struct flow_tuple *t)
+{
+    return likely(!n->steer) || n->steer->is_home(n->steer->arg, t);
+}
+
 /* Completes the tuple with a port of the range. The hash of it, or false when all are taken. */
 static bool port_choose(struct net *n, struct flow_tuple *t, uint32_t *hash)
 {
@@ -35,7 +41,8 @@ static bool port_choose(struct net *n, struct flow_tuple *t, uint32_t *hash)
     for (uint32_t i = 0; i < count; i++) {
         t->local_port = (uint16_t)(min + (offset + n->next_ephemeral++) % count);
         *hash = flow_table_hash(n->flows, t);
-        if (!net_port_is_bound(n, &t->local, t->local_port) && tuple_take(n, t, *hash))
+        if (is_home(n, t) && !net_port_is_bound(n, &t->local, t->local_port) &&
+            tuple_take(n, t, *hash))
             return true;
     }
     return false;
@@ -76,6 +83,8 @@ static int tuple_complete(struct net *n, struct flow_tuple *t, uint32_t *hash)
 {
     if (t->local_port == 0)
         return port_choose(n, t, hash) ? 0 : EADDRNOTAVAIL;
+    if (!is_home(n, t))
+        return EADDRNOTAVAIL;
     *hash = flow_table_hash(n->flows, t);
     return tuple_take(n, t, *hash) ? 0 : EADDRINUSE;
 }

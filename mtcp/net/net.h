@@ -191,6 +191,14 @@ struct net_stats {
     uint64_t fastopen_accepted, fastopen_refused, fastopen_full;
 };
 
+/* Several cores behind one device (core/steer.c): whose a flow is, and the way there. */
+struct net_steer {
+    bool (*is_home)(void *arg, const struct flow_tuple *t);
+    /* A packet that was put together here; false: it stays. `netif` is its interface's index. */
+    bool (*hand_over)(void *arg, unsigned netif, const struct packet *p, struct mtcp_pkt *pkt);
+    void *arg;
+};
+
 struct net {
     struct tcp_env env; /* first: timers and tcp/ see this part only */
     struct flow_table *flows;
@@ -217,6 +225,7 @@ struct net {
     struct reass *reass;      /* NULL: no fragment has come yet */
     struct net_route *routes; /* by falling prefix length */
     unsigned n_routes, max_routes;
+    const struct net_steer *steer; /* NULL: this is the only core */
     const struct log *log;
     struct net_conf conf;
     struct net_stats stats;

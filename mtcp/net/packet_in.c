@@ -320,6 +320,12 @@ static bool rx_parse(struct net *n, struct rx *x)
     return true;
 }
 
+static bool is_handed_over(const struct net *n, const struct rx *x)
+{
+    return unlikely(n->steer != NULL) &&
+           n->steer->hand_over(n->steer->arg, x->nif->index, &x->p, x->pkt);
+}
+
 /* The last fragment of a packet brings it in whole; its owner is whoever the whole is for. The
  * transport's checksum is verified now. */
 static void fragment_in(struct net *n, const struct rx *x)
@@ -331,7 +337,8 @@ static void fragment_in(struct net *n, const struct rx *x)
         return;
     whole.room = whole.len;
     bool is_whole = rx_parse(n, &joined) && joined.p.kind != PACKET_FRAGMENT;
-    if (is_whole && joined.p.kind != PACKET_NDP) /* that is not done in fragments (RFC 6980) */
+    if (is_whole && joined.p.kind != PACKET_NDP && /* not done in fragments (RFC 6980) */
+        !is_handed_over(n, &joined))
         packet_in(n, &joined);
     mem_free(n->env.mem, whole.data, whole.room);
 }

@@ -5,6 +5,7 @@
  * Devices start with the first context, because mtcp_setconf may still change the number of cores;
  * that they exist and may be used is checked by mtcp_init.
  */
+#include "mtcp/core/steer.h"
 #include "mtcp/io/io.h"
 #include "mtcp/io/io_devstr.h"
 #include "mtcp/sock/life.h"
@@ -13,7 +14,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
+
+#define CORES_MAX 1024u /* of num_cores */
 
 static void say(const char *line)
 {
@@ -109,29 +113,66 @@ static int devices_start(void)
     return -e;
 }
 
-/* A device has fewer queues than there are cores. */
-static int queue_complain(unsigned dev)
+/* ---- several cores --------------------------------------------------------------------------- */
+
+/* A capture is one stream, with one clock. */
+static int capture_complain(unsigned dev)
 {
     char line[160];
-    snprintf(
-        line, sizeof(line),
-        "netdev %s: its device has queues for no more than %u of the %u cores: lower num_cores",
-        the_process.conf.netdev[dev].name, io_devices_n_queues(dev), the_process.conf.num_cores);
+    snprintf(line, sizeof(line),
+             "netdev %s: a capture is for one core, not for %u: lower num_cores",
+             the_process.conf.netdev[dev].name, the_process.conf.num_cores);
     say(line);
     return -EBUSY;
 }
 
-/* This core's queue of every device. 0 or -EBUSY. */
-static int devices_queues(int cpu, struct mtcp_io **ios)
+static int steer_make(void)
 {
-    for (unsigned i = 0; i < the_process.conf.n_netdevs; i++) {
-        ios[i] = io_devices_queue(i, (unsigned)cpu);
-        if (!ios[i])
-            return queue_complain(i);
-        if (ctx_table_uses(ios[i]))
-            return -EBUSY;
+    const struct config *c = &the_process.conf;
+    static struct mtcp_io *queues[NET_IF_MAX][CORES_MAX];
+    struct steer_dev devs[NET_IF_MAX];
+    struct hash_key key;
+    for (unsigned i = 0; i < c->n_netdevs; i++) {
+        devs[i] = (struct steer_dev){queues[i], io_devices_n_queues(i)};
+        for (unsigned k = 0; k < devs[i].n; k++)
+            queues[i][k] = io_devices_look(i, k);
+        if (queues[i][0]->caps & MTCP_IO_CAPTURE)
+            return capture_complain(i);
     }
-    return 0;
+    if (getrandom(&key, sizeof(key), 0) != (ssize_t)sizeof(key))
+        return -EAGAIN;
+    the_process.steer = steer_create(c->num_cores, devs, c->n_netdevs, &key);
+    return the_process.steer ? 0 : -ENOMEM;
+}
+
+/* The device as this core uses it. NULL with *err. */
+static struct mtcp_io *device_of_core(unsigned dev, unsigned cpu, int *err)
+{
+    struct mtcp_io *own = io_devices_queue(dev, cpu);
+    struct mtcp_io *io = the_process.steer ? steer_port(the_process.steer, dev, cpu) : own;
+    if (!io)
+        *err = -EMFILE;
+    else if (ctx_table_uses(io))
+        *err = -EBUSY;
+    return *err < 0 ? NULL : io;
+}
+
+/* The first n are no context's. */
+static void devices_give_back(struct mtcp_io **ios, unsigned n)
+{
+    for (unsigned i = 0; the_process.steer && i < n; i++)
+        ios[i]->close(ios[i]);
+}
+
+static int devices_of_core(int cpu, struct mtcp_io **ios)
+{
+    int err = 0;
+    for (unsigned i = 0; i < the_process.conf.n_netdevs; i++)
+        if (!(ios[i] = device_of_core(i, (unsigned)cpu, &err))) {
+            devices_give_back(ios, i);
+            break;
+        }
+    return err;
 }
 
 /* With the lock. The handle, or NULL with *err. */
@@ -144,15 +185,21 @@ static mctx_t context_begin(int cpu, int *err)
         *err = -EINVAL;
     else if (!the_process.is_started && (*err = devices_start()) == 0)
         the_process.is_started = true;
+    if (*err == 0 && the_process.conf.num_cores > 1 && !the_process.steer)
+        *err = steer_make();
     if (*err == 0)
-        *err = devices_queues(cpu, ios);
+        *err = devices_of_core(cpu, ios);
     if (*err < 0)
         return NULL;
     struct ctx_create how = {
         .cpu = cpu, .conf = &the_process.conf, .ios = ios, .n_ios = the_process.conf.n_netdevs};
+    if (the_process.steer)
+        how.steer = steer_of_core(the_process.steer, (unsigned)cpu);
     mctx_t mctx = context_create(&how);
-    if (!mctx)
+    if (!mctx) {
         *err = -errno;
+        devices_give_back(ios, how.n_ios);
+    }
     return mctx;
 }
 
@@ -207,6 +254,8 @@ int mtcp_destroy(void)
         end_own_contexts(); /* one that another thread ran for us may be back */
     }
     pthread_mutex_lock(&the_process.lock);
+    steer_destroy(the_process.steer);
+    the_process.steer = NULL;
     if (the_process.is_started)
         io_devices_stop();
     the_process.is_started = the_process.is_init = false;

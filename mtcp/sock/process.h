@@ -7,12 +7,15 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+struct steer;
+
 struct process {
     pthread_mutex_t lock; /* held while the rest changes; recursive: plugins start under it */
     bool is_init;         /* between mtcp_init and mtcp_destroy */
     bool is_started;      /* the devices are */
     bool minds_forks;     /* process_mind_forks() was called */
     struct config conf;   /* changes only before the first context */
+    struct steer *steer;  /* between several cores; NULL: there is one, or none yet */
 };
 extern struct process the_process;
 

@@ -1,0 +1,47 @@
+/*
+ * Several cores behind devices that do not know them: each flow has one core, by a keyed hash of
+ * its tuple, and a packet that arrives elsewhere is handed over on a ring, as a copy, so that
+ * buffers stay with their devices. What concerns all (ARP, neighbour discovery) is copied to all;
+ * what concerns none goes to the first. A core for which a device has no queue sends through
+ * another.
+ *
+ * What a context sees of this is a device per core (steer_port()), its interface for whose a flow
+ * is (struct net_steer), and nothing when there is one core.
+ *
+ *   ports:   steer_port(core) is used by that core's thread alone; the rest happens on rings
+ *   wake-up: a sleeping core is woken by who hands it something
+ */
+#ifndef MTCP_CORE_STEER_H
+#define MTCP_CORE_STEER_H
+
+#include "mtcp/base/bug.h"
+#include "mtcp/base/hash.h"
+#include "mtcp/net/net.h"
+#include "mtcp_io.h"
+
+struct steer;
+
+/* A device's queues, for the first n of the cores; n is at least 1. */
+struct steer_dev {
+    struct mtcp_io *const *queues;
+    unsigned n;
+};
+
+/* For up to n_cores contexts over these devices, which outlive it. NULL: no memory. */
+struct steer *steer_create(unsigned n_cores, const struct steer_dev *devs, unsigned n_devs,
+                           const struct hash_key *key);
+
+/* Every port was closed. NULL is allowed. */
+void steer_destroy(struct steer *s);
+
+/* The device `dev` as `core` uses it. Begins when it is asked for, and after its close() when it is
+ * asked for again. Not thread safe. NULL: no descriptor. */
+struct mtcp_io *steer_port(struct steer *s, unsigned dev, unsigned core);
+
+/* What the context of that core is given beside its ports. */
+const struct net_steer *steer_of_core(struct steer *s, unsigned core);
+
+/* Whose the flow is. */
+unsigned steer_owner(const struct steer *s, const struct flow_tuple *t);
+
+#endif

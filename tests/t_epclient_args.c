@@ -13,7 +13,8 @@ static struct args a;
 /* Words between blanks. */
 static enum args_result read_line(const char *line)
 {
-    char text[512], *argv[32] = {"epclient"};
+    static char text[512]; /* what was read points into it */
+    char *argv[32] = {"epclient"};
     int argc = 1, saved = dup(STDERR_FILENO), null = open("/dev/null", O_WRONLY);
 
     strcpy(text, line);

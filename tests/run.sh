@@ -64,8 +64,9 @@ for t in ${wanted:-$TIERS}; do
     wait "$child"
     rc=$?
     child=
-    # The tier's own line; a tier may print several (one per part): all count.
-    line=$(grep -E '^[a-z0-9-]+: [0-9]+ passed, [0-9]+ failed' "$logs/$t")
+    # The tier's own line; a tier may print several (one per part): all count. A program's line of
+    # progress may stand before it.
+    line=$(tr '\r' '\n' <"$logs/$t" | grep -E '^[a-z0-9-]+: [0-9]+ passed, [0-9]+ failed')
     p=$(sed -nE 's/.*: ([0-9]+) passed.*/\1/p' <<<"$line" | awk "{n+=\$1} END{print n+0}")
     f=$(sed -nE 's/.*passed, ([0-9]+) failed.*/\1/p' <<<"$line" | awk "{n+=\$1} END{print n+0}")
     s=$(sed -nE 's/.*failed, ([0-9]+) skipped.*/\1/p' <<<"$line" | awk "{n+=\$1} END{print n+0}")

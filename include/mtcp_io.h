@@ -24,10 +24,10 @@ struct mtcp_io_stats;
 /* mtcp_pkt.flags */
 enum mtcp_pkt_flag {
     MTCP_PKT_RX_CSUM_GOOD = 1 << 0, /* L3 and L4 checksums were verified, or need not be */
-    MTCP_PKT_RX_CSUM_BAD  = 1 << 1, /* one of them is wrong: the packet is counted and dropped */
-    MTCP_PKT_TX_IP_CSUM   = 1 << 2, /* the device fills the IPv4 header checksum */
-    MTCP_PKT_TX_TCP_CSUM  = 1 << 3, /* the device completes the TCP checksum (field: pseudo sum) */
-    MTCP_PKT_TX_TSO       = 1 << 4, /* the device cuts the payload into tso_mss pieces */
+    MTCP_PKT_RX_CSUM_BAD = 1 << 1,  /* one of them is wrong: the packet is counted and dropped */
+    MTCP_PKT_TX_IP_CSUM = 1 << 2,   /* the device fills the IPv4 header checksum */
+    MTCP_PKT_TX_TCP_CSUM = 1 << 3,  /* the device completes the TCP checksum (field: pseudo sum) */
+    MTCP_PKT_TX_TSO = 1 << 4,       /* the device cuts the payload into tso_mss pieces */
     MTCP_PKT_RX_CSUM_OPEN = 1 << 5  /* with RX_CSUM_GOOD: the sender left them to a device, and the
                                      * fields are not filled (TCP, UDP: the pseudo header's sum) */
 };
@@ -48,13 +48,13 @@ struct mtcp_pkt {
 
 /* mtcp_io.caps: what the device does itself; the rest is done in software */
 enum mtcp_io_cap {
-    MTCP_IO_TX_IP_CSUM  = 1 << 0,
+    MTCP_IO_TX_IP_CSUM = 1 << 0,
     MTCP_IO_TX_TCP_CSUM = 1 << 1,
-    MTCP_IO_TSO         = 1 << 2,
-    MTCP_IO_RX_CSUM     = 1 << 3,
-    MTCP_IO_NO_WAKEUP   = 1 << 4, /* no descriptor to wait on: the idle loop naps at most 1 ms */
-    MTCP_IO_CAPTURE     = 1 << 5  /* packets of the past, which carry their time (rx_us): until they
-                                   * are over it is the time of the context */
+    MTCP_IO_TSO = 1 << 2,
+    MTCP_IO_RX_CSUM = 1 << 3,
+    MTCP_IO_NO_WAKEUP = 1 << 4, /* no descriptor to wait on: the idle loop naps at most 1 ms */
+    MTCP_IO_CAPTURE = 1 << 5    /* packets of the past, which carry their time (rx_us): until they
+                                 * are over it is the time of the context */
 };
 
 struct mtcp_io {

@@ -62,10 +62,10 @@ struct net_if {
     uint16_t mtu;
     uint16_t mtu6; /* of IPv6: what a router said, at most mtu */
     uint8_t index;
-    bool announce_due;   /* the gratuitous ARP of a new address */
-    bool is_wire;        /* nothing is ours here (wire.h) */
+    bool announce_due;         /* the gratuitous ARP of a new address */
+    bool is_wire;              /* nothing is ours here (wire.h) */
     struct net_if *forward_to; /* of a wire: where its frames go on; NULL: nowhere */
-    struct ip_addr addr; /* the first of addrs, compared first; unspecified: none */
+    struct ip_addr addr;       /* the first of addrs, compared first; unspecified: none */
     struct net_addr addrs[NET_ADDRS_MAX];
     unsigned n_addrs;
     struct ndp *ndp;  /* NULL: no IPv6 here */
@@ -74,7 +74,7 @@ struct net_if {
     struct mtcp_pkt *tx[NET_TX_BURST]; /* built, not yet taken by the device */
     uint64_t stuck_since_us;           /* no packet could be had since then; 0: it could */
     const char *name;
-    struct net *watcher; /* whose monitor sees each frame; NULL: none does */
+    struct net *watcher;                  /* whose monitor sees each frame; NULL: none does */
     struct mtcp_pkt *own_head, *own_last; /* packets of a monitor's own (own_packet.c), in order */
     uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
     uint64_t rx_malformed, rx_bad_csum, rx_not_ours, tx_no_buffer, tx_refused;
@@ -118,8 +118,8 @@ struct net_fastopen_peer {
     uint64_t disabled_until_us; /* SYNs with the option get lost on the way */
     uint16_t mss;               /* as it said last */
     uint8_t n_lost;
-    bool is_exp;      /* the cookie, or what to ask with next: as the experimental option */
-    bool is_exp_tried; /* ... in vain: asked with no more */
+    bool is_exp;        /* the cookie, or what to ask with next: as the experimental option */
+    bool is_exp_tried;  /* ... in vain: asked with no more */
     uint8_t cookie_len; /* 0: none is known */
     uint8_t cookie[TCP_FASTOPEN_COOKIE_MAX];
 };
@@ -149,11 +149,11 @@ struct net_listener {
     uint16_t user_mss;        /* TCP_MAXSEG: what SYN-ACKs offer at most; 0: the route's */
     struct tcp_opt_ext ext;   /* inherited when has_ext */
     bool has_ext;
-    bool shares;               /* its address and port with others that do (SO_REUSEPORT) */
-    uint32_t fastopen_qlen;    /* Fast Opens whose handshake is not over; 0: none (TCP_FASTOPEN) */
+    bool shares;            /* its address and port with others that do (SO_REUSEPORT) */
+    uint32_t fastopen_qlen; /* Fast Opens whose handshake is not over; 0: none (TCP_FASTOPEN) */
     struct fastopen_keys fastopen_keys; /* n 0: those of all listeners (TCP_FASTOPEN_KEY) */
-    uint64_t cookies_until_us; /* cookies that were sent may come back until then */
-    int sock;                  /* the listening socket's id */
+    uint64_t cookies_until_us;          /* cookies that were sent may come back until then */
+    int sock;                           /* the listening socket's id */
 };
 
 /* Bits of net_conf.fastopen, with Linux's values. */
@@ -176,14 +176,15 @@ struct net_conf {
     uint32_t pmtu_expires_s;     /* how long a path MTU is believed (RFC 1191 6.3) */
     uint32_t fastopen;           /* as Linux's tcp_fastopen: enum net_fastopen */
     struct fastopen_keys fastopen_keys; /* n 0: drawn */
-    uint8_t syn_cookies;         /* as Linux's tcp_syncookies: 0 never, 1 when full, 2 always */
-    bool trust_csums;            /* of a wire: what senders left to their devices is not there yet */
-    bool pmtu_black_holes;       /* look for paths that swallow large segments */
-    uint8_t dad_probes; /* before an IPv6 address is ours (RFC 4862 5.1); 0: it is at once */
+    uint8_t syn_cookies;   /* as Linux's tcp_syncookies: 0 never, 1 when full, 2 always */
+    bool trust_csums;      /* of a wire: what senders left to their devices is not there yet */
+    bool pmtu_black_holes; /* look for paths that swallow large segments */
+    uint8_t dad_probes;    /* before an IPv6 address is ours (RFC 4862 5.1); 0: it is at once */
 };
 
 struct net_stats {
-    uint64_t orphan_segs, rst_sent, rst_limited, syn_dropped_backlog, accept_dropped, accept_deferred;
+    uint64_t orphan_segs, rst_sent, rst_limited, syn_dropped_backlog, accept_dropped,
+        accept_deferred;
     uint64_t no_route, neigh_failed, neigh_queue_full, icmp_in, icmp_out, icmp_out_of_window;
     uint64_t fragments_in, fragments_dropped, reassembled, reass_timeouts;
     uint64_t conn_nomem, hook_drops, pmtu_lowered;
@@ -212,13 +213,13 @@ struct net {
     struct list_node mon_time_waits; /* monitored connections in TIME_WAIT: struct net_waiting */
     uint32_t n_mon_time_wait;
     uint32_t n_half_open;
-    uint32_t n_fastopen;  /* servers' Fast Opens whose handshake is not over */
-    uint32_t n_forgotten; /* connections with NET_MARK_FORGOTTEN */
+    uint32_t n_fastopen;   /* servers' Fast Opens whose handshake is not over */
+    uint32_t n_forgotten;  /* connections with NET_MARK_FORGOTTEN */
     uint64_t wire_turn_us; /* wire.c: of a capture's clock, when news were told last */
-    bool is_ending;       /* net_fini() runs */
-    bool is_watched;      /* a monitor sees each frame of every interface */
-    bool has_own;         /* a monitor's own packets wait to be sent */
-    bool prune_ready;     /* connections without an owner may be on the ready list */
+    bool is_ending;        /* net_fini() runs */
+    bool is_watched;       /* a monitor sees each frame of every interface */
+    bool has_own;          /* a monitor's own packets wait to be sent */
+    bool prune_ready;      /* connections without an owner may be on the ready list */
     uint32_t next_ephemeral;
     struct rate_limit rst_limit, icmp_limit;
     struct neigh_table *neighs;

@@ -36,10 +36,10 @@ struct flow;
 
 enum hook_dir { HOOK_IN, HOOK_OUT };
 /* HOOK_CHANGED: the packet passes as the hook_seg and its frame say now. A monitor writes the frame
- * in place, and sets frame_len and seg (what the parser makes of it, valid until pkt_done()); headers
- * may be longer or shorter then. Never changed: addresses and ports, sequence and acknowledgement
- * number, SYN, FIN, RST and ACK, SACK blocks, timestamps, the number of payload bytes; of what goes
- * out no byte of payload and no length. */
+ * in place, and sets frame_len and seg (what the parser makes of it, valid until pkt_done());
+ * headers may be longer or shorter then. Never changed: addresses and ports, sequence and
+ * acknowledgement number, SYN, FIN, RST and ACK, SACK blocks, timestamps, the number of payload
+ * bytes; of what goes out no byte of payload and no length. */
 enum hook_verdict { HOOK_PASS, HOOK_DROP, HOOK_CHANGED };
 enum hook_error { HOOK_OVERRUN = 1, HOOK_BEYOND_WINDOW = 2, HOOK_INCONSISTENT = 3 };
 enum hook_phase { HOOK_TURN_INPUT, HOOK_TURN_OUTPUT };
@@ -65,10 +65,10 @@ struct tcp_flow_view {
     int sock;          /* the endpoint's socket id; -1: not accepted yet, or closed */
     /* What the local side receives and sends; NULL while the record has none (half-open). */
     const struct stream *rcv, *snd;
-    uint64_t snd_max;       /* one past the highest data offset ever passed out */
-    bool snd_fin_passed;    /* our FIN was passed out (its offset: stream_end(snd)) */
-    bool snd_fin_acked;     /* ... and acknowledged */
-    bool rcv_fin;           /* the peer's FIN was taken in order */
+    uint64_t snd_max;    /* one past the highest data offset ever passed out */
+    bool snd_fin_passed; /* our FIN was passed out (its offset: stream_end(snd)) */
+    bool snd_fin_acked;  /* ... and acknowledged */
+    bool rcv_fin;        /* the peer's FIN was taken in order */
     uint64_t last_active_us;
 };
 
@@ -81,23 +81,24 @@ struct hook_seg {
     uint32_t frame_room; /* bytes that a changed frame may have; 0: it is not to be changed */
     uint16_t l3_off, l4_off;
     uint8_t netif;
-    bool accepted;  /* IN: the segment passed the acceptability checks and will move TCP state */
-    bool rexmit;    /* OUT: some of it was passed out before. IN: left to the monitor, see off */
+    bool accepted;   /* IN: the segment passed the acceptability checks and will move TCP state */
+    bool rexmit;     /* OUT: some of it was passed out before. IN: left to the monitor, see off */
     bool is_rebuilt; /* a SYN or SYN-ACK put together again from a SYN cookie: there is no frame */
     bool ip_csum_due, tcp_csum_due; /* OUT: the device fills it in */
-    bool has_off;   /* the ISN of the sender is known, so off is valid */
-    tcp_off_t off;  /* stream offset of the first payload byte (SYN counted as -1) */
-    uint16_t cut_len; /* of a wire, changed: bytes of IP that each packet it is cut into has at most */
+    bool has_off;                   /* the ISN of the sender is known, so off is valid */
+    tcp_off_t off; /* stream offset of the first payload byte (SYN counted as -1) */
+    uint16_t
+        cut_len; /* of a wire, changed: bytes of IP that each packet it is cut into has at most */
     uint64_t now_us;
 };
 
 struct tcp_hooks {
     /* The first SYN of a connection, in or out, before any record of it moved: the verdict step.
-     * HOOK_DROP: the packet never was, nor the connection. *handle is what pkt() and the others get; left NULL when no
-     * monitor wants the connection. */
+     * HOOK_DROP: the packet never was, nor the connection. *handle is what pkt() and the others
+     * get; left NULL when no monitor wants the connection. */
     enum hook_verdict (*born)(void *mon, struct hook_seg *s, struct flow *flow, void **handle);
-    /* A segment of a monitored connection (the first SYN too, right after born()). For the first SYN
-     * the verdict was given and is not asked again. */
+    /* A segment of a monitored connection (the first SYN too, right after born()). For the first
+     * SYN the verdict was given and is not asked again. */
     enum hook_verdict (*pkt)(void *mon, void *handle, struct hook_seg *s);
     /* The receiver of that segment has been updated. */
     void (*pkt_done)(void *mon, void *handle, const struct hook_seg *s);
@@ -113,8 +114,8 @@ struct tcp_hooks {
     void (*dying)(void *mon, void *handle, enum hook_end reason);
     /* A packet of no known connection (seg NULL in `s` when it is not TCP). */
     void (*orphan)(void *mon, const struct hook_seg *s, const struct packet *p);
-    /* A frame of a device, each once (seg NULL): in, before it is looked at; out, when it is complete.
-     * Only while watch_frames() wants it. */
+    /* A frame of a device, each once (seg NULL): in, before it is looked at; out, when it is
+     * complete. Only while watch_frames() wants it. */
     void (*frame)(void *mon, const struct hook_seg *f);
     /* A packet between two other hosts (no endpoint is here): of a connection, whose every event it
      * brings, or an orphan. HOOK_DROP: it is not forwarded. HOOK_CHANGED: what goes on is s->frame,
@@ -160,13 +161,14 @@ struct hook_services {
      * front of it, NULL: made. Copied. 0, -EHOSTUNREACH, -EMSGSIZE, -ENOBUFS. */
     int (*send)(struct mtcp_context *ctx, const struct ip_addr *to, const uint8_t *eth,
                 const uint8_t *ip, uint32_t len);
-    /* Between two devices: sends a frame out of an interface as it is, at the end of the turn. Copied.
-     * 0, -EMSGSIZE, -ENOBUFS. */
+    /* Between two devices: sends a frame out of an interface as it is, at the end of the turn.
+     * Copied. 0, -EMSGSIZE, -ENOBUFS. */
     int (*send_frame)(struct mtcp_context *ctx, uint8_t netif, const uint8_t *frame, uint32_t len);
     /* Is frame() to be called? */
     void (*watch_frames)(struct mtcp_context *ctx, bool is_on);
     /* Socket ids above the endpoint's, with a generation. -1: the budget is used up. */
-    int (*sock_alloc)(struct mtcp_context *ctx, int type, const struct hook_sock_ops *ops, void *arg);
+    int (*sock_alloc)(struct mtcp_context *ctx, int type, const struct hook_sock_ops *ops,
+                      void *arg);
     void (*sock_free)(struct mtcp_context *ctx, int sock);
     /* The argument given at sock_alloc and the socket's type (MOS_SOCK_*); NULL: not a monitor's
      * socket, with *type then the type of the socket that has this id, or -1. */

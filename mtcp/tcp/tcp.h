@@ -21,13 +21,13 @@
 /* ---- a segment to send ---- */
 
 struct tcp_tx {
-    struct seg seg;       /* header values and options; seg.payload unused, seg.len = payload bytes */
-    struct iovec iov[2];  /* the payload in the send buffer; valid until the connection changes */
+    struct seg seg; /* header values and options; seg.payload unused, seg.len = payload bytes */
+    struct iovec iov[2]; /* the payload in the send buffer; valid until the connection changes */
     uint8_t cookie[TCP_FASTOPEN_COOKIE_MAX]; /* of seg.opt, when it is made here */
-    uint16_t mss;         /* payload bytes per segment on the wire; seg.len may be a multiple (TSO) */
-    tcp_off_t off;        /* stream offset of the payload (-1: SYN, whose payload begins at 0) */
-    bool rexmit;          /* nothing in it is new */
-    bool probe;           /* window or keepalive probe: commits no sequence space */
+    uint16_t mss;  /* payload bytes per segment on the wire; seg.len may be a multiple (TSO) */
+    tcp_off_t off; /* stream offset of the payload (-1: SYN, whose payload begins at 0) */
+    bool rexmit;   /* nothing in it is new */
+    bool probe;    /* window or keepalive probe: commits no sequence space */
 };
 
 /* ---- connections ---- */
@@ -64,8 +64,8 @@ static inline uint32_t tcp_readable(const struct tcp_conn *c)
  * marks output when the window update is worth sending (RFC 9293 3.8.6.2.2). */
 void tcp_consumed(struct tcp_env *e, struct tcp_conn *c, uint32_t n);
 
-/* TCP_NODELAY was set: what is written goes, also when it is corked (as Linux), unless something is in
- * flight whose ACK will come. */
+/* TCP_NODELAY was set: what is written goes, also when it is corked (as Linux), unless something is
+ * in flight whose ACK will come. */
 void tcp_push(struct tcp_env *e, struct tcp_conn *c);
 
 /* Room in the send buffer, in bytes. */
@@ -74,12 +74,12 @@ static inline uint32_t tcp_writable(const struct tcp_conn *c)
     return c->snd.unread >= c->snd.limit ? 0 : c->snd.limit - c->snd.unread;
 }
 
-/* All bytes written so far are urgent (RFC 9293 3.10.2). Without memory they go all the same, and the
- * peer does not hear that they are; counted. */
+/* All bytes written so far are urgent (RFC 9293 3.10.2). Without memory they go all the same, and
+ * the peer does not hear that they are; counted. */
 void tcp_mark_urgent(struct tcp_env *e, struct tcp_conn *c);
 
-/* A record ends with the bytes written so far: no segment holds bytes from both sides of it (MSG_EOR).
- * Without memory the end is forgotten; counted. */
+/* A record ends with the bytes written so far: no segment holds bytes from both sides of it
+ * (MSG_EOR). Without memory the end is forgotten; counted. */
 void tcp_mark_eor(struct tcp_env *e, struct tcp_conn *c);
 
 /* How many of the next bytes to be read, arrived or not, the peer calls urgent. */
@@ -123,13 +123,13 @@ bool tcp_full_segment_is_stuck(const struct tcp_conn *c);
 /* ---- one segment in ---- */
 
 enum tcp_in {
-    TCP_IN_DROPPED = 1 << 0, /* not acceptable: moved nothing */
-    TCP_IN_RESET   = 1 << 1, /* the caller answers with tcp_reset_for() */
-    TCP_IN_DIED    = 1 << 2, /* the record reached CLOSED: on the dead list */
+    TCP_IN_DROPPED = 1 << 0,   /* not acceptable: moved nothing */
+    TCP_IN_RESET = 1 << 1,     /* the caller answers with tcp_reset_for() */
+    TCP_IN_DIED = 1 << 2,      /* the record reached CLOSED: on the dead list */
     TCP_IN_TIME_WAIT = 1 << 3, /* entered TIME_WAIT */
-    TCP_IN_FASTOPEN = 1 << 5, /* a Fast Open came to an end: server, the handshake is over; client,
-                               * the SYN was answered ... */
-    TCP_IN_SYN_LOST = 1 << 6, /* ... only when it was sent again, without the option */
+    TCP_IN_FASTOPEN = 1 << 5,  /* a Fast Open came to an end: server, the handshake is over; client,
+                                * the SYN was answered ... */
+    TCP_IN_SYN_LOST = 1 << 6,  /* ... only when it was sent again, without the option */
     TCP_IN_NEW_SYN = 1 << 4, /* TIME_WAIT: the caller ends the record and takes this as a new SYN */
 };
 
@@ -154,8 +154,8 @@ bool tcp_output_next(const struct tcp_env *e, const struct tcp_conn *c, uint32_t
                      struct tcp_tx *tx);
 
 /* It was handed to the device (or dropped by a monitor or for lack of packet buffers, `passed`
- * false: then the try counts, timers are armed and the flush of this connection ends). Moves snd_nxt,
- * snd_max, ack and window edges, arms timers. */
+ * false: then the try counts, timers are armed and the flush of this connection ends). Moves
+ * snd_nxt, snd_max, ack and window edges, arms timers. */
 void tcp_output_sent(struct tcp_env *e, struct tcp_conn *c, const struct tcp_tx *tx, bool passed);
 
 /* After the flush: buffers that are empty go back, per-turn marks are cleared. */
@@ -173,24 +173,24 @@ struct tcp_half_open {
     struct flow_tuple tuple;
     tcp_seq_t iss, irs;
     uint32_t ts_recent, ts_offset;
-    uint32_t rcv_wnd;    /* announced, bytes */
+    uint32_t rcv_wnd; /* announced, bytes */
     uint16_t mss_peer, mtu;
-    uint16_t user_mss;   /* TCP_MAXSEG of the listener; 0: none */
-    uint16_t wnd_peer;   /* as in the SYN, unscaled */
+    uint16_t user_mss; /* TCP_MAXSEG of the listener; 0: none */
+    uint16_t wnd_peer; /* as in the SYN, unscaled */
     uint8_t snd_wscale, rcv_wscale;
-    uint8_t opts;        /* TCF_TS | TCF_SACK | TCF_WSCALE: all below 1 << 8 */
-    uint8_t n_sent;      /* SYN-ACKs, until one is acknowledged */
-    uint8_t n_timeouts;  /* ... and how often the time for what makes a connection of it was over */
-    uint8_t n_defer;     /* until so many, the handshake's ACK needs data (TCP_DEFER_ACCEPT) */
+    uint8_t opts;       /* TCF_TS | TCF_SACK | TCF_WSCALE: all below 1 << 8 */
+    uint8_t n_sent;     /* SYN-ACKs, until one is acknowledged */
+    uint8_t n_timeouts; /* ... and how often the time for what makes a connection of it was over */
+    uint8_t n_defer;    /* until so many, the handshake's ACK needs data (TCP_DEFER_ACCEPT) */
     bool has_ecn : 1;
-    bool is_acked : 1;      /* the handshake's ACK came, and data is waited for */
-    bool is_repeated : 1;   /* the SYN came again and was answered: no RTT can be told (Karn) */
-    struct timer timer;  /* next retransmission */
+    bool is_acked : 1;    /* the handshake's ACK came, and data is waited for */
+    bool is_repeated : 1; /* the SYN came again and was answered: no RTT can be told (Karn) */
+    struct timer timer;   /* next retransmission */
     union {
         uint64_t born_us; /* when the SYN came and the first SYN-ACK went */
         uint64_t rtt_us;  /* is_acked: of the handshake; 0: not known */
     };
-    void *listener;      /* net/ */
+    void *listener; /* net/ */
     void *mon;
 };
 
@@ -204,12 +204,13 @@ void tcp_half_open_init(struct tcp_env *e, struct tcp_half_open *h, const struct
 void tcp_half_open_offer(const struct tcp_env *e, struct tcp_half_open *h, const struct seg *syn,
                          const struct tcp_params *p);
 
-/* The tuple's last incarnation used the numbers before `used`: this one begins beyond them, as it must
- * when it ends a TIME_WAIT (RFC 1122 4.2.2.13). Before the first SYN-ACK. */
+/* The tuple's last incarnation used the numbers before `used`: this one begins beyond them, as it
+ * must when it ends a TIME_WAIT (RFC 1122 4.2.2.13). Before the first SYN-ACK. */
 void tcp_half_open_begin_after(struct tcp_half_open *h, tcp_seq_t used);
 
 /* The SYN-ACK to send now (first or again). */
-void tcp_half_open_synack(const struct tcp_env *e, const struct tcp_half_open *h, struct tcp_tx *tx);
+void tcp_half_open_synack(const struct tcp_env *e, const struct tcp_half_open *h,
+                          struct tcp_tx *tx);
 
 enum tcp_half_open_verdict {
     TCP_HO_DROP,    /* not acceptable and nothing to say */
@@ -241,7 +242,7 @@ struct tcp_time_wait {
     uint32_t ts_recent, ts_offset; /* ts_offset 0 and !has_ts: none were negotiated */
     uint32_t expires_ms;           /* low 32 bits of the context's clock in ms */
     uint16_t wnd;                  /* last window announced, unscaled */
-    uint8_t syn; /* enum tw_syn */
+    uint8_t syn;                   /* enum tw_syn */
     bool has_ts, is_v6;
     struct tcp_time_wait *fifo_next; /* net/: in order of expiry */
 };

@@ -618,6 +618,26 @@ static void a_lost_retransmission_is_found(void)
     segt_free(t);
 }
 
+/* An hour later, while nobody looked: what was measured before seems to lie ahead of all that is
+ * sent now, which is not lost for that. */
+static void after_an_hour_nothing_is_known(void)
+{
+    struct segt *t = ten_in_flight("sackok");
+    seg_in(t, "A 1 ack=1 sack=1001-2001");
+    CU_ASSERT(t->conn.flight->rack_valid);
+    t->env.now_us += 3600ull * 1000 * MS;
+    segt_advance(t, 250 * MS);
+    t->at_tx = t->n_tx;
+    CU_ASSERT_FATAL(t->n_tx > 0);
+    EXPECT_EQ(t->tx[t->n_tx - 1].off, 0); /* the timeout */
+    for (int i = 0; i < 10; i++) {
+        segt_advance(t, 10 * MS);
+        seg_in(t, "A 1 ack=1 sack=1001-2001");
+    }
+    seg_silence(t);
+    segt_free(t);
+}
+
 /* RFC 8985 6.2 step 2: an ACK that comes sooner after a retransmission than any can is one of the
  * first transmission, and says nothing of what was sent in between. */
 static void an_ack_too_soon_is_of_the_first_transmission(void)
@@ -1251,6 +1271,7 @@ TEST_SUITE(recovery, TEST_CASE(a_ping_pong_needs_no_scoreboard),
            TEST_CASE(recovery_sends_what_is_delivered), TEST_CASE(an_old_ack_tells_of_sacks),
            TEST_CASE(what_is_in_flight_is_counted), TEST_CASE(idle_time_may_change_nothing),
            TEST_CASE(reordering_makes_it_wait), TEST_CASE(a_lost_retransmission_is_found),
+           TEST_CASE(after_an_hour_nothing_is_known),
            TEST_CASE(parts_of_a_large_segment_are_known_apart),
            TEST_CASE(the_last_segment_is_sent_again), TEST_CASE(a_segment_alone_is_probed_for_too),
            TEST_CASE(a_delivery_that_took_longer_is_waited_for),

@@ -265,8 +265,8 @@ static void append(struct model *m, bool withhold)
     }
     CU_ASSERT_FATAL(n >= 0 && n <= (int64_t)n_want && (n == (int64_t)n_want || withhold));
     if ((uint64_t)n < n_want) {
-        CU_ASSERT_FATAL(ring_bytes(&m->s) == ring);
-        announced = stream_head(&m->s);
+        CU_ASSERT_FATAL(ring_bytes(&m->s) == ring || ring == 0);
+        announced = ring == 0 ? m->head : stream_head(&m->s);
         met.n_partial++;
     }
     check_head(m, announced, m->next + (uint64_t)n, ring);
@@ -342,8 +342,8 @@ static void step(struct model *m)
 {
     bool withhold = rng_below(&m->rng, 10) == 0;
     uint64_t n_failed = mem_n_failed(m->mem);
-    if (withhold)
-        mem_set_limit(m->mem, 1);
+    if (withhold) /* all of it, or all but a ring of some size */
+        mem_set_limit(m->mem, mem_in_use(m->mem) + (1u << rng_below(&m->rng, 17)));
     switch (rng_below(&m->rng, 100)) {
     case 0 ... 39:
         m->is_send_side ? append(m, withhold) : insert_somewhere(m, withhold);
@@ -840,7 +840,21 @@ static void a_hole_is_skipped(void)
     rig_fini(&r);
 }
 
-TEST_SUITE(stream, TEST_CASE(a_hole_is_skipped), TEST_CASE(random_use_matches_a_flat_array), TEST_CASE(in_order_bytes_are_there),
+/* A write that is larger than what memory allows is taken in part. */
+static void the_first_ring_is_what_memory_allows(void)
+{
+    static char data[65536];
+    struct mem *mem = mem_create(8192);
+    struct stream s;
+    stream_init(&s, sizeof(data));
+    EXPECT_EQ(stream_append(&s, mem, data, sizeof(data)), 8192);
+    EXPECT_EQ(stream_append(&s, mem, data, 1), -ENOMEM);
+    stream_fini(&s, mem);
+    mem_destroy(mem);
+}
+
+TEST_SUITE(stream, TEST_CASE(a_hole_is_skipped),
+           TEST_CASE(random_use_matches_a_flat_array), TEST_CASE(in_order_bytes_are_there),
            TEST_CASE(the_first_copy_wins), TEST_CASE(the_last_copy_wins_only_beyond_next),
            TEST_CASE(a_differing_copy_is_noticed_while_stored),
            TEST_CASE(a_differing_copy_is_noticed_before_head_moves), TEST_CASE(says_what_it_has),
@@ -850,4 +864,5 @@ TEST_SUITE(stream, TEST_CASE(a_hole_is_skipped), TEST_CASE(random_use_matches_a_
            TEST_CASE(too_many_ranges_are_refused), TEST_CASE(a_refused_piece_moves_nothing),
            TEST_CASE(without_memory_nothing_is_stored), TEST_CASE(head_after_foretells),
            TEST_CASE(spans_split_at_the_end_of_the_ring),
+           TEST_CASE(the_first_ring_is_what_memory_allows),
            TEST_CASE(the_largest_limits_are_kept_to));

@@ -9,6 +9,7 @@
 
 enum {
     SLAB_MIN = 4096,
+    SLAB_NEXT = 16384, /* 8 KB that are aligned cost as much: jemalloc has no such size */
     SLAB_MAX = 65536,
     SLAB_OBJECTS = 32, /* aimed at, where SLAB_MAX allows */
     CACHE_LINE = 64,
@@ -43,7 +44,7 @@ void pool_init(struct pool *p, struct mem *mem, size_t obj_size, size_t n_max)
     list_init(&p->partial);
     size_t header = header_size(p);
     while (p->slab_size < SLAB_MAX && header + SLAB_OBJECTS * p->obj_size > p->slab_size)
-        p->slab_size *= 2;
+        p->slab_size = p->slab_size == SLAB_MIN ? SLAB_NEXT : 2 * p->slab_size;
     BUG_ON(obj_size == 0 || header + p->obj_size > p->slab_size);
     p->n_per_slab = (uint32_t)((p->slab_size - header) / p->obj_size);
 }

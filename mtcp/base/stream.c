@@ -362,12 +362,18 @@ void stream_skip(struct stream *s, struct mem *mem, uint64_t to)
     ranges_remove_below(&s->ooo, mem, s->next);
 }
 
-/* How many of n bytes can be appended: all of them if the ring can grow, else what it holds now. */
+/* How many of n bytes can be appended: all of them if the ring can grow, else what it holds now, or
+ * what the largest ring holds that there is memory for. */
 static uint64_t append_room(struct stream *s, struct mem *mem, uint64_t n)
 {
-    if (reserve(s, mem, s->next + n) == 0)
-        return n;
-    return ring_size(s) - (s->next - wanted_head(s));
+    while (reserve(s, mem, s->next + n) != 0) {
+        if (s->ring != NULL)
+            return ring_size(s) - (s->next - wanted_head(s));
+        if (n <= (uint64_t)1 << RING_LOG2_MIN)
+            return 0;
+        n /= 2;
+    }
+    return n;
 }
 
 int64_t stream_append(struct stream *s, struct mem *mem, const void *data, uint32_t len)

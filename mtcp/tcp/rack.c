@@ -5,6 +5,22 @@
  */
 #include "mtcp/tcp/rack.h"
 
+/* Times are the low 32 bits of the clock. What lies further back than this says nothing: it could
+ * seem to lie ahead (a process may be stopped for any time). */
+#define RACK_AGE_MAX_US (1u << 30)
+
+static inline bool rack_is_past(const struct tcp_env *e, uint32_t at_us)
+{
+    return (uint32_t)e->now_us - at_us > RACK_AGE_MAX_US;
+}
+
+static bool rack_says_something(const struct tcp_env *e, struct tcp_conn *c)
+{
+    if (c->flight->rack_valid && unlikely(rack_is_past(e, c->flight->rack_at_us)))
+        rack_reset(c);
+    return c->flight->rack_valid;
+}
+
 /* Was the first transmission sent after the second? */
 static inline bool rack_sent_after(uint32_t at1, uint32_t end1, uint32_t at2, uint32_t end2)
 {
@@ -40,17 +56,17 @@ void rack_note(const struct tcp_env *e, struct tcp_conn *c, const struct seg *s,
 {
     struct tcp_flight *f = c->flight;
     uint32_t rtt_us = (uint32_t)e->now_us - r->at_us;
-    bool was_resent = r->flags & REC_REXMITTED;
-    if (f->rack_valid && off_lt(r->end, f->fack)) {
+    bool was_resent = r->flags & REC_REXMITTED, is_valid = rack_says_something(e, c);
+    if (is_valid && off_lt(r->end, f->fack)) {
         if (!was_resent)
             note_reordering(c, f->fack - r->start);
     } else {
         f->fack = r->end;
     }
-    if (was_resent && rack_is_spurious(e, c, s, rtt_us))
+    if (rack_is_past(e, r->at_us) || (was_resent && rack_is_spurious(e, c, s, rtt_us)))
         return;
     f->rack_rtt_us = rtt_us; /* also of one that is not the newest: the path may be that slow */
-    if (f->rack_valid && !rack_sent_after(r->at_us, r->end, f->rack_at_us, f->rack_end))
+    if (is_valid && !rack_sent_after(r->at_us, r->end, f->rack_at_us, f->rack_end))
         return;
     f->rack_at_us = r->at_us;
     f->rack_end = r->end;
@@ -127,7 +143,7 @@ static uint32_t rack_judge_rexmits(const struct tcp_env *e, struct tcp_conn *c, 
 /* Marks what is lost; when to look again in us, 0: no need. (6.2 step 5) */
 uint32_t rack_detect(const struct tcp_env *e, struct tcp_conn *c)
 {
-    if (!c->flight->rack_valid)
+    if (!rack_says_something(e, c))
         return 0;
     uint32_t window_us = rack_window_us(c);
     uint32_t a = rack_judge_originals(e, c, window_us);

@@ -37,7 +37,7 @@ void peer_reset(void)
         struct slot *c = &w.slot[i];
         c->isn = c->last = first_isn();
         c->nxt = c->after = c->edge = seq_add(c->isn, 1);
-        c->mss_most = 536;
+        c->mss_most = slot_is_v6(i) ? 1220 : 536; /* without the option (RFC 9293 3.7.1) */
         c->mon_sock = -1;
         c->port = slot_is_active(i) ? 0 : LISTEN_PORT;
     }

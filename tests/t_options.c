@@ -218,6 +218,39 @@ static void quickack_answers_at_once(void)
     duo_close(&d);
 }
 
+/* A new connection answers at once, but for who says that it will answer itself. */
+static void who_answers_itself_says_so(void)
+{
+    for (int answers = 0; answers < 2; answers++) {
+        open_pair(NULL);
+        if (answers)
+            EXPECT_EQ(set(d.srv, s, IPPROTO_TCP, TCP_QUICKACK, 0), 0);
+        EXPECT_EQ(mtcp_write(d.cli, c, "x", 1), 1);
+        duo_step(&d, 0);
+        EXPECT_EQ(info_of(d.cli, c).tcpi_unacked, answers);
+        EXPECT_EQ(mtcp_write(d.srv, s, "y", 1), 1);
+        duo_step(&d, 0);
+        EXPECT_EQ(info_of(d.cli, c).tcpi_unacked, 0);
+        duo_close(&d);
+    }
+}
+
+/* Whoever accepts it is likely to answer. */
+static void what_waits_to_be_accepted_is_not_acknowledged_at_once(void)
+{
+    duo_open(&d, NULL);
+    l = duo_listen(&d, 80);
+    c = duo_connect(&d, 80);
+    duo_step(&d, 0);
+    EXPECT_EQ(mtcp_write(d.cli, c, "x", 1), 1);
+    duo_step(&d, 0);
+    EXPECT_EQ(info_of(d.cli, c).tcpi_unacked, 1);
+    duo_run(&d, 50000);
+    EXPECT_EQ(info_of(d.cli, c).tcpi_unacked, 0);
+    mtcp_close(d.srv, l);
+    duo_close(&d);
+}
+
 /* What TCP does not act on yet says so, instead of pretending. */
 static void what_is_not_there_is_unknown(void)
 {
@@ -557,7 +590,8 @@ static void info_is_what_the_stack_knows(void)
 
 TEST_SUITE(options, TEST_CASE(each_int_is_set_told_and_bounded),
            TEST_CASE(ip_options_are_bytes_too), TEST_CASE(what_can_only_be_asked_is_refused),
-           TEST_CASE(quickack_answers_at_once), TEST_CASE(what_is_not_there_is_unknown),
+           TEST_CASE(quickack_answers_at_once), TEST_CASE(who_answers_itself_says_so),
+           TEST_CASE(what_waits_to_be_accepted_is_not_acknowledged_at_once), TEST_CASE(what_is_not_there_is_unknown),
            TEST_CASE(seconds_of_deferring_are_timeouts), TEST_CASE(accepting_can_wait_for_data),
            TEST_CASE(linger_is_a_struct), TEST_CASE(nodelay_pushes_what_waits),
            TEST_CASE(congestion_control_has_a_name), TEST_CASE(accepted_sockets_inherit),

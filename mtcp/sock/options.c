@@ -74,6 +74,14 @@ static int set_conn_flag(const struct ref *r, uint32_t flag, int v)
     return 0;
 }
 
+/* As Linux: whoever sets it to 0 answers, so that ACKs ride on what is said. */
+static int set_quickack(const struct ref *r, uint32_t flag, int v)
+{
+    if (r->conn && !v)
+        r->conn->n_quick = 0;
+    return set_conn_flag(r, flag, v);
+}
+
 static int get_sock_flag(const struct ref *r, uint32_t flag, int *v)
 {
     *v = (r->s->flags & flag) != 0;
@@ -535,7 +543,7 @@ static const struct opt opts[] = {
     INT(SOL_SOCKET, SO_RCVBUF, 1, 0, INT_MAX, get_buf, set_buf),
     FLAG(IPPROTO_TCP, TCP_NODELAY, TCF_NODELAY),
     FLAG(IPPROTO_TCP, TCP_CORK, TCF_CORK),
-    FLAG(IPPROTO_TCP, TCP_QUICKACK, TCF_QUICKACK),
+    INT(IPPROTO_TCP, TCP_QUICKACK, TCF_QUICKACK, 0, 0, get_conn_flag, set_quickack),
     INT(IPPROTO_TCP, TCP_MAXSEG, 0, 48, TCP_MSS_USER_MAX, get_maxseg, set_maxseg),
     INT(IPPROTO_TCP, TCP_KEEPIDLE, EXT(keep_idle_s), 1, 32767, get_ext, set_ext),
     INT(IPPROTO_TCP, TCP_KEEPINTVL, EXT(keep_intvl_s), 1, 32767, get_ext, set_ext),

@@ -48,6 +48,13 @@ static void tell_overrun(struct tcp_env *e, struct tcp_conn *c, uint64_t end)
     e->hooks->error(e->mon, c->mon, HOOK_OVERRUN, true, head, after);
 }
 
+/* While the peer's window opens each segment is acknowledged at once: but not what waits to be
+ * accepted, for whoever accepts it is likely to answer. */
+static bool is_quick(const struct tcp_conn *c)
+{
+    return (c->n_quick > 0 && c->listener == NULL) || (c->flags & TCF_QUICKACK);
+}
+
 /* In order and nothing missing: every second full segment at once, else within delack_us. Segments
  * that were joined on the way count as they were sent: their sender waits for the ACK as for any.
  */
@@ -57,7 +64,7 @@ static void ack_in_order(struct tcp_env *e, struct tcp_conn *c, const struct seg
     if (len > c->rcv_mss)
         c->rcv_mss = (uint16_t)(len < UINT16_MAX ? len : UINT16_MAX);
     tcp_off_t owed = (tcp_off_t)stream_next(&c->rcv) - c->rcv_acked;
-    if (owed >= 2 * (tcp_off_t)c->rcv_mss || c->n_quick > 0 || (c->flags & TCF_QUICKACK)) {
+    if (owed >= 2 * (tcp_off_t)c->rcv_mss || is_quick(c)) {
         if (c->n_quick > 0)
             c->n_quick--;
         ack_now(e, c);

@@ -281,6 +281,143 @@ static void any_number_of_connections_can_wait(void)
     world_down(&w);
 }
 
+/* SYNs that come before the neighbour's address: more than can wait as packets. */
+static void syns_in(struct world *w, struct net_listener *l)
+{
+    world_up(w, &no_arp);
+    world_listen(w, l, 100);
+    for (uint16_t i = 0; i < MANY; i++)
+        world_syn(w, (uint16_t)(4000 + i), 1000);
+    world_turn(w);
+    expect_request(w, "10.0.0.2", true);
+    world_silence(w);
+}
+
+static void any_number_of_synacks_can_wait(void)
+{
+    struct world w;
+    struct net_listener l;
+    syns_in(&w, &l);
+    world_advance(&w, 50000);
+    world_silence(&w);
+    world_arp(&w, 2, true, "10.0.0.1");
+    world_turn(&w);
+    for (unsigned i = 0; i < NEIGH_WAITING; i++)
+        (void)world_expect(&w, (uint16_t)(4000 + i), TCP_SYN | TCP_ACK);
+    world_silence(&w);
+    world_advance(&w, 20000);
+    for (unsigned i = NEIGH_WAITING; i < MANY; i++)
+        (void)world_expect(&w, (uint16_t)(4000 + i), TCP_SYN | TCP_ACK);
+    world_silence(&w);
+    EXPECT_EQ(w.net.stats.neigh_queue_full, 0);
+    world_down(&w);
+}
+
+/* The queues of all are full of what waits for others. */
+static void who_can_only_be_held_is_asked_for(void)
+{
+    struct world w;
+    struct net_listener l;
+    char ip[16];
+    world_up(&w, &no_arp);
+    world_listen(&w, &l, 100);
+    for (unsigned host = 10; host < 10 + NEIGH_MAX_WAITING / NEIGH_WAITING; host++) {
+        snprintf(ip, sizeof(ip), "10.0.0.%u", host);
+        for (unsigned i = 0; i < NEIGH_WAITING; i++)
+            send_to(&w, ip);
+        expect_request(&w, ip, true);
+    }
+    world_syn(&w, 4000, 1000);
+    world_turn(&w);
+    expect_request(&w, "10.0.0.2", true);
+    world_arp(&w, 2, true, "10.0.0.1");
+    world_turn(&w);
+    world_advance(&w, 20000);
+    (void)world_expect(&w, 4000, TCP_SYN | TCP_ACK);
+    world_silence(&w);
+    world_down(&w);
+}
+
+/* A SYN that comes again makes no second answer, nor a first before its time. */
+static void a_held_synack_is_sent_once(void)
+{
+    struct world w;
+    struct net_listener l;
+    uint16_t port = 4000 + MANY - 1;
+    syns_in(&w, &l);
+    world_advance(&w, 5000);
+    world_syn(&w, port, 1000);
+    world_turn(&w);
+    EXPECT_EQ(w.net.stats.neigh_queue_full, 0);
+    world_arp(&w, 2, true, "10.0.0.1");
+    world_turn(&w);
+    for (unsigned i = 0; i < NEIGH_WAITING; i++)
+        (void)world_expect(&w, (uint16_t)(4000 + i), TCP_SYN | TCP_ACK);
+    world_syn(&w, port, 1000); /* it can go now */
+    world_turn(&w);
+    uint32_t ack = world_expect(&w, port, TCP_SYN | TCP_ACK)->seq.v + 1;
+    world_advance(&w, 20000);
+    for (unsigned i = NEIGH_WAITING; i < MANY - 1; i++)
+        (void)world_expect(&w, (uint16_t)(4000 + i), TCP_SYN | TCP_ACK);
+    world_silence(&w);
+    world_seg(&w, port, TCP_ACK, 1001, ack);
+    world_turn(&w);
+    EXPECT_EQ(world_flow(&w, port)->kind, FLOW_CONN);
+    world_down(&w);
+}
+
+/* Reset by the peer, or with their listener. */
+static void held_synacks_can_end(void)
+{
+    struct world w;
+    struct net_listener l;
+    syns_in(&w, &l);
+    world_seg(&w, 4000 + MANY - 1, TCP_RST, 1001, 0);
+    world_turn(&w);
+    EXPECT_EQ(w.net.n_half_open, MANY - 1);
+    net_unlisten(&w.net, &l);
+    EXPECT_EQ(w.net.n_half_open, 0);
+    world_arp(&w, 2, true, "10.0.0.1");
+    world_advance(&w, 2000000);
+    while (world_out(&w)) /* of those that waited built */
+        ;
+    EXPECT_EQ(w.net.half_opens.n_used, 0);
+    world_down(&w);
+}
+
+/* A flood of held SYN-ACKs costs no more than one of SYNs does. */
+static void held_synacks_look_seldom(void)
+{
+    struct world w;
+    struct net_listener l;
+    struct tcp_half_open *h;
+    unsigned n_looks = 0;
+    syns_in(&w, &l);
+    h = (struct tcp_half_open *)(void *)world_flow(&w, 4000 + MANY - 1);
+    for (uint64_t last = 0; h->n_sent == 0; world_advance(&w, 1000)) {
+        n_looks += h->timer.at_us != last;
+        last = h->timer.at_us;
+    }
+    CU_ASSERT(n_looks < 15);
+    EXPECT_EQ((w.net.env.now_us - h->born_us) / 100000, 10);
+    world_down(&w);
+}
+
+/* Held for a second, then on their own timers; in the end nothing is left. */
+static void synacks_that_wait_in_vain_end(void)
+{
+    struct world w;
+    struct net_listener l;
+    syns_in(&w, &l);
+    for (unsigned s = 0; s < 300; s++)
+        world_advance(&w, 1000000);
+    EXPECT_EQ(w.net.n_half_open, 0);
+    EXPECT_EQ(l.n_half_open, 0);
+    while (world_out(&w))
+        ;
+    world_down(&w);
+}
+
 /* Their entry is no victim, and the end of all finds them. */
 static void who_waits_is_not_forgotten(void)
 {
@@ -398,6 +535,25 @@ static void who_waited_in_vain_for_a_shut_window_probes_it(void)
     world_advance(&w, 3100000);
     EXPECT_EQ(c->soft_err, EHOSTUNREACH);
     CU_ASSERT(c->flags & TCF_PERSIST);
+    world_down(&w);
+}
+
+/* What a monitor's code has queued meanwhile is carried out then. */
+static void who_waited_in_vain_is_reset_and_closed(void)
+{
+    struct world w;
+    struct net_listener l;
+    struct tcp_conn *c = connected_and_lost(&w, &l);
+    EXPECT_EQ(tcp_send(&w.net.env, c, "hello", 5), 5);
+    world_turn(&w);
+    CU_ASSERT_PTR_EQUAL(entry(&w, "10.0.0.2")->parked, c);
+    w.net.env.user_depth++;
+    tcp_abort(&w.net.env, c, HOOK_END_RESET_BY_MONITOR, ECONNRESET);
+    tcp_close(&w.net.env, c);
+    w.net.env.user_depth--;
+    net_conn_release(&w.net, c);
+    world_advance(&w, 3100000);
+    EXPECT_EQ(net_n_conns(&w.net), 0);
     world_down(&w);
 }
 
@@ -637,10 +793,15 @@ TEST_SUITE(arp, TEST_CASE(the_address_is_announced), TEST_CASE(a_request_for_us_
            TEST_CASE(the_queue_keeps_the_latest), TEST_CASE(all_queues_together_are_bounded),
            TEST_CASE(three_requests_then_the_connection_hears),
            TEST_CASE(without_an_address_to_ask_from_the_connection_hears),
-           TEST_CASE(any_number_of_connections_can_wait), TEST_CASE(who_waits_is_not_forgotten),
+           TEST_CASE(any_number_of_connections_can_wait), TEST_CASE(any_number_of_synacks_can_wait),
+           TEST_CASE(who_can_only_be_held_is_asked_for),
+           TEST_CASE(a_held_synack_is_sent_once), TEST_CASE(held_synacks_can_end),
+           TEST_CASE(held_synacks_look_seldom),
+           TEST_CASE(synacks_that_wait_in_vain_end), TEST_CASE(who_waits_is_not_forgotten),
            TEST_CASE(who_is_marked_in_the_flush_waits_once),
            TEST_CASE(who_waited_in_vain_for_a_shut_window_probes_it),
            TEST_CASE(all_of_them_hear_that_nobody_answers),
+           TEST_CASE(who_waited_in_vain_is_reset_and_closed),
            TEST_CASE(an_established_connection_goes_on_trying),
            TEST_CASE(an_entry_in_use_is_asked_again),
            TEST_CASE(an_entry_that_does_not_answer_is_forgotten), TEST_CASE(a_static_entry_stays),

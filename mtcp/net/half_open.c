@@ -9,6 +9,7 @@
 
 #include "mtcp/net/fastopen.h"
 #include "mtcp/net/listener.h"
+#include "mtcp/net/neigh.h"
 #include "mtcp/net/netif.h"
 #include "mtcp/net/packet_out.h"
 #include "mtcp/net/pmtu.h"
@@ -90,8 +91,41 @@ static void half_open_arm(struct net *n, struct tcp_half_open *h)
     wheel_arm(&n->env.wheel, &h->timer, n->env.now_us + synack_timeout_us(n, h));
 }
 
+/* Held ones look whether the address is there: first often, and in all not so often that a flood of
+ * them costs more than its SYNs. */
+static void look_again(struct net *n, struct tcp_half_open *h)
+{
+    enum { LOOK_AGAIN_US = 10000 };
+    uint64_t us = (n->env.now_us - h->born_us) / 2, end = h->born_us + n->env.params.init_rto_us;
+    uint64_t at_us = n->env.now_us + (us > LOOK_AGAIN_US ? us : LOOK_AGAIN_US);
+    wheel_arm(&n->env.wheel, &h->timer, at_us < end ? at_us : end);
+}
+
+/* A burst of SYNs can come by a neighbour that has not told its address yet. SYN-ACKs for which it
+ * has no place are not built until it has: a record is there anyway, and the peer would be
+ * answered a second late. Not longer than that, nor when it is not asked any more. */
+static bool hold_synack(struct net *n, struct tcp_half_open *h)
+{
+    const struct net_hop *hop = route_hop(n, &h->tuple.remote);
+    uint64_t held_us = n->env.now_us - h->born_us;
+    h->is_held = hop && !neigh_is_known(hop->neigh) && neigh_queue_is_full(n, hop->neigh) &&
+                 h->n_sent == 0 && held_us < n->env.params.init_rto_us;
+    if (likely(!h->is_held))
+        return false;
+    if (held_us == 0)
+        neigh_want(n, hop->neigh);
+    h->is_held = hop->neigh->state != NEIGH_NONE;
+    if (h->is_held) {
+        h->is_repeated = true; /* its time would be that of the neighbour */
+        look_again(n, h);
+    }
+    return h->is_held;
+}
+
 static void send_synack_timed(struct net *n, struct tcp_half_open *h, const struct seg *syn)
 {
+    if (hold_synack(n, h))
+        return;
     send_synack(n, h, syn);
     if (!h->is_acked && h->n_sent < UINT8_MAX)
         h->n_sent++;
@@ -140,6 +174,8 @@ void half_open_timer(struct net *n, struct tcp_half_open *h)
         reset_by_monitor(n, h);
     else if (unlikely(h->flow.marks & NET_MARK_END))
         half_open_end(n, h, HOOK_END_ABORT);
+    else if (h->is_held)
+        send_synack_timed(n, h, NULL);
     else if (half_open_is_late(n, h))
         half_open_end(n, h, HOOK_END_TIMEOUT);
     else
@@ -397,7 +433,10 @@ static void half_open_answer(struct net *n, struct tcp_half_open *h, const struc
     switch (v) {
     case TCP_HO_SYNACK:
         h->is_repeated = true;
-        send_synack(n, h, NULL);
+        if (unlikely(h->is_held))
+            send_synack_timed(n, h, NULL);
+        else
+            send_synack(n, h, NULL);
         return;
     case TCP_HO_ACK:
         if (!rate_limit_take(&n->rst_limit, n->env.now_us))

@@ -267,6 +267,17 @@ static void wait_push(struct net *n, struct neigh *e, struct mtcp_pkt *pkt)
     n->neighs->n_waiting++;
 }
 
+bool neigh_queue_is_full(const struct net *n, const struct neigh *e)
+{
+    return e->n_waiting == NEIGH_WAITING || n->neighs->n_waiting >= NEIGH_MAX_WAITING;
+}
+
+void neigh_want(struct net *n, struct neigh *e)
+{
+    if (e->state == NEIGH_NONE)
+        start_asking(n, e, NEIGH_INCOMPLETE);
+}
+
 bool neigh_resolve(struct net *n, struct neigh *e, struct mtcp_pkt *pkt)
 {
     if (neigh_is_known(e)) {
@@ -276,8 +287,7 @@ bool neigh_resolve(struct net *n, struct neigh *e, struct mtcp_pkt *pkt)
         return true;
     }
     wait_push(n, e, pkt);
-    if (e->state == NEIGH_NONE)
-        start_asking(n, e, NEIGH_INCOMPLETE);
+    neigh_want(n, e);
     return false;
 }
 
@@ -289,8 +299,7 @@ void neigh_park(struct net *n, struct neigh *e, struct tcp_conn *c)
         *e->parked_tail = c;
         e->parked_tail = &c->out_next;
     }
-    if (e->state == NEIGH_NONE)
-        start_asking(n, e, NEIGH_INCOMPLETE);
+    neigh_want(n, e);
 }
 
 /* Those that waited go to the end of the list of those that have something to send. */

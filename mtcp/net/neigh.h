@@ -3,7 +3,7 @@
  * states of RFC 4861 7.3.2. How a neighbour is asked differs: arp.c (RFC 826, RFC 1122 2.3.2) and
  * ndp.c (RFC 4861). An address in use is asked for again now and then. While an address is being
  * asked for, connections wait before they build a segment (so any number can, and they hear when it
- * fails); other packets wait built, a bounded number.
+ * fails); other packets wait built, a bounded number, and half-open connections beyond it unbuilt.
  */
 #ifndef MTCP_NET_NEIGH_H
 #define MTCP_NET_NEIGH_H
@@ -86,6 +86,12 @@ static inline void neigh_doubt(const struct net *n, struct neigh *e)
 /* What to do with a frame for a neighbour that is not fresh. True: it has its address now and can
  * go. False: it waits (or, beyond the bounds, was freed and counted). */
 bool neigh_resolve(struct net *n, struct neigh *e, struct mtcp_pkt *pkt);
+
+/* Its address will be needed: it is asked for, unless it is known or has been asked for. */
+void neigh_want(struct net *n, struct neigh *e);
+
+/* Would a frame for it push out another one that waits, or not be kept? */
+bool neigh_queue_is_full(const struct net *n, const struct neigh *e);
 
 /* The connection waits for the neighbour's address: marked for output again when there is one, told
  * EHOSTUNREACH when there is none. One that is marked already, by what a monitor had queued, is not

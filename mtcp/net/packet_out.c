@@ -263,6 +263,7 @@ static enum out_result conn_send_one(struct net *n, struct tcp_conn *c, struct t
 void conn_send_failed(struct net *n, struct tcp_conn *c)
 {
     struct tcp_tx tx;
+    tcp_run_queued(&n->env, c); /* while it waited for an address it was marked already */
     if (c->flags & TCF_DEAD)
         return;
     if (tcp_output_next(&n->env, c, c->mss, &tx))

@@ -185,6 +185,7 @@ struct tcp_half_open {
     bool has_ecn : 1;
     bool is_acked : 1;    /* the handshake's ACK came, and data is waited for */
     bool is_repeated : 1; /* the SYN came again and was answered: no RTT can be told (Karn) */
+    bool is_held : 1;     /* net/: the first SYN-ACK waits for the neighbour's address */
     struct timer timer;   /* next retransmission */
     union {
         uint64_t born_us; /* when the SYN came and the first SYN-ACK went */

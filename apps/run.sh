@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Serves files with epserver on a net_tap device, with flowlog attached; checks a small and a 100 MB
+# Serves files with epserver on a TAP of its own, with flowlog attached; checks a small and a 100 MB
 # file with curl from the kernel's side; shows what flowlog saw; goes on serving until Ctrl-C.
 #
 #   apps/run.sh [--once] [--host]
@@ -114,7 +114,7 @@ conf_write() {
     cat >"$tmp/mos.conf" <<END
 mos {
     netdev "$iface" {
-        device = "net_tap0,iface=$iface"
+        device = "tap0,iface=$iface"
         address = "$net.2/30"
     }
     monitor "flowlog" {
@@ -196,7 +196,6 @@ inside() {
     echo "$pid" >"$tmp/pid"
     [ ! -e "$tmp/stopped" ] || exit 143
     exec 9<"$tmp/alive"
-    mount -t tmpfs tmpfs /run || die "no tmpfs can be mounted" # for DPDK's runtime files
     iface=$(free_iface)
     net=$(free_net) || exit 1
     conf_write

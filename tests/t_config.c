@@ -50,7 +50,7 @@ static void the_default_device_is_a_tap(void)
     config_default_netdev(&conf);
     EXPECT_EQ(conf.n_netdevs, 1);
     CU_ASSERT_STRING_EQUAL(conf.netdev[0].name, "tap0");
-    CU_ASSERT_STRING_EQUAL(conf.netdev[0].device, "net_tap0,iface=dtap0");
+    CU_ASSERT_STRING_EQUAL(conf.netdev[0].device, "tap0,iface=dtap0");
     CU_ASSERT(addr_is(&conf.netdev[0].addr[0].ip, "10.9.0.2"));
 }
 
@@ -148,7 +148,7 @@ static void sections_arrive(void)
     EXPECT_EQ(conf.netdev[0].n_txd, 256);
     CU_ASSERT(conf.netdev[0].has_mac);
     CU_ASSERT(memcmp(conf.netdev[0].mac, "\x02\0\0\x0a\x0b\x0c", 6) == 0);
-    CU_ASSERT_STRING_EQUAL(conf.netdev[1].device, "net_tap1,iface=dtap1");
+    CU_ASSERT_STRING_EQUAL(conf.netdev[1].device, "tap1,iface=dtap1");
     EXPECT_EQ(conf.netdev[1].addr[0].prefix_len, 64);
     EXPECT_EQ(conf.n_routes, 2);
     EXPECT_EQ(conf.route[0].route.prefix_len, 0);

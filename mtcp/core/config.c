@@ -54,7 +54,7 @@ void config_default_netdev(struct config *c)
     struct config_netdev *d = &c->netdev[0];
     *d = (struct config_netdev){
         .name = "tap0",
-        .device = "net_tap0,iface=dtap0",
+        .device = "tap0,iface=dtap0",
         .addr = {{ip_addr_v4(be32_make(0x0a090002)), 24}}, /* 10.9.0.2/24 */
         .n_addrs = 1,
     };
@@ -198,7 +198,7 @@ static int load_netdev(const struct load *l, cfg_t *sec, unsigned i)
     if (strlen(cfg_title(sec)) >= sizeof(d->name))
         return COMPLAIN_SEC(l, SEC_NETDEV, i, "its name must have at most %zu characters",
                             sizeof(d->name) - 1);
-    snprintf(d->device, sizeof(d->device), "net_tap%u,iface=dtap%u", i, i);
+    snprintf(d->device, sizeof(d->device), "tap%u,iface=dtap%u", i, i);
     d->line = config_scan_line(l->scan, SEC_NETDEV, i, config_key_find(SEC_NETDEV, "device"));
     return load_keys(l, sec, SEC_NETDEV, i, d);
 }

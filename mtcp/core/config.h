@@ -1,6 +1,6 @@
 /*
  * The configuration: mos.conf read by us, parsed by libconfuse, checked key by key. An empty file
- * or none gives the embedded default: one net_tap device, no hugepages. Every complaint is one
+ * or none gives the embedded default: one TAP, no DPDK. Every complaint is one
  * line: file, line, key, and what to write instead. (docs/man/mos.conf.5)
  */
 #ifndef MTCP_CORE_CONFIG_H

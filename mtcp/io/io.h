@@ -28,7 +28,8 @@ struct io_dev {
     uint16_t mtu;          /* 0: the device's own, or that of the kernel interface beneath */
     uint16_t n_rxd, n_txd; /* descriptors per queue; 0: default */
     uint32_t n_pkts;       /* packet buffers per queue, raised when too few; 0: default */
-    bool has_mac;          /* else the device's; on a TAP one of our own beside the kernel's */
+    bool has_mac;          /* else the device's, on a TAP one beside the kernel's; given, it is also
+                            * beside that of the kernel interface beneath */
     uint8_t mac[6];
     bool promiscuous; /* frames to other hosts too, if the device can, and each as on a wire: whole,
                        * with its checksums, of the MTU's size */

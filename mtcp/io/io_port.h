@@ -40,6 +40,7 @@ struct io_queue {
     size_t time_off; /* of a capture: where an mbuf has its time, if the flag is set */
     uint64_t time_flag;
     int wake_fd;               /* an epoll descriptor of ours that holds the driver's; or -1 */
+    int driver_fd;             /* ... but not before the first sleep; then -1 */
     int event_fd;              /* written when the link's state changes; or -1 */
     unsigned n_stash, i_stash; /* packets that sleep_begin found */
     struct rte_mbuf *stash[IO_BURST];
@@ -80,6 +81,10 @@ void io_wake_sockets(struct io_sockets *s, int family);
  * naps. `before`: io_wake_sockets() from before the device was opened. */
 void io_wake_open(struct io_port *p, bool interrupts, const struct io_sockets *before);
 void io_wake_close(struct io_port *p);
+
+/* Before it sleeps: its wake_fd holds the driver's descriptor from now on. Whoever never sleeps is
+ * spared that each packet's sender tells that epoll. False: it can't be. */
+bool io_wake_hold(struct io_queue *q);
 
 /* ---- io_queue_dpdk.c ---- */
 

@@ -328,17 +328,28 @@ static void mac_other_end(uint8_t mac[6])
     mac[5] ^= 0x01;
 }
 
+/* The configured address. A kernel interface keeps its own beside it, which is the kernel's: to
+ * which our frames are nobody's then, thrown away before its IP looks at them. */
+static void mac_own(struct io_port *p, struct rte_ether_addr *addr)
+{
+    if (p->dev.drv->kernel_side)
+        return;
+    if (!p->dev.drv->kernel_iface && rte_eth_dev_default_mac_addr_set(p->id, addr) == 0)
+        return;
+    if (rte_eth_promiscuous_enable(p->id) == 0) /* best effort: some have no filter to open */
+        p->is_promiscuous = true;
+}
+
 static void port_mac(const struct opening *o, uint8_t mac[6])
 {
-    const struct io_port *p = o->p;
+    struct io_port *p = o->p;
     struct rte_ether_addr addr;
     char remote[IF_NAMESIZE];
 
     if (o->conf->has_mac) {
         memcpy(mac, o->conf->mac, 6);
         memcpy(addr.addr_bytes, mac, 6);
-        if (!p->dev.drv->kernel_side && rte_eth_dev_default_mac_addr_set(p->id, &addr) != 0)
-            rte_eth_promiscuous_enable(p->id); /* best effort: some have no filter to open */
+        mac_own(p, &addr);
         return;
     }
     if (rte_eth_macaddr_get(p->id, &addr) != 0 || rte_is_zero_ether_addr(&addr))
@@ -422,9 +433,9 @@ static int port_open(struct opening *o)
         rc = kernel_mtu_set(o);
     if (rc != 0)
         return rc;
-    p->is_promiscuous = o->conf->promiscuous && rte_eth_promiscuous_enable(p->id) == 0;
-    if (rte_eth_allmulticast_enable(p->id) != 0)
-        rte_eth_promiscuous_enable(p->id); /* for neighbour discovery; best effort */
+    bool all = o->conf->promiscuous;
+    all |= rte_eth_allmulticast_enable(p->id) != 0; /* for neighbour discovery; best effort */
+    p->is_promiscuous = all && rte_eth_promiscuous_enable(p->id) == 0;
     io_wake_open(p, interrupts, &before);
     queues_finish(o);
     return 0;

@@ -231,7 +231,7 @@ static int queue_sleep_begin(struct mtcp_io *io, bool *ready)
     struct io_queue *q = queue_of(io);
 
     *ready = q->i_stash < q->n_stash;
-    if (*ready || q->wake_fd < 0)
+    if (*ready || q->wake_fd < 0 || !io_wake_hold(q))
         return -1;
     events_forget(q);
     if (q->intr)

@@ -116,9 +116,17 @@ static void queue_open(struct io_queue *q, int driver_fd)
 {
     q->wake_fd = epoll_create1(EPOLL_CLOEXEC);
     q->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (q->wake_fd < 0 || q->event_fd < 0 || epoll_hold(q->wake_fd, driver_fd) != 0 ||
-        epoll_hold(q->wake_fd, q->event_fd) != 0)
+    q->driver_fd = driver_fd;
+    if (q->wake_fd < 0 || q->event_fd < 0 || epoll_hold(q->wake_fd, q->event_fd) != 0)
         queue_close(q);
+}
+
+bool io_wake_hold(struct io_queue *q)
+{
+    if (q->driver_fd >= 0 && epoll_hold(q->wake_fd, q->driver_fd) != 0)
+        return false;
+    q->driver_fd = -1;
+    return true;
 }
 
 void io_wake_open(struct io_port *p, bool interrupts, const struct io_sockets *before)

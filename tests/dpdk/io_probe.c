@@ -10,6 +10,7 @@
  *     -T          with -p: TCP segments of -s bytes, to be cut by the device, instead of echoes
  *     -q N        queues, one thread each          -t SEC    stop after SEC (default: SIGINT)
  *     -M MTU      MTU                              -b N      packet buffers per queue
+ *     -e MAC      Ethernet address
  *     -m MB       packet memory                    -H        hugepages if there are any
  *     -x ARGS     more DPDK arguments              -v        messages to stderr
  *
@@ -23,6 +24,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <netinet/ether.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -450,6 +452,9 @@ static bool option(struct options *o, int c, const char *value)
     case 'm':
         o->conf.mem_mb = number(value);
         return true;
+    case 'e':
+        o->dev.has_mac = true;
+        return ether_aton_r(value, (struct ether_addr *)(void *)o->dev.mac) != NULL;
     case 'H':
         o->conf.hugepages = true;
         return true;
@@ -492,7 +497,7 @@ int main(int argc, char **argv)
 
     inet_pton(AF_INET, "10.77.0.2", &o.addr);
     o.dev.n_queues = 1;
-    while ((c = getopt(argc, argv, "a:p:n:i:s:Tq:t:M:b:m:Hx:v")) != -1) {
+    while ((c = getopt(argc, argv, "a:p:n:i:s:Tq:t:M:b:e:m:Hx:v")) != -1) {
         if (c == 'v')
             o.conf.log = &log;
         else if (!option(&o, c, optarg))

@@ -7,7 +7,7 @@
 
 B=${B:-build/debug}
 TESTS="own_tap own_tap_jumbo own_tap_idle own_tap_queues own_tap_made_before own_tap_deleted
-own_tap_leaves_nothing tap tap_idle tap_queues af_packet af_packet_jumbo af_packet_queues af_xdp memif memif_jumbo
+own_tap_leaves_nothing tap tap_idle tap_queues af_packet af_packet_jumbo af_packet_queues af_packet_mac af_xdp memif memif_jumbo
 vhost vhost_segments vhost_peer_dies vhost_peer_returns pcap capture forward own_forward twice sigint_leaves_nothing
 failure_leaves_nothing quiet errors no_permission no_dev_net_tun
 hugepages"
@@ -282,6 +282,28 @@ t_af_packet_jumbo() {
 
 t_af_packet_queues() {
     on_veth 1500 -q 2 net_af_packet0,iface=va && expect a queues -eq 2 && expect a caps = wake
+}
+
+# Packets that the kernel's IP has looked at, here.
+ip_received() {
+    awk '/^Ip: [0-9]/ { print $4 }' /proc/self/net/snmp
+}
+
+# An address of our own beside the interface's: the kernel's IP sees none of our packets, and
+# afterwards the interface is as it was.
+t_af_packet_mac() {
+    veth_up || return 1
+    before=$(ip -d link show va | grep -o 'ether [^ ]*\|promiscuity [0-9]*')
+    n=$(ip_received)
+    start a -e 02:00:00:00:aa:aa net_af_packet0,iface=va && ping_from_kernel -i 1 10.77.0.2 300 56 &&
+        $IN ip neigh show 10.77.0.2 | grep -q 02:00:00:00:aa:aa && stop a && expect a echoed -eq 300
+    rc=$?
+    n=$(($(ip_received) - n))
+    after=$(ip -d link show va | grep -o 'ether [^ ]*\|promiscuity [0-9]*')
+    veth_down
+    [ $n -lt 100 ] || { say "the kernel's IP received $n packets"; rc=1; }
+    [ "$before" = "$after" ] || { say "the interface was $before, is $after"; rc=1; }
+    return $rc
 }
 
 t_af_xdp() {

@@ -419,8 +419,8 @@ ssize_t mtcp_write(mctx_t mctx, int sockid, const char *buf, size_t len);
  *            MSG_OOB: what is written up to the last byte is urgent; MSG_NOSIGNAL: means nothing;
  *            MSG_FASTOPEN: as mtcp_sendto;
  *            MSG_EOR: a record ends with the last byte, no segment crosses that place;
- *            MSG_ZEROCOPY: after SO_ZEROCOPY, the error queue tells when buf may be used again: at
- *            once, for it is copied
+ *            MSG_ZEROCOPY: after SO_ZEROCOPY, buf stays in use, and the error queue tells when it
+ *            is the caller's again; mtcp_close and mtcp_abort make it so at once
  *   returns  as mtcp_write
  *   errors   as mtcp_write: EACCES; EPERM; EBADF; ENOTSOCK; EFAULT; EAGAIN; EPIPE; ECONNRESET;
  *            ETIMEDOUT; ECONNREFUSED; EHOSTUNREACH; ENETUNREACH; EINTR; EDEADLK;

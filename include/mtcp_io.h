@@ -13,6 +13,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
+#include <sys/uio.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -28,9 +30,12 @@ enum mtcp_pkt_flag {
     MTCP_PKT_TX_IP_CSUM = 1 << 2,   /* the device fills the IPv4 header checksum */
     MTCP_PKT_TX_TCP_CSUM = 1 << 3,  /* the device completes the TCP checksum (field: pseudo sum) */
     MTCP_PKT_TX_TSO = 1 << 4,       /* the device cuts the payload into tso_mss pieces */
-    MTCP_PKT_RX_CSUM_OPEN = 1 << 5  /* with RX_CSUM_GOOD: the sender left them to a device, and the
+    MTCP_PKT_RX_CSUM_OPEN = 1 << 5, /* with RX_CSUM_GOOD: the sender left them to a device, and the
                                      * fields are not filled (TCP, UDP: the pseudo header's sum) */
+    MTCP_PKT_TX_PIECES = 1 << 6     /* the payload lies in `pieces`: see there */
 };
+
+#define MTCP_PKT_PIECES_MAX 16
 
 /* A frame in one piece. `data` points to its first byte; `room` is how many bytes fit at `data`.
  * A packet belongs to the device it came from: whoever holds it gives it to tx_burst or to free. */
@@ -44,7 +49,22 @@ struct mtcp_pkt {
                        * frame that was joined of several, or never cut. 0: it is one segment */
     struct mtcp_pkt *next;           /* for queues of whoever holds the packet */
     uint64_t rx_us; /* receive, with MTCP_IO_CAPTURE: when it was captured, microseconds since 1970 */
+    /* Transmit, with MTCP_PKT_TX_PIECES: at `data` are the headers alone (l2_len + l3_len +
+     * l4_len), the rest of `len` bytes is in up to MTCP_PKT_PIECES_MAX pieces. The device has
+     * copied or sent them when tx_burst returns; what it does not accept has them still. */
+    const struct iovec *pieces;
+    unsigned n_pieces;
 };
+
+/* Copies the pieces behind the headers, as the frame of a device without MTCP_IO_TX_PIECES has
+ * them. */
+static inline void mtcp_pkt_join(struct mtcp_pkt *pkt)
+{
+    uint8_t *to = pkt->data + pkt->l2_len + pkt->l3_len + pkt->l4_len;
+    for (unsigned i = 0; i < pkt->n_pieces; to += pkt->pieces[i++].iov_len)
+        memcpy(to, pkt->pieces[i].iov_base, pkt->pieces[i].iov_len);
+    pkt->flags &= ~(uint32_t)MTCP_PKT_TX_PIECES;
+}
 
 /* mtcp_io.caps: what the device does itself; the rest is done in software */
 enum mtcp_io_cap {
@@ -53,8 +73,9 @@ enum mtcp_io_cap {
     MTCP_IO_TSO = 1 << 2,
     MTCP_IO_RX_CSUM = 1 << 3,
     MTCP_IO_NO_WAKEUP = 1 << 4, /* no descriptor to wait on: the idle loop naps at most 1 ms */
-    MTCP_IO_CAPTURE = 1 << 5    /* packets of the past, which carry their time (rx_us): until they
+    MTCP_IO_CAPTURE = 1 << 5,   /* packets of the past, which carry their time (rx_us): until they
                                  * are over it is the time of the context */
+    MTCP_IO_TX_PIECES = 1 << 6  /* takes payload in pieces; used with MTCP_IO_TX_TCP_CSUM */
 };
 
 struct mtcp_io {

@@ -80,6 +80,8 @@ static unsigned tx(struct mtcp_io *io, struct mtcp_pkt **pkts, unsigned n)
 {
     struct duo *d = io->priv;
     struct mtcp_io *end = mtcp_io_pair_end(d->pair, io == &d->io[1]);
+    if (io == &d->io[0] && d->is_full)
+        return 0;
     if (!(io == &d->io[0] ? d->cut_srv : d->cut_cli))
         return end->tx_burst(end, pkts, n);
     for (unsigned i = 0; i < n; i++)
@@ -129,12 +131,12 @@ static mctx_t context_open(struct duo *d, unsigned i, const char *conf, bool is_
     return mtcp_create_context_io((int)i, text, ios, 1, &env);
 }
 
-static void open_both(struct duo *d, const char *srv_conf, const char *cli_conf, bool is_v6)
+static void open_over(struct duo *d, const struct mtcp_io_pair_conf *link, const char *srv_conf,
+                      const char *cli_conf, bool is_v6)
 {
-    struct mtcp_io_pair_conf link = {.n_pkts = 1024, .depth = 512};
     memset(d, 0, sizeof(*d));
     d->now_us = 1000000;
-    d->pair = mtcp_io_pair_create(&link);
+    d->pair = mtcp_io_pair_create(link);
     CU_ASSERT_PTR_NOT_NULL_FATAL(d->pair);
     end_open(d, 0);
     end_open(d, 1);
@@ -145,6 +147,22 @@ static void open_both(struct duo *d, const char *srv_conf, const char *cli_conf,
     d->srv_ep = mtcp_epoll_create(d->srv, 1);
     d->cli_ep = mtcp_epoll_create(d->cli, 1);
     settle(d);
+}
+
+static void open_both(struct duo *d, const char *srv_conf, const char *cli_conf, bool is_v6)
+{
+    open_over(d, &(struct mtcp_io_pair_conf){.n_pkts = 1024, .depth = 512}, srv_conf, cli_conf,
+              is_v6);
+}
+
+void duo_open_tso(struct duo *d, const char *conf)
+{
+    struct mtcp_io_pair_conf link = {
+        .n_pkts = 256,
+        .depth = 128,
+        .caps = MTCP_IO_TX_TCP_CSUM | MTCP_IO_TSO | MTCP_IO_RX_CSUM | MTCP_IO_TX_PIECES,
+    };
+    open_over(d, &link, conf, conf, false);
 }
 
 void duo_open(struct duo *d, const char *conf)

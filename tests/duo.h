@@ -25,6 +25,7 @@ struct duo {
     struct mtcp_io_pair *pair;
     /* Frames of one direction vanish while set (from the server, from the client). */
     bool cut_srv, cut_cli;
+    bool is_full; /* the server's device takes no frame */
     bool is_stepping;
     uint64_t n_waits;               /* of a blocking call; too many end the program */
     void (*on_wait)(struct duo *d); /* called when a blocking call waits; NULL: nothing */
@@ -40,6 +41,9 @@ void duo_open_srv(struct duo *d, const char *conf);
 
 /* As duo_open() with IPv6 beside IPv4: server fd00::1, client fd00::2, theirs at once. */
 void duo_open_v6(struct duo *d, const char *conf);
+
+/* As duo_open() over devices that cut and sum, and take payload in pieces. */
+void duo_open_tso(struct duo *d, const char *conf);
 void duo_close(struct duo *d); /* destroys both contexts, gracefully */
 
 /* Both contexts run turns until nothing moves; then the clock goes on by `us`. */

@@ -741,6 +741,8 @@ static void without_memory_nothing_is_stored(void)
     EXPECT_EQ(put(&r, 3000, "klm"), -ENOMEM);
     EXPECT_EQ(stream_append(&r.s, r.mem, data, 9000), 2045); /* what the ring takes */
     EXPECT_EQ(stream_append(&r.s, r.mem, data, 1), -ENOMEM);
+    CU_ASSERT_FALSE(stream_append_blank(&r.s, r.mem, 1));
+    EXPECT_EQ(stream_next(&r.s), 2048);
     stream_consume(&r.s, 48);
     EXPECT_EQ(stream_append(&r.s, r.mem, data, 9000), 48);
     EXPECT_EQ(stream_head(&r.s), 48);
@@ -853,7 +855,30 @@ static void the_first_ring_is_what_memory_allows(void)
     mem_destroy(mem);
 }
 
-TEST_SUITE(stream, TEST_CASE(a_hole_is_skipped),
+/* A place is kept for bytes that come later, or never. */
+static void blanks_are_filled_later(void)
+{
+    struct rig r;
+    uint8_t buf[10];
+    rig_init(&r, 5000, STREAM_FIRST);
+    EXPECT_EQ(stream_append(&r.s, r.mem, "ab", 2), 2);
+    CU_ASSERT(stream_append_blank(&r.s, r.mem, 4000));
+    EXPECT_EQ(stream_append(&r.s, r.mem, "yz", 2), 2);
+    EXPECT_EQ(stream_next(&r.s), 4004);
+    EXPECT_EQ(stream_mem(&r.s), 8192); /* at once what limit asks for */
+    stream_fill(&r.s, 4000, "wx", 2);
+    EXPECT_EQ(stream_copy(&r.s, 4000, buf, 10), 4);
+    EXPECT_EQ(memcmp(buf, "wxyz", 4), 0);
+    EXPECT_EQ(stream_copy(&r.s, 0, buf, 2), 2);
+    EXPECT_EQ(memcmp(buf, "ab", 2), 0);
+    mem_set_limit(r.mem, stream_mem(&r.s) + 2048);
+    stream_consume(&r.s, 4004);
+    stream_release(&r.s, r.mem);
+    CU_ASSERT(stream_append_blank(&r.s, r.mem, 100)); /* only so much: better than nothing */
+    rig_fini(&r);
+}
+
+TEST_SUITE(stream, TEST_CASE(blanks_are_filled_later), TEST_CASE(a_hole_is_skipped),
            TEST_CASE(random_use_matches_a_flat_array), TEST_CASE(in_order_bytes_are_there),
            TEST_CASE(the_first_copy_wins), TEST_CASE(the_last_copy_wins_only_beyond_next),
            TEST_CASE(a_differing_copy_is_noticed_while_stored),

@@ -395,6 +395,23 @@ int64_t stream_append(struct stream *s, struct mem *mem, const void *data, uint3
     return (int64_t)n;
 }
 
+bool stream_append_blank(struct stream *s, struct mem *mem, uint32_t len)
+{
+    uint64_t end = s->next + len;
+    ASSERT(s->ooo == NULL && end <= stream_edge(s));
+    if (reserve(s, mem, stream_edge(s)) != 0 && reserve(s, mem, end) != 0)
+        return false;
+    make_room(s, end);
+    advance(s, len);
+    return true;
+}
+
+void stream_fill(struct stream *s, uint64_t off, const void *data, uint32_t len)
+{
+    ASSERT(off >= stream_head(s) && off + len <= s->next);
+    ring_write(s, off, data, len);
+}
+
 /* ---- bytes out ------------------------------------------------------------------------------- */
 
 /* The end of the stored run that holds off; off when it is not stored. */

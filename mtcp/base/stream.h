@@ -110,6 +110,12 @@ MUST_CHECK int stream_insert(struct stream *s, struct mem *mem, uint64_t off, co
  * then move further than stream_head_after() said. Only for streams without out-of-order runs. */
 MUST_CHECK int64_t stream_append(struct stream *s, struct mem *mem, const void *data, uint32_t len);
 
+/* Appends len bytes, which there must be room for, without a value: stream_fill() gives it to them
+ * while they are stored, and nobody reads them before. The ring grows at once as far as limit asks.
+ * False: no memory. */
+MUST_CHECK bool stream_append_blank(struct stream *s, struct mem *mem, uint32_t len);
+void stream_fill(struct stream *s, uint64_t off, const void *data, uint32_t len);
+
 /* Consumes: read += n, n <= next - read. Bytes stay peekable until room is needed. */
 static inline void stream_consume(struct stream *s, uint64_t n)
 {

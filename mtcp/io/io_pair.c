@@ -129,6 +129,8 @@ static unsigned pair_tx_burst(struct mtcp_io *io, struct mtcp_pkt **pkts, unsign
         }
         e->stats.tx_packets++;
         e->stats.tx_bytes += pkt->len;
+        if (pkt->flags & MTCP_PKT_TX_PIECES)
+            mtcp_pkt_join(pkt);
         pkt->flags = rx_flags(e, pkt->flags);
         pkt->next = NULL;
         ring_push(e->peer, pkt);

@@ -144,6 +144,17 @@ static bool may_be_taken_later(int e)
     return e == EAGAIN || e == ENOBUFS || e == ENOMEM || e == EINTR;
 }
 
+static ssize_t frame_write(const struct tap_queue *q, uint8_t *hdr, const struct mtcp_pkt *pkt)
+{
+    struct iovec iov[1 + MTCP_PKT_PIECES_MAX];
+
+    if (likely(!(pkt->flags & MTCP_PKT_TX_PIECES)))
+        return write(q->fd, hdr, VNET_HDR_LEN + pkt->len);
+    iov[0] = (struct iovec){hdr, VNET_HDR_LEN + pkt->l2_len + pkt->l3_len + pkt->l4_len};
+    memcpy(iov + 1, pkt->pieces, pkt->n_pieces * sizeof(iov[0]));
+    return writev(q->fd, iov, 1 + (int)pkt->n_pieces);
+}
+
 /* A frame that the kernel will never take, or not while the interface is down, is dropped. */
 static unsigned tap_tx_burst(struct mtcp_io *io, struct mtcp_pkt **pkts, unsigned n)
 {
@@ -153,7 +164,7 @@ static unsigned tap_tx_burst(struct mtcp_io *io, struct mtcp_pkt **pkts, unsigne
         struct mtcp_pkt *pkt = pkts[i];
         uint8_t *hdr = pkt->data - VNET_HDR_LEN;
         vnet_hdr_make(hdr, pkt);
-        if (likely(write(q->fd, hdr, VNET_HDR_LEN + pkt->len) >= 0)) {
+        if (likely(frame_write(q, hdr, pkt) >= 0)) {
             q->stats.tx_packets++;
             q->stats.tx_bytes += pkt->len;
         } else if (may_be_taken_later(errno)) {
@@ -311,7 +322,8 @@ static void queue_init(const struct opening *o, struct tap_queue *q, uint32_t mt
         .free = tap_free,
         .sleep_begin = tap_sleep_begin,
         .stats = tap_stats,
-        .caps = MTCP_IO_TX_TCP_CSUM | MTCP_IO_TSO | (o->dev->promiscuous ? 0u : MTCP_IO_RX_CSUM),
+        .caps = MTCP_IO_TX_TCP_CSUM | MTCP_IO_TSO | MTCP_IO_TX_PIECES |
+                (o->dev->promiscuous ? 0u : MTCP_IO_RX_CSUM),
         .mtu = (uint16_t)mtu,
         .tso_max = IP_MAX,
         .name = o->t->name,

@@ -69,6 +69,7 @@ struct net_if {
     struct net_addr addrs[NET_ADDRS_MAX];
     unsigned n_addrs;
     struct ndp *ndp;  /* NULL: no IPv6 here */
+    bool takes_pieces; /* of payload, from where it lies: MTCP_IO_TX_PIECES, and it sums */
     uint32_t tso_len; /* payload bytes that fit one frame to be cut by the device; 0: no TSO */
     unsigned n_tx;
     struct mtcp_pkt *tx[NET_TX_BURST]; /* built, not yet taken by the device */

@@ -48,6 +48,7 @@ int net_if_add(struct net *n, struct mtcp_io *io, const char *name, const struct
         .mtu6 = io->mtu,
         .index = (uint8_t)n->n_ifs,
         .tso_len = tso_len_of(io),
+        .takes_pieces = (io->caps & MTCP_IO_TX_PIECES) && (io->caps & MTCP_IO_TX_TCP_CSUM),
         .watcher = n->is_watched ? n : NULL,
     };
     memcpy(nif->mac.b, io->mac, sizeof(nif->mac.b));
@@ -238,6 +239,15 @@ void netif_show(const struct net_if *nif, const struct mtcp_pkt *pkt, enum hook_
     n->env.hooks->frame(n->env.mon, &f);
 }
 
+/* The last frame goes now, with what waits before it, or is made one that can wait: where its
+ * pieces lie other bytes may be soon. */
+static __attribute__((noinline)) void send_pieces(struct net_if *nif)
+{
+    netif_flush(nif);
+    if (nif->n_tx > 0)
+        mtcp_pkt_join(nif->tx[nif->n_tx - 1]);
+}
+
 void netif_send(struct net_if *nif, struct mtcp_pkt *pkt)
 {
     if (unlikely(!netif_has_room(nif))) {
@@ -248,6 +258,16 @@ void netif_send(struct net_if *nif, struct mtcp_pkt *pkt)
     nif->tx[nif->n_tx++] = pkt;
     if (unlikely(nif->watcher != NULL))
         netif_show(nif, pkt, HOOK_OUT);
+    else if (unlikely(pkt->flags & MTCP_PKT_TX_PIECES))
+        send_pieces(nif);
+}
+
+/* It may have to wait. */
+static bool resolve(struct net *n, const struct net_hop *hop, struct mtcp_pkt *pkt)
+{
+    if (pkt->flags & MTCP_PKT_TX_PIECES)
+        mtcp_pkt_join(pkt);
+    return neigh_resolve(n, hop->neigh, pkt);
 }
 
 void netif_send_to(struct net *n, const struct net_hop *hop, struct mtcp_pkt *pkt)
@@ -255,7 +275,7 @@ void netif_send_to(struct net *n, const struct net_hop *hop, struct mtcp_pkt *pk
     struct net_if *nif = &n->ifs[hop->netif];
     if (likely(neigh_is_fresh(n, hop->neigh)))
         neigh_address_frame(hop->neigh, pkt);
-    else if (!neigh_resolve(n, hop->neigh, pkt))
+    else if (!resolve(n, hop, pkt))
         return;
     netif_send(nif, pkt);
 }

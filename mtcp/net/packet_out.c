@@ -10,6 +10,7 @@
 #include "mtcp/net/netif.h"
 #include "mtcp/net/pmtu.h"
 #include "mtcp/net/route.h"
+#include "mtcp/tcp/zerocopy.h"
 #include "mtcp/wire/build.h"
 
 #include <string.h>
@@ -20,8 +21,13 @@
 /* So many retransmissions in a row put the way into doubt: R1 (RFC 9293 3.8.3). */
 #define R1_RETRIES 3u
 
+_Static_assert(TCP_TX_PIECES <= MTCP_PKT_PIECES_MAX, "a payload's pieces");
+
 /* How long a device may take nothing before what it was to take counts as lost. */
 #define STUCK_US 1000000u
+
+/* Payload that is longer is left where it lies, if the device takes it from there. */
+#define PIECES_MIN 4096u
 
 /* Every packet says don't-fragment, so its identification means nothing (RFC 6864 4.1); a counter
  * would tell others how much we send. */
@@ -33,6 +39,7 @@ struct out {
     struct net_if *nif;
     struct mtcp_pkt *pkt;
     struct build_lens lens;
+    bool is_seen; /* by a monitor, for which it has to be whole */
 };
 
 /* ---- the frame ------------------------------------------------------------------------------ */
@@ -65,12 +72,38 @@ static void frame_finish(const struct out *o, const struct tcp_tx *tx)
     }
 }
 
-static void copy_payload(uint8_t *to, const struct tcp_tx *tx)
+static __attribute__((noinline)) void copy_pieces(uint8_t *to, const struct tcp_tx *tx)
 {
-    size_t first = tx->iov[0].iov_len < tx->seg.len ? tx->iov[0].iov_len : tx->seg.len;
-    memcpy(to, tx->iov[0].iov_base, first);
-    if (unlikely(first < tx->seg.len))
-        memcpy(to + first, tx->iov[1].iov_base, tx->seg.len - first);
+    for (unsigned i = 0; i < tx->n_iov; i++) {
+        memcpy(to, tx->iov[i].iov_base, tx->iov[i].iov_len);
+        to += tx->iov[i].iov_len;
+    }
+}
+
+static inline void copy_payload(uint8_t *to, const struct tcp_tx *tx)
+{
+    if (likely(tx->n_iov == 1))
+        memcpy(to, tx->iov[0].iov_base, tx->seg.len);
+    else
+        copy_pieces(to, tx);
+}
+
+/* A device that takes the payload from where it lies spares us a copy: worth it when it is long. */
+static inline bool goes_in_pieces(const struct out *o, const struct tcp_tx *tx)
+{
+    return tx->seg.len >= PIECES_MIN && o->nif->takes_pieces && !o->is_seen && !o->nif->watcher;
+}
+
+static inline void add_payload(struct mtcp_pkt *pkt, const struct tcp_tx *tx, uint32_t hdr_len,
+                               bool in_pieces)
+{
+    if (likely(!in_pieces)) {
+        copy_payload(pkt->data + hdr_len, tx);
+        return;
+    }
+    pkt->flags |= MTCP_PKT_TX_PIECES;
+    pkt->pieces = tx->iov;
+    pkt->n_pieces = tx->n_iov;
 }
 
 /* Builds the frame for o->hop into a new packet. Whatever is missing is said before anything has
@@ -92,7 +125,7 @@ static enum out_result frame_build(struct net *n, struct tcp_tx *tx, struct out 
     }
     tx->seg.payload = o->pkt->data + hdr_len;
     if (tx->seg.len > 0)
-        copy_payload(o->pkt->data + hdr_len, tx);
+        add_payload(o->pkt, tx, hdr_len, goes_in_pieces(o, tx));
     o->pkt->len = hdr_len + tx->seg.len;
     frame_finish(o, tx);
     o->nif->stuck_since_us = 0;
@@ -247,13 +280,13 @@ static enum out_result conn_stuck(struct net *n, struct tcp_conn *c, const struc
 static enum out_result conn_send_one(struct net *n, struct tcp_conn *c, struct tcp_tx *tx,
                                      const struct net_hop *hop)
 {
-    struct out o = {.hop = hop};
+    struct out o = {.hop = hop, .is_seen = c->mon || is_first_syn(n, c, tx)};
     enum out_result r = frame_build(n, tx, &o);
     if (unlikely(r != OUT_PASSED))
         return conn_stuck(n, c, tx, o.nif);
     if (unlikely(tx->rexmit && c->backoff >= R1_RETRIES))
         neigh_doubt(n, hop->neigh);
-    if (unlikely(c->mon || is_first_syn(n, c, tx)))
+    if (unlikely(o.is_seen))
         return conn_send_monitored(n, c, tx, &o);
     tcp_output_sent(&n->env, c, tx, true);
     netif_send_to(n, hop, o.pkt);

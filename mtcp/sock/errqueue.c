@@ -7,11 +7,8 @@
 
 void errqueue_sent(struct sock *s)
 {
-    struct tcp_opt_ext *x = s->conn->ext;
-    if (!x || !x->is_zerocopy)
-        return;
-    x->zc_done++;
-    sock_wake(s, MOS_EPOLLERR);
+    if (tcp_zerocopy_called(s->conn))
+        sock_wake(s, MOS_EPOLLERR);
 }
 
 void cmsg_add(struct cmsg_out *out, int level, int type, const void *data, size_t len)
@@ -29,18 +26,24 @@ void cmsg_add(struct cmsg_out *out, int level, int type, const void *data, size_
     out->used += room < CMSG_SPACE(len) ? CMSG_LEN(len) : CMSG_SPACE(len);
 }
 
+/* Bytes of a call that is yet to be told? */
+static bool is_copied(const struct tcp_zerocopy *z)
+{
+    return (int32_t)(z->copied - z->told) > 0;
+}
+
 int errqueue_read(struct sock *s, struct msghdr *msg)
 {
-    struct tcp_opt_ext *x = sock_has_conn(s) ? s->conn->ext : NULL;
-    if (!x || x->zc_told == x->zc_done)
+    if (!sock_has_conn(s) || !errqueue_has(s->conn))
         return -EAGAIN;
+    struct tcp_zerocopy *z = &s->conn->ext->zc;
     struct { /* as Linux's: an address follows, which no one offended */
         struct sock_extended_err err;
         struct sockaddr_in6 offender;
     } e = {.err = {.ee_origin = SO_EE_ORIGIN_ZEROCOPY,
-                   .ee_code = SO_EE_CODE_ZEROCOPY_COPIED,
-                   .ee_info = x->zc_told,
-                   .ee_data = x->zc_done - 1}};
+                   .ee_code = is_copied(z) ? SO_EE_CODE_ZEROCOPY_COPIED : 0,
+                   .ee_info = z->told,
+                   .ee_data = z->done - 1}};
     bool is_v6 = s->flags & SOCKF_V6;
     struct cmsg_out out = {.msg = msg};
     msg->msg_flags = MSG_ERRQUEUE;
@@ -48,6 +51,8 @@ int errqueue_read(struct sock *s, struct msghdr *msg)
     cmsg_add(&out, is_v6 ? IPPROTO_IPV6 : IPPROTO_IP, is_v6 ? IPV6_RECVERR : IP_RECVERR, &e,
              sizeof(e.err) + (is_v6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in)));
     msg->msg_controllen = out.used;
-    x->zc_told = x->zc_done;
+    z->told = z->done;
+    if (!is_copied(z))
+        z->copied = z->told; /* so that it never seems to lie ahead */
     return 0;
 }

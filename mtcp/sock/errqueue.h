@@ -1,7 +1,7 @@
 /*
  * What a socket's error queue holds (MSG_ERRQUEUE): which of the calls with MSG_ZEROCOPY are done
- * with their buffers. The stack copies, so that is at once; the numbers of the calls, counted from
- * 0, are told as ranges, as Linux does it. Control messages, for these and for TCP_INQ.
+ * with their buffers. The numbers of the calls, counted from 0, are told as ranges, as Linux does
+ * it, and in order. Control messages, for these and for TCP_INQ.
  */
 #ifndef MTCP_SOCK_ERRQUEUE_H
 #define MTCP_SOCK_ERRQUEUE_H
@@ -13,7 +13,7 @@
 /* Is there something in it? */
 static inline bool errqueue_has(const struct tcp_conn *c)
 {
-    return unlikely(c->ext != NULL) && c->ext->zc_told != c->ext->zc_done;
+    return unlikely(c->ext != NULL) && c->ext->zc.told != c->ext->zc.done;
 }
 
 /* A call with MSG_ZEROCOPY took bytes. Nothing happens without SO_ZEROCOPY. */

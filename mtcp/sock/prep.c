@@ -151,7 +151,7 @@ static void prep_from_conn(struct prep *p, const struct tcp_conn *c)
     if (c->ext)
         l->ext = *c->ext;
     l->ext.eor = (struct tcp_eor){.at = NULL};
-    l->ext.zc_done = l->ext.zc_told = 0;
+    l->ext.zc = (struct tcp_zerocopy){.lent = NULL};
     p->l.user_mss = c->user_mss;
     p->tos = c->tos;
     p->ttl = c->ttl;

@@ -227,6 +227,8 @@ static uint32_t events_of_ready(uint32_t ready)
         ev |= MOS_EPOLLPRI;
     if (ready & TCP_READY_ERR)
         ev |= MOS_EPOLLERR | MOS_EPOLLIN | MOS_EPOLLOUT;
+    if (ready & TCP_READY_ZEROCOPY)
+        ev |= MOS_EPOLLERR;
     if (ready & TCP_READY_CLOSED)
         ev |= MOS_EPOLLIN | MOS_EPOLLOUT | MOS_EPOLLRDHUP | MOS_EPOLLHUP;
     return ev;

@@ -30,6 +30,19 @@ static int conn_refuses(struct tcp_conn *c)
     return conn_is_over(c) || (c->flags & TCF_SND_FIN) ? -EPIPE : 0;
 }
 
+/* As tcp_send(), of bytes that need not be copied. */
+static __attribute__((noinline)) int64_t lend_or_send(struct tcp_env *e, struct tcp_conn *c,
+                                                      const char *data, uint32_t len)
+{
+    int64_t n = tcp_lend(e, c, data, len);
+    if (n > 0)
+        return n;
+    n = tcp_send(e, c, data, len);
+    if (n > 0)
+        tcp_zerocopy_copied(c);
+    return n;
+}
+
 /* Queues what there is room for: 0 when all is queued, -EAGAIN, or why it is refused. */
 static int conn_write(struct mtcp_ctx *ctx, struct tcp_conn *c, struct source *src)
 {
@@ -45,8 +58,11 @@ static int conn_write(struct mtcp_ctx *ctx, struct tcp_conn *c, struct source *s
                 left = src->most - src->done;
             if (room == 0 || left == 0)
                 return -EAGAIN;
-            int64_t n = tcp_send(&ctx->net.env, c, (const char *)v->iov_base + src->in_at,
-                                 left < room ? (uint32_t)left : room);
+            const char *data = (const char *)v->iov_base + src->in_at;
+            uint32_t len = left < room ? (uint32_t)left : room;
+            int64_t n = unlikely(src->flags & MSG_ZEROCOPY)
+                            ? lend_or_send(&ctx->net.env, c, data, len)
+                            : tcp_send(&ctx->net.env, c, data, len);
             if (n <= 0) /* still connecting, or full */
                 return n == -ENOTCONN || n == 0 ? -EAGAIN : (int)n;
             src->in_at += (size_t)n;

@@ -8,6 +8,7 @@
 #include "mtcp/tcp/tcp.h"
 #include "mtcp/tcp/timers.h"
 #include "mtcp/tcp/tune.h"
+#include "mtcp/tcp/zerocopy.h"
 
 #include "mtcp/tcp/handshake.h"
 
@@ -114,6 +115,7 @@ void tcp_conn_fini(struct tcp_env *e, struct tcp_conn *c)
     stream_fini(&c->rcv, e->mem);
     stream_fini(&c->snd, e->mem);
     eor_fini(e, c);
+    zerocopy_fini(e, c);
     mem_free(e->mem, c->ext, sizeof(*c->ext));
     c->ext = NULL;
 }

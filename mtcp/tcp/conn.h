@@ -176,7 +176,8 @@ enum tcp_ready {
     TCP_READY_ERR = 1 << 3,    /* conn.err was set */
     TCP_READY_CLOSED = 1 << 4, /* the state machine reached CLOSED or TIME_WAIT */
     TCP_READY_CONNECTED = 1 << 5,
-    TCP_READY_URGENT = 1 << 6, /* the peer's urgent pointer moved on */
+    TCP_READY_URGENT = 1 << 6,   /* the peer's urgent pointer moved on */
+    TCP_READY_ZEROCOPY = 1 << 7, /* calls with MSG_ZEROCOPY are done */
 };
 
 /* Who starts anew after losing its memory may hit upon a tuple in TIME_WAIT with a SYN that looks
@@ -204,10 +205,18 @@ struct tcp_eor {
     uint32_t n, cap, first;
 };
 
+/* Calls with MSG_ZEROCOPY, and bytes of theirs that are in use (zerocopy.c). */
+struct tcp_zerocopy {
+    struct tcp_lent *lent;      /* NULL: none */
+    uint32_t calls, done, told; /* so far; those before the first in use; of these, told (sock/) */
+    uint32_t copied;            /* the call behind the last that was copied, or in part */
+};
+
 /* Per-socket options that are off their defaults, and what else few connections have; allocated on
  * first use, freed with the connection. Only sock/ writes it, but for what is urgent.c's. */
 struct tcp_opt_ext {
     struct tcp_eor eor;
+    struct tcp_zerocopy zc;
     tcp_off_t rcv_up, snd_up; /* where urgent data ends: offset of the byte behind it (urgent.c) */
     uint32_t keep_idle_s, keep_intvl_s, keep_cnt; /* RFC 9293 3.8.4 */
     uint32_t user_timeout_ms;                     /* RFC 5482; 0: none */
@@ -230,7 +239,6 @@ struct tcp_opt_ext {
     uint8_t mtu_discover; /* enum tcp_mtu_discover */
     bool is_zerocopy, has_inq; /* SO_ZEROCOPY, TCP_INQ */
     uint32_t mark;             /* SO_MARK: kept for who asks */
-    uint32_t zc_done, zc_told; /* calls with MSG_ZEROCOPY; those whose end was told (errqueue.c) */
 };
 
 struct tcp_conn {

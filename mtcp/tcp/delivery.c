@@ -5,6 +5,7 @@
 #include "mtcp/tcp/rack.h"
 #include "mtcp/tcp/rtt.h"
 #include "mtcp/tcp/tune.h"
+#include "mtcp/tcp/zerocopy.h"
 
 static inline uint32_t now32(const struct tcp_env *e)
 {
@@ -38,8 +39,10 @@ void delivery_una(struct tcp_env *e, struct tcp_conn *c, tcp_off_t ack)
     c->soft_err = 0; /* the path is there, whatever ICMP said */
     if (unlikely(was_full))
         tune_snd(e, c);
-    if (unlikely(was_full || c->ext != NULL)) /* options may say that room is more than a byte */
+    if (unlikely(was_full || c->ext != NULL)) { /* options may say that room is more than a byte */
         conn_mark_ready(e, c, TCP_READY_OUT);
+        zerocopy_acked(e, c);
+    }
     conn_mark_output(e, c);
 }
 

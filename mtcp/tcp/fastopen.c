@@ -126,7 +126,7 @@ void fastopen_fill_syn(const struct tcp_conn *c, struct tcp_tx *tx)
         return;
     tx->seg.len = syn_len(c);
     if (tx->seg.len > 0)
-        (void)stream_span(&c->snd, 0, tx->seg.len, tx->iov);
+        tx->n_iov = stream_span(&c->snd, 0, tx->seg.len, tx->span);
 }
 
 /* ---- black holes ---- */

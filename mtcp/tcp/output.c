@@ -18,6 +18,7 @@
 #include "mtcp/tcp/tcp.h"
 #include "mtcp/tcp/timers.h"
 #include "mtcp/tcp/urgent.h"
+#include "mtcp/tcp/zerocopy.h"
 
 #include <string.h>
 
@@ -120,7 +121,8 @@ static void fill_head(const struct tcp_env *e, const struct tcp_conn *c, struct 
     tx->mss = c->mss;
     tx->rexmit = false;
     tx->probe = false;
-    tx->iov[0].iov_len = tx->iov[1].iov_len = 0;
+    tx->iov = tx->span;
+    tx->n_iov = 0;
     if (c->flags & TCF_TS) {
         s->opt.has_ts = true;
         s->opt.ts_val = conn_ts_now(e, c);
@@ -245,7 +247,10 @@ static void fill_data(const struct tcp_env *e, const struct tcp_conn *c, tcp_off
         }
     }
     tx->seg.len = len;
-    (void)stream_span(&c->snd, (uint64_t)off, len, tx->iov);
+    if (unlikely(zerocopy_is_used(c)))
+        zerocopy_fill(c, off, len, tx);
+    else
+        tx->n_iov = stream_span(&c->snd, (uint64_t)off, len, tx->span);
 }
 
 /* Options that SACK blocks beside data take. */
@@ -641,7 +646,8 @@ void tcp_output_done(struct tcp_env *e, struct tcp_conn *c)
     release(e, c, &c->rcv);
     if (tcp_readable(c) > 0)
         return; /* whoever reads that marks it again, and may answer with what would go back here */
-    release(e, c, &c->snd);
+    if (likely(!zerocopy_is_used(c))) /* a smaller buffer would be filled with what is not there */
+        release(e, c, &c->snd);
     if (unlikely(c->flight != NULL))
         recovery_release(e, c);
 }

@@ -5,6 +5,7 @@
 #include "mtcp/tcp/state.h"
 
 #include "mtcp/tcp/timers.h"
+#include "mtcp/tcp/zerocopy.h"
 
 #define TO(s) (1u << (s))
 
@@ -84,5 +85,6 @@ void conn_die(struct tcp_env *e, struct tcp_conn *c, enum hook_end reason, int e
         c->err = (uint16_t)err;
         conn_mark_ready(e, c, TCP_READY_ERR);
     }
+    zerocopy_over(e, c);
     conn_set_state(e, c, TCPS_CLOSED);
 }

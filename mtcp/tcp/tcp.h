@@ -22,7 +22,10 @@
 
 struct tcp_tx {
     struct seg seg; /* header values and options; seg.payload unused, seg.len = payload bytes */
-    struct iovec iov[2]; /* the payload in the send buffer; valid until the connection changes */
+    const struct iovec
+        *iov; /* the payload; valid until the connection changes: in the buffer ... */
+    struct iovec span[2];
+    unsigned n_iov;                          /* ... or in up to TCP_TX_PIECES (zerocopy.h) */
     uint8_t cookie[TCP_FASTOPEN_COOKIE_MAX]; /* of seg.opt, when it is made here */
     uint16_t mss;  /* payload bytes per segment on the wire; seg.len may be a multiple (TSO) */
     tcp_off_t off; /* stream offset of the payload (-1: SYN, whose payload begins at 0) */
@@ -53,6 +56,16 @@ void tcp_connect(struct tcp_env *e, struct tcp_conn *c);
  * there is no memory for more of it; -ENOMEM when there is none for its first byte; -EPIPE after
  * shutdown or reset; -ENOTCONN before the connection is established. */
 MUST_CHECK int64_t tcp_send(struct tcp_env *e, struct tcp_conn *c, const void *data, uint32_t len);
+
+/* The same for a call with MSG_ZEROCOPY: `data` stays in use, not copied, until it is acknowledged,
+ * the connection is over, or tcp_close(). 0: that can't be done, it is to be copied. */
+MUST_CHECK uint32_t tcp_lend(struct tcp_env *e, struct tcp_conn *c, const void *data, uint32_t len);
+
+/* It was copied, then. */
+void tcp_zerocopy_copied(struct tcp_conn *c);
+
+/* Such a call has taken bytes, and is over. Is there news of calls that are done? */
+bool tcp_zerocopy_called(struct tcp_conn *c);
 
 /* Bytes the application can read now. */
 static inline uint32_t tcp_readable(const struct tcp_conn *c)

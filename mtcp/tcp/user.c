@@ -10,6 +10,7 @@
 #include "mtcp/tcp/tcp.h"
 #include "mtcp/tcp/timers.h"
 #include "mtcp/tcp/tune.h"
+#include "mtcp/tcp/zerocopy.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -168,6 +169,8 @@ static bool close_loses_data(const struct tcp_conn *c)
 
 void tcp_close(struct tcp_env *e, struct tcp_conn *c)
 {
+    if (!(c->flags & (TCF_DEAD | TCF_SEND_RST)))
+        zerocopy_copy_all(e, c);
     if (e->user_depth) {
         c->flags |= TCF_CLOSE_QUEUED;
         conn_mark_output(e, c);

@@ -39,6 +39,7 @@ static unsigned check_seen(const struct sim_seen *s)
         {"paths found smaller", s->mtu_lowered},
         {"SYN cookies", s->cookies},
         {"Fast Opens", s->fastopens},
+        {"bytes lent", s->lent},
     };
     unsigned missing = 0;
     for (size_t i = 0; i < sizeof(must) / sizeof(must[0]); i++) {

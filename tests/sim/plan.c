@@ -18,6 +18,7 @@ enum {
     PIN_FRAGMENTS,
     PIN_COOKIES,
     PIN_FASTOPEN,
+    PIN_LENT,
     N_PINS = 16,
 };
 
@@ -184,4 +185,6 @@ void plan_run(struct sim *s)
     s->isn_wrap = one_in(s, 4);
     s->is_v6 = s->seed % 3 == 0;
     s->fastopen = one_in(s, 6) || is_pinned(s, PIN_FASTOPEN);
+    if ((one_in(s, 4) || is_pinned(s, PIN_LENT)) && !s->evasive)
+        s->lender = (int)rng_below(&s->rng, 2);
 }

@@ -263,6 +263,7 @@ static void sim_init(struct sim *s, uint64_t seed)
     memset(s, 0, sizeof(*s));
     s->seed = seed;
     s->now_us = 1000000;
+    s->lender = -1;
     rng_init(&s->rng, seed);
 }
 

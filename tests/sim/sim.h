@@ -9,6 +9,7 @@
  *   alter.c   what it does to their bytes: marks, evasion, fragments, smaller windows
  *   options.c random socket options
  *   traffic.c the applications: who sends how much, when, how it reads, how it ends; checks bytes
+ *   lend.c    their writes with MSG_ZEROCOPY
  *   watch.c   the monitors: what each sees must be what the application reads, to the byte
  *   sim.c     one run; main.c: many
  *   hosts.c   two hosts and a link without all that, for the runs of their own: goodput.c, flood.c
@@ -140,6 +141,10 @@ struct flow_side {
     bool connected, sent_all, got_end, closed, failed;
     uint64_t sent, got; /* bytes written to and read from the socket */
     uint64_t resume_us;
+    struct {
+        struct lent *first, *last; /* bytes that the stack may use */
+        uint32_t n_calls, n_told;
+    } lent;         /* lend.c */
     uint8_t *bytes; /* what was read (evasive runs: the truth for the monitor) */
     size_t bytes_room;
     int error;
@@ -165,6 +170,14 @@ bool traffic_step(struct sim *s); /* lets every application act once; did anythi
 bool traffic_done(const struct sim *s);
 uint64_t traffic_next_us(const struct sim *s);
 void traffic_check_end(struct sim *s);
+
+/* ---- lend.c ---- */
+
+/* As mtcp_send() with flags. */
+ssize_t lend_write(struct sim *s, unsigned host, struct flow_side *f, const char *data, size_t n,
+                   int flags);
+void lend_collect(struct sim *s, unsigned host, struct flow_side *f); /* what is told */
+void lend_end(struct flow_side *f);                                   /* the socket is closed */
 
 /* ---- options.c ---- */
 
@@ -204,7 +217,7 @@ struct host {
 struct sim_seen {
     uint64_t drops, ooo, overlaps, resizes, rtos, zero_windows, resets, fast_rexmits, events, conns,
         bytes, inconsistent, rewritten, forged_resets, ecn_reductions, shrunk, reassembled,
-        mtu_lowered, cookies, fastopens;
+        mtu_lowered, cookies, fastopens, lent;
 };
 
 struct sim {
@@ -214,6 +227,7 @@ struct sim {
     bool is_v6;         /* hosts with both families; most connections are of IPv6 */
     bool is_black_hole; /* the link's MTU changes and nobody says so */
     bool fastopen;      /* both ways; so data of a SYN may come twice (RFC 7413 2.1) */
+    int lender;         /* the host whose long writes are lent; -1: none */
     uint64_t bulk; /* bytes each way over one connection and a fixed bad link; 0: a random run */
     unsigned n_conns;
     struct sim_conn conn[SIM_CONNS_MAX];

@@ -79,6 +79,13 @@ static void plan_side(struct rng *r, struct plan *p)
     p->sndbuf = bufs[rng_below(r, 6)];
 }
 
+/* Only long writes are not copied after all. */
+static void plan_lender(struct rng *r, struct plan *p)
+{
+    if (rng_below(r, 2))
+        p->write_max = SIM_CHUNK;
+}
+
 static void plan_bulk(struct sim *s)
 {
     s->n_conns = 1;
@@ -109,6 +116,8 @@ void traffic_plan(struct sim *s)
         c->start_us = s->now_us + rng_below(&s->rng, 500000);
         for (unsigned k = 0; k < 2; k++) {
             plan_side(&s->rng, &c->side[k].plan);
+            if (s->lender == (int)k)
+                plan_lender(&s->rng, &c->side[k].plan);
             c->side[k].sock = -1;
         }
     }
@@ -120,6 +129,7 @@ static void side_close(struct sim *s, unsigned host, struct flow_side *f)
 {
     if (mtcp_close(s->host[host].mctx, f->sock) < 0)
         sim_fail(s, "close: %s", strerror(errno));
+    lend_end(f);
     f->sock = -1;
     f->closed = true;
 }
@@ -137,6 +147,7 @@ static void side_abort(struct sim *s, unsigned host, struct flow_side *f)
         mtcp_abort(m, f->sock);
     else
         mtcp_close(m, f->sock);
+    lend_end(f);
     f->sock = -1;
     f->closed = true;
 }
@@ -248,8 +259,10 @@ static bool side_write(struct sim *s, struct sim_conn *c, unsigned k)
     uint32_t n = 1 + rng_below(&s->rng, f->plan.write_max);
     n = n < left ? n : (uint32_t)left;
     n = n < SIM_CHUNK ? n : SIM_CHUNK;
-    ssize_t w = mtcp_send(s->host[k].mctx, f->sock, sim_bytes(s, c->id, k, f->sent), n,
-                          write_flags(s, &f->plan));
+    const char *bytes = sim_bytes(s, c->id, k, f->sent);
+    int flags = write_flags(s, &f->plan);
+    ssize_t w = s->lender == (int)k ? lend_write(s, k, f, bytes, n, flags)
+                                    : mtcp_send(s->host[k].mctx, f->sock, bytes, n, flags);
     if (w > 0) {
         f->sent += (uint64_t)w;
         return true;
@@ -288,6 +301,7 @@ static bool side_step(struct sim *s, struct sim_conn *c, unsigned k)
         side_abort(s, k, f);
         return true;
     }
+    lend_collect(s, k, f);
     if (s->now_us < f->resume_us)
         return false;
     if (sim_chance(&s->rng, f->plan.option_ppm))

@@ -374,9 +374,8 @@ static void check_frames(struct sim *s)
 
 /* ---- life ---- */
 
-void watch_attach(struct sim *s, unsigned host)
+static void watch_conns(struct sim *s, unsigned host)
 {
-    running = s;
     mctx_t m = s->host[host].mctx;
     int sock = mtcp_socket(m, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
     if (sock < 0) {
@@ -388,6 +387,13 @@ void watch_attach(struct sim *s, unsigned host)
     int name = host == MOS_SIDE_SVR ? MOS_SVROVERLAP : MOS_CLIOVERLAP;
     if (mtcp_setsockopt(m, sock, SOL_MONSOCKET, name, &policy, sizeof(policy)) < 0)
         sim_fail(s, "overlap policy: %s", strerror(errno));
+}
+
+void watch_attach(struct sim *s, unsigned host)
+{
+    running = s;
+    if (s->lender != (int)host)
+        watch_conns(s, host);
     if (counts_frames(s))
         count_frames(s, host);
 }

@@ -56,7 +56,7 @@ $(EXAMPLES): $(B)/%.so: $(B)/apps/examples/%.o
 	$(CC) $(LDFLAGS_ALL) -shared -Wl,-Bsymbolic $^ -o $@
 
 # What the unit tests and the fuzz target take from here.
-UNIT_APP_OBJ := $(patsubst %,$(B)/apps/epserver/%.o,path httpdate mime request accesslog) \
+UNIT_APP_OBJ := $(patsubst %,$(B)/apps/epserver/%.o,path httpdate mime request accesslog files) \
                 $(patsubst %,$(B)/apps/epclient/%.o,histogram url)
 # ... and unit alone: what calls the library, and the plugins' logic.
 UNIT_APP_SOCK_OBJ := $(patsubst %,$(B)/apps/epclient/%.o,args exchange progress report results schedule) \

@@ -49,12 +49,13 @@ struct conn *conn_new(struct worker *w, int sock)
     return c;
 }
 
-void conn_free(struct worker *w, struct conn *c)
+static void conn_free(struct worker *w, struct conn *c)
 {
     list_remove(c);
     if (w->args->mode == MODE_HTTP)
         http_end(w, c);
     w->conns[c->sock] = NULL;
+    w->has_closed = true;
     w->n_conns--;
     free(c->rest);
     free(c);

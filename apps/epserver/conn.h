@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 struct file;
+struct lent;
 struct request;
 struct worker;
 
@@ -48,6 +49,7 @@ struct conn {
             http_parser parser;
             struct request *request; /* being received, or NULL */
             struct sending *out;     /* waits for room, or NULL */
+            struct lent *lent;       /* what the stack sends from where it lies (lent.h), or NULL */
         } http;
         struct {
             uint64_t n_got;  /* bytes of the incomplete request */
@@ -66,9 +68,6 @@ struct conn *conn_new(struct worker *w, int sock);
 /* What is queued is sent, then FIN; or RST at once. Frees all of the connection. */
 void conn_close(struct worker *w, struct conn *c);
 void conn_abort(struct worker *w, struct conn *c);
-
-/* Frees all of the connection but the socket: its context ends. */
-void conn_free(struct worker *w, struct conn *c);
 
 /* Something moved: it is the newest of `list` from now on. */
 void conn_touch(const struct worker *w, struct conn *c, struct conn_list *list);

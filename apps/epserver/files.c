@@ -76,26 +76,47 @@ static bool is_settled(const struct stat *st)
     return age_s > 1 || age_s * 1000000000 + now.tv_nsec - st->st_mtim.tv_nsec > SETTLED_NS;
 }
 
-/* Takes a small file's content into memory; the descriptor is not needed any more. */
-static int content_load(struct file *f)
+/* Reads up to size bytes into *content, which the caller frees: how many, or -errno. */
+static ssize_t content_read(const struct file *f, size_t size, char **content)
 {
-    size_t size = (size_t)f->st.st_size, n = 0;
+    size_t n = 0;
 
-    f->content = malloc(size + 1);
-    if (f->content == NULL)
+    *content = malloc(size + 1);
+    if (*content == NULL)
         return -ENOMEM;
     while (n < size) {
-        ssize_t got = pread(f->fd, f->content + n, size - n, (off_t)n);
+        ssize_t got = pread(f->fd, *content + n, size - n, (off_t)n);
         if (got < 0)
             return -EIO;
         if (got == 0)
             break;
         n += (size_t)got;
     }
-    f->st.st_size = (off_t)n; /* less than it said: it is being truncated */
-    f->is_settled = f->is_settled && n == size;
+    return (ssize_t)n;
+}
+
+/* The descriptor is not needed any more. */
+static void content_set(struct file *f, char *content)
+{
+    f->content = content;
     close(f->fd);
     f->fd = -1;
+}
+
+/* Takes a small file's content into memory. */
+static int content_load(struct file *f)
+{
+    char *content;
+    off_t size = f->st.st_size;
+    ssize_t n = content_read(f, (size_t)size, &content);
+
+    if (n < 0) {
+        free(content);
+        return (int)n;
+    }
+    content_set(f, content);
+    f->st.st_size = n; /* less than it said: it is being truncated */
+    f->is_settled = f->is_settled && n == size;
     return 0;
 }
 
@@ -191,6 +212,7 @@ static void cache_remove(struct files *fs, struct file *f)
     *at = f->next;
     order_unlink(fs, f);
     fs->n_kept--;
+    fs->n_large_bytes -= f->is_large ? (uint64_t)f->st.st_size : 0;
     f->is_cached = false;
     if (f->n_users == 0)
         file_free(f);
@@ -208,6 +230,37 @@ static void cache_add(struct files *fs, struct file *f, uint32_t hash)
     order_link(fs, f);
     fs->n_kept++;
     f->is_cached = true;
+}
+
+/* The oldest of those that count make room for one more. */
+static void large_make_room(struct files *fs, const struct file *f)
+{
+    struct file *old = fs->oldest;
+
+    while (old != NULL && fs->n_large_bytes + (uint64_t)f->st.st_size > FILES_LARGE_BYTES) {
+        struct file *next = old->newer;
+        if (old->is_large)
+            cache_remove(fs, old);
+        old = next;
+    }
+}
+
+/* A file that is asked for again comes into memory, if it is not too large. What can't be had whole
+ * goes on being read from the descriptor: there may be users, who were told its size. */
+static void large_load(struct files *fs, struct file *f)
+{
+    char *content;
+
+    if (f->content != NULL || !f->is_settled || (uint64_t)f->st.st_size > FILE_LARGE_BYTES)
+        return;
+    large_make_room(fs, f);
+    if (content_read(f, (size_t)f->st.st_size, &content) != f->st.st_size) {
+        free(content);
+        return;
+    }
+    content_set(f, content);
+    f->is_large = true;
+    fs->n_large_bytes += (uint64_t)f->st.st_size;
 }
 
 void files_fini(struct files *fs)
@@ -243,9 +296,10 @@ static int named_get(struct files *fs, const char *name, uint64_t turn, struct f
         if (rc < 0)
             return rc;
         cache_add(fs, f, hash);
-    } else if (fs->newest != f) {
+    } else {
         order_unlink(fs, f);
         order_link(fs, f);
+        large_load(fs, f);
     }
     f->checked_turn = turn;
     f->n_users++;

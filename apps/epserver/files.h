@@ -1,6 +1,7 @@
 /*
  * The served directory: opens regular files beneath it, and keeps those in use. Small files are
- * kept in memory, large ones as an open descriptor from which any part can be read. One cache per
+ * kept in memory; larger ones as an open descriptor from which any part can be read, and when they
+ * are asked for again in memory too, as long as all of these are within a bound. One cache per
  * thread. What is served is never older than the call of files_get, as far as time stamps tell.
  *
  * Nothing outside the directory is ever opened: the kernel resolves the path with RESOLVE_BENEATH,
@@ -17,9 +18,11 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
-#define FILE_SMALL_BYTES 65536 /* up to this size a file is kept in memory */
-#define FILES_KEPT_MAX   512   /* files that stay in the cache while nobody uses them */
-#define FILES_BUCKETS    1024
+#define FILE_SMALL_BYTES  65536                /* up to this size a file is kept in memory */
+#define FILE_LARGE_BYTES  (UINT64_C(4) << 20)  /* and up to this one when it is asked for again */
+#define FILES_LARGE_BYTES (UINT64_C(64) << 20) /* all of the latter that the cache keeps */
+#define FILES_KEPT_MAX    512 /* files that stay in the cache while nobody uses them */
+#define FILES_BUCKETS     1024
 
 struct file {
     struct file *next;          /* of its bucket */
@@ -30,8 +33,9 @@ struct file {
     uint32_t hash;
     bool is_cached;   /* files_get may find it; else it goes with its last user */
     bool is_settled;  /* a change since would show in its time stamps */
+    bool is_large;    /* its content counts in files.n_large_bytes while it is cached */
     int fd;           /* -1: the content is in memory */
-    char *content;    /* small files; NULL with fd */
+    char *content;    /* NULL with fd. It may come while there are users */
     const char *type; /* Content-Type */
     char modified[HTTPDATE_LEN + 1];
     char name[]; /* relative to the directory */
@@ -42,6 +46,7 @@ struct files {
     struct file *bucket[FILES_BUCKETS];
     struct file *newest, *oldest;
     unsigned n_kept;
+    uint64_t n_large_bytes;
 };
 
 /* A directory to serve. A descriptor that files_init may share between threads, or -errno. */

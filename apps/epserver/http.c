@@ -1,5 +1,6 @@
 #include "apps/epserver/http.h"
 
+#include "apps/epserver/lent.h"
 #include "apps/epserver/worker.h"
 
 #include <errno.h>
@@ -53,16 +54,19 @@ void http_fini(struct worker *w)
 
 /* ---- sending ---- */
 
-/* What comes next of the file: *iov. False when it is shorter than it was: nothing can be right. */
+/* What comes next of the file: *iov. In pieces also from memory: a send buffer that can't be had
+ * for all of it may be had for a piece. False when it is shorter than it was: nothing can be right.
+ */
 static bool content_next(struct worker *w, const struct sending *s, struct iovec *iov)
 {
     uint64_t left = s->end - s->at;
+    size_t len = left < WORKER_CHUNK ? left : WORKER_CHUNK;
 
     if (s->file->content != NULL) {
-        *iov = (struct iovec){s->file->content + s->at, left};
+        *iov = (struct iovec){s->file->content + s->at, len};
         return true;
     }
-    ssize_t n = file_read(s->file, w->chunk, left < WORKER_CHUNK ? left : WORKER_CHUNK, s->at);
+    ssize_t n = file_read(s->file, w->chunk, len, s->at);
     *iov = (struct iovec){w->chunk, n > 0 ? (size_t)n : 0};
     return n > 0;
 }
@@ -76,9 +80,30 @@ static void sending_advance(struct sending *s, size_t n)
     s->at += n - of_head;
 }
 
-/* One write: the head and the piece of the file behind it. */
-static enum sent send_piece(struct worker *w, const struct conn *c, struct sending *s)
+static bool is_lent(const struct sending *s)
 {
+    return s->file != NULL && s->file->content != NULL && s->end - s->at >= LENT_MIN;
+}
+
+/* The head, then the content from where it lies. */
+static enum sent send_lent(struct worker *w, struct conn *c, struct sending *s)
+{
+    bool has_head = s->head_len > 0;
+    size_t want = has_head ? s->head_len : s->end - s->at;
+    ssize_t n = has_head ? mtcp_send(w->mctx, c->sock, s->head, want, MSG_MORE)
+                         : lent_write(w, c, s->file, s->file->content + s->at, want);
+
+    if (n < 0)
+        return errno == EAGAIN ? SENT_SOME : SENT_FAILED;
+    sending_advance(s, (size_t)n);
+    return (size_t)n == want ? SENT_ALL : SENT_SOME;
+}
+
+/* One write: the head and the piece of the file behind it. */
+static enum sent send_piece(struct worker *w, struct conn *c, struct sending *s)
+{
+    if (is_lent(s))
+        return send_lent(w, c, s);
     struct iovec iov[2] = {{(char *)(uintptr_t)s->head, s->head_len}};
     int n_iov = s->head_len > 0;
 
@@ -92,7 +117,7 @@ static enum sent send_piece(struct worker *w, const struct conn *c, struct sendi
     return (size_t)n == want ? SENT_ALL : SENT_SOME;
 }
 
-static enum sent send_some(struct worker *w, const struct conn *c, struct sending *s)
+static enum sent send_some(struct worker *w, struct conn *c, struct sending *s)
 {
     for (int i = 0; i < CHUNKS_PER_TURN; i++) {
         enum sent sent = send_piece(w, c, s);
@@ -393,10 +418,12 @@ void http_end(struct worker *w, struct conn *c)
     if (c->http.request != NULL)
         request_give(w, c->http.request);
     sending_free(w, c->http.out);
+    lent_end(w, c);
 }
 
 void http_ready(struct worker *w, struct conn *c)
 {
+    lent_collect(w, c);
     if (c->list == &w->lingering)
         linger_read(w, c);
     else if (c->http.out != NULL)

@@ -131,12 +131,14 @@ static void list_expire(struct worker *w, struct conn_list *list, uint64_t timeo
     }
 }
 
-/* Every id is in use: one of the oldest connections makes room if it is between two requests, else
- * nobody is accepted for now. */
+/* Every id is in use: those that were closed in this turn are usable in the next; else one of the
+ * oldest connections makes room if it is between two requests; else nobody is accepted for now. */
 static void ids_exhausted(struct worker *w)
 {
     struct conn *c = w->alive.oldest;
 
+    if (w->has_closed)
+        return;
     for (int i = 0; w->args->mode == MODE_HTTP && c != NULL && i < IDLE_SEARCH; i++, c = c->next)
         if (http_is_idle(w, c)) {
             conn_close(w, c);
@@ -154,6 +156,16 @@ static void listener_resume(struct worker *w)
         listener_watch(w, true);
 }
 
+/* What comes is a request, whose ACK can ride on the answer; often it is there, with the packet that
+ * opened the connection. */
+static void accepted(struct worker *w, struct conn *c)
+{
+    const int off = 0;
+
+    (void)mtcp_setsockopt(w->mctx, c->sock, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof(off));
+    conn_ready(w, c);
+}
+
 static void accept_all(struct worker *w)
 {
     for (int i = 0; i < ACCEPTS_MAX; i++) {
@@ -163,8 +175,13 @@ static void accept_all(struct worker *w)
                 ids_exhausted(w);
             return;
         }
-        if (sock >= w->max_conns || conn_new(w, sock) == NULL)
-            mtcp_abort(w->mctx, sock);
+        struct conn *c = sock < w->max_conns ? conn_new(w, sock) : NULL;
+        if (c != NULL) {
+            accepted(w, c);
+            continue;
+        }
+        mtcp_abort(w->mctx, sock);
+        w->has_closed = true;
     }
 }
 
@@ -199,7 +216,8 @@ static void worker_loop(struct worker *w)
     do {
         listener_resume(w);
         log_flush(w);
-        int timeout = w->n_conns > 0 ? TICK_MS : -1;
+        int timeout = w->n_conns > 0 || !w->is_listening ? TICK_MS : -1;
+        w->has_closed = false;
         n = mtcp_epoll_wait(w->mctx, w->epid, events, EVENTS_MAX, timeout);
         if (n < 0 && errno != EINTR) {
             complain(w, "epoll");
@@ -217,7 +235,7 @@ static void worker_close(struct worker *w)
 {
     for (int i = 0; w->conns != NULL && i < w->max_conns; i++)
         if (w->conns[i] != NULL)
-            conn_free(w, w->conns[i]);
+            conn_close(w, w->conns[i]);
     if (w->mctx != NULL)
         mtcp_destroy_context(w->mctx); /* sends what is queued, and the FINs */
     accesslog_flush(&w->log);

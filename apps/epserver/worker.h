@@ -30,6 +30,7 @@ struct worker {
 
     mctx_t mctx;
     int epid, listener;
+    bool has_closed;     /* since the last wait: ids that the next one makes usable */
     bool is_listening;   /* the listener is in the epoll: false while every id is in use */
     struct conn **conns; /* by socket id */
     int max_conns, n_conns;

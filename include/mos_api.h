@@ -116,6 +116,7 @@ enum mos_event_type {
     MOS_ON_REXMIT = 0x200,          /* RCV: payload, SYN or FIN that was seen before */
     MOS_ON_CONN_END = 0x400,        /* SND, RCV: the connection is about to be forgotten */
     MOS_ON_DEBUG_MESSAGE = 0x800,   /* reserved */
+    MOS_ON_PKT_NOTABLE = 0x1000,    /* RCV: each packet that is not a plain one */
 };
 
 /* Where an event is seen: at its sender (SND), at its receiver (RCV), at neither (NULL). */
@@ -157,6 +158,8 @@ enum mos_socket_opts {
     MOS_ENDPOINT_SOCK = 0x15, /* get: int, the endpoint's id; -1: none, or not accepted yet */
     MOS_REAL_SIDE = 0x16,     /* get: int, MOS_SIDE_CLI, MOS_SIDE_SVR; -1: both are emulated */
     MOS_NOW = 0x17,           /* get: uint64_t, us: the clock of MOS_TIMESTAMP now */
+    MOS_TRAFFIC_CLI = 0x18,   /* get: struct mos_traffic, what that side sent */
+    MOS_TRAFFIC_SVR = 0x19,
 };
 
 /* Which of two differing copies of a byte is kept, as long as it is not in order yet. */
@@ -197,6 +200,30 @@ struct tcp_buf_info {
 };
 MOS_PROMISE(sizeof(struct tcp_buf_info) == 16);
 MOS_PROMISE(offsetof(struct tcp_buf_info, tcpbi_last_byte_received) == 12);
+
+/*
+ * Value of MOS_TRAFFIC_CLI and MOS_TRAFFIC_SVR: what one side sent, of packets that came to the
+ * other. Counted on connections where a monitor had a callback of MOS_ON_PKT_NOTABLE when they
+ * began; in that callback without the packet it is about. Plain packets are those for which it does
+ * not fire.
+ */
+struct mos_traffic {
+    uint64_t packets;       /* all, what was refused or sent again too */
+    uint64_t ip_bytes;      /* of IP, with headers */
+    uint64_t payload_bytes; /* of payload, as often as it was sent */
+    uint64_t plain_packets; /* of these packets, the plain ones; each goes on where the last ended */
+    uint64_t plain_bytes;   /* payload of these */
+    uint64_t last_us;       /* when the last came, on the clock of MOS_TIMESTAMP */
+    uint64_t rtt_n;         /* round trips to this side and back that were timed */
+    uint64_t rtt_sum_us;    /* ... and all of them together */
+    uint32_t rtt_us;        /* ... smoothed */
+    uint32_t rtt_min_us;
+    uint32_t rtt_max_us;
+    uint32_t next_seq; /* sequence number after the last byte it is known to have sent */
+    uint32_t ack_seq;  /* up to where it has acknowledged */
+    uint16_t window;   /* of its last packet that was not refused, as on the wire */
+};
+MOS_PROMISE(offsetof(struct mos_traffic, window) == 84);
 
 /* Value of MOS_FRAGINFO_*BUF: a maximal run of stored bytes; mtcp_ppeek takes it as it is. */
 struct tcp_ring_fragment {

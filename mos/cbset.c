@@ -23,6 +23,7 @@ static const struct {
     [SLOT_REXMIT_RCV] = {MOS_ON_REXMIT, MOS_HK_RCV},
     [SLOT_CONN_END_SND] = {MOS_ON_CONN_END, MOS_HK_SND},
     [SLOT_CONN_END_RCV] = {MOS_ON_CONN_END, MOS_HK_RCV},
+    [SLOT_NOTABLE] = {MOS_ON_PKT_NOTABLE, MOS_HK_RCV},
 };
 
 event_t slot_event(enum mon_slot slot)

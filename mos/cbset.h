@@ -42,6 +42,7 @@ enum mon_slot {
     SLOT_REXMIT_RCV,
     SLOT_CONN_END_SND,
     SLOT_CONN_END_RCV,
+    SLOT_NOTABLE,
     SLOT_N
 };
 

@@ -4,6 +4,7 @@
 #include "mos/dispatch.h"
 #include "mos/mon_opt.h"
 #include "mos/passive.h"
+#include "mos/tally.h"
 #include "mos/wire.h"
 
 #include <string.h>
@@ -19,10 +20,26 @@ void mon_conn_view(const struct mon_conn *c, struct tcp_flow_view *v)
         v->tuple = c->wire->tuple;
 }
 
-void mon_conn_due(struct mon_conn *c)
+void mon_conn_due_side(struct mon_conn *c, int side)
 {
+    c->due_sides |= (uint8_t)(1u << side);
     if (!list_is_linked(&c->due))
         list_push_tail(&c->mon->due, &c->due);
+}
+
+void mon_conn_due(struct mon_conn *c)
+{
+    mon_conn_due_side(c, MOS_SIDE_CLI);
+    mon_conn_due_side(c, MOS_SIDE_SVR);
+}
+
+void mon_conn_heed(struct mon_conn *c)
+{
+    if (!c->flow)
+        return;
+    c->mon->sv->spare(c->mon->ctx, c->flow, 0);
+    c->spare_due = true;
+    mon_conn_due(c);
 }
 
 /* ---- watches --------------------------------------------------------------------------------- */
@@ -81,7 +98,9 @@ void watch_free(struct watch *w)
     for (int side = 0; side < SIDES; side++)
         if (hist[side] > 0)
             mon_conn_apply_hist(c, side);
-    if (!c->watches)
+    if (c->watches)
+        mon_conn_heed(c); /* nobody may want any more what this one did */
+    else
         mon_conn_due(c);
 }
 
@@ -180,6 +199,17 @@ bool mon_conn_is_wanted(const struct mon *m, const struct hook_seg *syn)
     return false;
 }
 
+/* For those who asked before it began. Without memory nothing is counted, and every packet is
+ * notable. */
+static void conn_count(struct mon_conn *c)
+{
+    for (const struct watch *w = c->watches; w && !c->tally; w = w->next)
+        if (cb_set_wants(w->set, SLOT_NOTABLE))
+            c->tally = pool_get(&c->mon->tallies);
+    if (c->tally)
+        memset(c->tally, 0, sizeof(*c->tally));
+}
+
 struct mon_conn *mon_conn_create(struct mon *m, const struct mon_origin *of,
                                  const struct hook_seg *syn)
 {
@@ -200,8 +230,10 @@ struct mon_conn *mon_conn_create(struct mon *m, const struct mon_origin *of,
         mon_conn_free(c);
         return NULL;
     }
-    if (c)
+    if (c) {
+        conn_count(c);
         mon_conn_apply(c);
+    }
     return c;
 }
 
@@ -230,6 +262,13 @@ void mon_conn_blind(struct mon_conn *c)
     }
 }
 
+static void conn_put(struct mon_conn *c)
+{
+    if (c->tally)
+        pool_put(&c->mon->tallies, c->tally);
+    pool_put(&c->mon->conns, c);
+}
+
 void mon_conn_free(struct mon_conn *c)
 {
     struct mon *m = c->mon;
@@ -243,14 +282,14 @@ void mon_conn_free(struct mon_conn *c)
     while (c->watches)
         watch_free(c->watches);
     list_del(&c->due);
-    pool_put(&m->conns, c);
+    conn_put(c);
 }
 
 void mon_conns_bury(struct mon *m)
 {
     struct list_node *n;
     while ((n = list_pop_head(&m->graves)) != NULL)
-        pool_put(&m->conns, container_of(n, struct mon_conn, due));
+        conn_put(container_of(n, struct mon_conn, due));
 }
 
 void mon_conn_let_go(struct mon_conn *c)

@@ -39,8 +39,12 @@ void mon_conn_let_go(struct mon_conn *c);
 /* Frees an active socket; a connection that has none any more is let go in the next turn. */
 void watch_free(struct watch *w);
 
-/* Looks at it in the next turn(). */
+/* Looks at it in the next turn(): at both sides, or at one for new data. */
 void mon_conn_due(struct mon_conn *c);
+void mon_conn_due_side(struct mon_conn *c, int side);
+
+/* Nothing is spared until the next turn(), which looks at it. For changes of what is wanted. */
+void mon_conn_heed(struct mon_conn *c);
 
 /* Tells the endpoint, or the streams of the wire, how much history the watches want and which
  * overlap policy holds: one of them after a change, all that is off the defaults for a new record.

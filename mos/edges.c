@@ -31,14 +31,15 @@ static void edges_remember(struct mon_host *h, const struct mon_edges *e)
 void mon_edges(struct mon_conn *c, int side, struct mon_edges *e)
 {
     struct mon_host *h = &c->host[side];
-    struct tcp_flow_view v;
-    mon_conn_view(c, &v);
+    struct hook_streams s = {0};
+    if (c->flow)
+        c->mon->sv->streams(c->mon->ctx, c->flow, &s);
     if (c->wire)
         edges_wire(&c->wire->host[side].rcv, e);
-    else if (side == c->real && v.rcv)
-        edges_real(v.rcv, e);
-    else if (side != c->real && v.snd)
-        edges_emulated(v.snd, v.snd_max, e);
+    else if (side == c->real && s.rcv)
+        edges_real(s.rcv, e);
+    else if (side != c->real && s.snd)
+        edges_emulated(s.snd, s.snd_max, e);
     else
         *e = (struct mon_edges){h->next, h->next - h->unread, h->next, h->next + h->ahead, NULL};
     edges_remember(h, e);

@@ -13,7 +13,8 @@
 
 #define ROOTS                                                                                      \
     (MOS_ON_PKT_IN | MOS_ON_CONN_START | MOS_ON_CONN_NEW_DATA | MOS_ON_ERROR |                     \
-     MOS_ON_TCP_STATE_CHANGE | MOS_ON_ORPHAN | MOS_ON_REXMIT | MOS_ON_CONN_END)
+     MOS_ON_TCP_STATE_CHANGE | MOS_ON_ORPHAN | MOS_ON_REXMIT | MOS_ON_CONN_END |                   \
+     MOS_ON_PKT_NOTABLE)
 
 /* Built-in events have one bit: this and an index above 0 never do. */
 #define USER_EVENT (1ull << 63)

@@ -31,6 +31,7 @@
 struct mon_dispatch; /* dispatch.h */
 struct frame_copy;   /* lastpkt.c */
 struct wire;         /* wire.h */
+struct tally;        /* tally.h */
 struct wire_conn;
 
 struct mon {
@@ -38,7 +39,7 @@ struct mon {
     const struct hook_services *sv;
     struct mem *mem;
     struct cb_sets sets;
-    struct pool conns, watches;
+    struct pool conns, watches, tallies;
     struct mon_timers timers;
     struct list_node passives; /* in creation order */
     struct list_node due;      /* mon_conn.due: to be looked at in the next turn() */
@@ -96,6 +97,7 @@ struct mon_conn {
     struct mon *mon;
     struct flow *flow;      /* the endpoint's record */
     struct wire_conn *wire; /* ... or that of two other hosts. Both NULL: it died */
+    struct tally *tally;    /* what passed; NULL: nobody asks */
     struct watch *watches;  /* in creation order of their passive sockets */
     struct mon_host host[SIDES];
     uint64_t last_active_us;
@@ -103,6 +105,8 @@ struct mon_conn {
     uint8_t end_reason;   /* enum hook_end, while it ends */
     bool is_starting;     /* the first SYN is on its way through the hooks */
     bool verdict_given;   /* ... and was asked about already */
+    bool spare_due;       /* what the endpoint may spare us is to be looked at anew in turn() */
+    uint8_t due_sides;    /* bit per side, while it is due: where new data may be */
     struct moves pending; /* states of the real side that were not reported yet */
 };
 

@@ -9,6 +9,7 @@
 #include "mos/dispatch.h"
 #include "mos/edges.h"
 #include "mos/peek.h"
+#include "mos/tally.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -20,6 +21,7 @@ union value {
     int i;
     uint64_t u64;
     struct tcp_buf_info info;
+    struct mos_traffic traffic;
 };
 
 /* 0 or -errno. The fragment lists have a length instead of a size (opt_is_list). */
@@ -67,8 +69,19 @@ static int get_state(struct watch *w, int side, union value *v)
 
 static int get_timestamp(struct watch *w, int side, union value *v)
 {
+    const struct mon_conn *c = w->conn;
+    struct tcp_flow_view view;
     (void)side;
-    v->u64 = w->conn->last_active_us;
+    mon_conn_view(c, &view); /* segments that were spared */
+    v->u64 = view.last_active_us > c->last_active_us ? view.last_active_us : c->last_active_us;
+    return 0;
+}
+
+static int get_traffic(struct watch *w, int side, union value *v)
+{
+    if (!w->conn->tally)
+        return -ENODATA;
+    tally_read(w->conn->tally, side, &v->traffic);
     return 0;
 }
 
@@ -231,6 +244,8 @@ static const struct option table[] = {
     {MOS_ENDPOINT_SOCK, BOTH, sizeof(int), get_endpoint_sock, NULL, NULL, NULL},
     {MOS_REAL_SIDE, BOTH, sizeof(int), get_real_side, NULL, NULL, NULL},
     {MOS_NOW, BOTH, sizeof(uint64_t), get_now, NULL, NULL, NULL},
+    {MOS_TRAFFIC_CLI, CLI, sizeof(struct mos_traffic), get_traffic, NULL, NULL, NULL},
+    {MOS_TRAFFIC_SVR, SVR, sizeof(struct mos_traffic), get_traffic, NULL, NULL, NULL},
 };
 
 static const struct option *option_find(int name)

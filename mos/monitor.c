@@ -6,6 +6,7 @@
 #include "mos/order.h"
 #include "mos/passive.h"
 #include "mos/plugin.h"
+#include "mos/tally.h"
 #include "mos/user_events.h"
 #include "mos/wire.h"
 
@@ -77,8 +78,11 @@ int mon_sock_register(struct mon *m, const struct mon_sock *s, const struct cb_a
 {
     if (!slot_is_for(s, at->slot))
         return -EINVAL;
-    if (s->watch && at->slot == SLOT_NEW_DATA && mon_conn_lives(s->watch->conn))
-        mon_conn_due(s->watch->conn); /* what came in this turn, when nobody wanted it */
+    if (s->watch && mon_conn_lives(s->watch->conn)) {
+        mon_conn_heed(s->watch->conn);
+        if (at->slot == SLOT_NEW_DATA)
+            mon_conn_due(s->watch->conn); /* what came in this turn, when nobody wanted it */
+    }
     return mon_set_change(m, sock_set(s), at, cb);
 }
 
@@ -88,6 +92,8 @@ int mon_sock_unregister(struct mon *m, const struct mon_sock *s, const struct cb
         return -EINVAL;
     if (!cb_set_find(mon_set_next(m, sock_set(s)), at))
         return -ENOENT;
+    if (s->watch && mon_conn_lives(s->watch->conn))
+        mon_conn_heed(s->watch->conn);
     return mon_set_change(m, sock_set(s), at, NULL);
 }
 
@@ -108,6 +114,7 @@ static void *monitor_attach(struct mtcp_context *ctx, const struct hook_services
     cb_sets_init(&m->sets, mem);
     pool_init(&m->conns, mem, sizeof(struct mon_conn), 0);
     pool_init(&m->watches, mem, sizeof(struct watch), 0);
+    pool_init(&m->tallies, mem, sizeof(struct tally), 0);
     mon_timers_init(&m->timers, mem);
     list_init(&m->passives);
     list_init(&m->due);
@@ -152,6 +159,7 @@ static void monitor_detach(void *mon)
     mon_conns_bury(m);
     mon_timers_fini(&m->timers);
     user_events_fini(m);
+    pool_fini(&m->tallies);
     pool_fini(&m->watches);
     pool_fini(&m->conns);
     mem_free(m->mem, m, sizeof(*m));

@@ -5,6 +5,7 @@
 #include "mos/dispatch.h"
 #include "mos/edges.h"
 #include "mos/peer.h"
+#include "mos/tally.h"
 #include "mos/wire.h"
 #include "mos/wire_tcp.h"
 
@@ -320,6 +321,36 @@ static bool moves_nobody(const struct mon_conn *c, const struct hook_seg *s)
     return s->dir == HOOK_IN || c->host[side_other(c->real)].state == MOS_TCPS_ESTABLISHED;
 }
 
+/* What a packet that moves nobody can be, until its receiver is updated and then. */
+#define SLOTS_BEFORE (1u << SLOT_PKT_IN_SND | 1u << SLOT_REXMIT_RCV | 1u << SLOT_ERROR)
+#define SLOTS_AFTER  (1u << SLOT_PKT_IN_RCV | 1u << SLOT_NEW_DATA)
+
+static bool is_open(const struct mon_conn *c)
+{
+    return c->host[MOS_SIDE_CLI].state == MOS_TCPS_ESTABLISHED &&
+           c->host[MOS_SIDE_SVR].state == MOS_TCPS_ESTABLISHED;
+}
+
+/* Both hosts are established and nobody asks for packets: the endpoint need not tell us of those
+ * that have neither SYN nor FIN nor RST. */
+static unsigned what_to_spare(const struct mon_conn *c)
+{
+    unsigned what = 0;
+    bool is_calm = !c->is_starting && c->pending.n == 0 && is_open(c);
+    if (is_calm && !c->tally &&
+        !any_is_wanted(c, SLOTS_BEFORE | 1u << SLOT_PKT_IN_RCV | 1u << SLOT_NOTABLE))
+        what |= HOOK_SPARE_SEGS;
+    if (!any_is_wanted(c, 1u << SLOT_NEW_DATA | 1u << SLOT_ERROR))
+        what |= HOOK_SPARE_DATA;
+    return what;
+}
+
+static void spare(struct mon_conn *c)
+{
+    if (c->flow && !c->spare_due) /* else a callback may change what is wanted yet */
+        c->mon->sv->spare(c->mon->ctx, c->flow, what_to_spare(c));
+}
+
 static struct moves sender_update(struct mon_conn *c, const struct hook_seg *s)
 {
     struct mon_host *h = &c->host[side_of_sender(c, s)];
@@ -370,10 +401,6 @@ static void packet_leaves(struct mon *m)
     m->pkt_conn = NULL;
 }
 
-/* What a packet that moves nobody can be, until its receiver is updated and then. */
-#define SLOTS_BEFORE (1u << SLOT_PKT_IN_SND | 1u << SLOT_REXMIT_RCV | 1u << SLOT_ERROR)
-#define SLOTS_AFTER  (1u << SLOT_PKT_IN_RCV | 1u << SLOT_NEW_DATA)
-
 enum hook_verdict order_packet(struct mon_conn *c, struct hook_seg *s)
 {
     if (likely(moves_nobody(c, s)) && !any_is_wanted(c, SLOTS_BEFORE)) {
@@ -399,12 +426,23 @@ enum hook_verdict order_packet(struct mon_conn *c, struct hook_seg *s)
     return v;
 }
 
+/* Told before it is counted. */
+static void notable(struct mon_conn *c, int side, const struct hook_seg *s)
+{
+    fire(c, SLOT_NOTABLE, side, s);
+    if (c->tally)
+        tally_notable(c->tally, side_other(side), s, is_open(c));
+}
+
 void order_packet_done(struct mon_conn *c, const struct hook_seg *s)
 {
-    if (likely(moves_nobody(c, s)) && !any_is_wanted(c, SLOTS_AFTER)) {
+    bool is_plain =
+        c->tally ? tally_plain(c->tally, side_of_sender(c, s), s) : !is_wanted(c, SLOT_NOTABLE);
+    if (likely(moves_nobody(c, s) && is_plain) && !any_is_wanted(c, SLOTS_AFTER)) {
         packet_leaves(c->mon);
         return;
     }
+    bool may_calm = !moves_nobody(c, s);
     int side = side_other(side_of_sender(c, s));
     struct moves moved = receiver_update(c, s);
     host_moved(c, side, &moved);
@@ -413,9 +451,13 @@ void order_packet_done(struct mon_conn *c, const struct hook_seg *s)
         fire(c, SLOT_CONN_START_RCV, side, s);
     c->is_starting = false;
     fire_states(c, SLOT_STATE_RCV, side, s, &moved);
+    if (!is_plain)
+        notable(c, side, s);
     packet_leaves(c->mon);
     if (s->seg->len > 0 && (c->wire || is_wanted(c, SLOT_NEW_DATA)))
-        mon_conn_due(c);
+        mon_conn_due_side(c, side);
+    if (may_calm)
+        spare(c);
     if ((c->wire || side == c->real) && c->host[side].state == MOS_TCPS_TIME_WAIT && moved.n > 0)
         new_data_both(c); /* the streams shrink now */
 }
@@ -478,11 +520,19 @@ static void hook_pkt_done(void *mon, void *handle, const struct hook_seg *s)
     order_packet_done(handle, s);
 }
 
+static void hook_data(void *mon, void *handle, enum hook_dir dir)
+{
+    struct mon_conn *c = handle;
+    (void)mon;
+    mon_conn_due_side(c, dir == HOOK_IN ? c->real : side_other(c->real));
+}
+
 static void hook_state(void *mon, void *handle, uint8_t from, uint8_t to)
 {
     (void)mon;
     (void)from;
     pending_add(handle, to);
+    spare(handle);
 }
 
 static void hook_error(void *mon, void *handle, enum hook_error kind, bool is_rcv, uint64_t from,
@@ -492,7 +542,10 @@ static void hook_error(void *mon, void *handle, enum hook_error kind, bool is_rc
     int side = is_rcv ? c->real : side_other(c->real);
     (void)mon;
     (void)from;
-    order_error(c, side, kind, to);
+    if (kind == HOOK_OVERRUN && c->host[side].told >= to)
+        fire_error(c, side, kind, to); /* none of them is news */
+    else
+        order_error(c, side, kind, to);
 }
 
 static void hook_moved(void *mon, void *handle, struct flow *flow)
@@ -501,6 +554,7 @@ static void hook_moved(void *mon, void *handle, struct flow *flow)
     (void)mon;
     c->flow = flow;
     mon_conn_apply(c);
+    spare(c);
 }
 
 static void hook_dying(void *mon, void *handle, enum hook_end reason)
@@ -524,6 +578,20 @@ static enum hook_verdict hook_wire(void *mon, struct hook_seg *s, const struct p
     return wire_packet(mon, s, p);
 }
 
+/* New data of the sides that had any. What they said while it was told is for the next turn. */
+static void endpoint_turn(struct mon_conn *c)
+{
+    uint8_t sides = c->due_sides;
+    c->due_sides = 0;
+    if (c->spare_due) {
+        c->spare_due = false;
+        spare(c);
+    }
+    for (int side = 0; side < SIDES; side++)
+        if ((sides >> side & 1) && mon_conn_lives(c))
+            order_new_data(c, side);
+}
+
 static void hook_turn(void *mon, enum hook_phase phase)
 {
     struct mon *m = mon;
@@ -539,7 +607,7 @@ static void hook_turn(void *mon, enum hook_phase phase)
         else if (c->wire)
             wire_conn_turn(c->wire);
         else
-            new_data_both(c);
+            endpoint_turn(c);
     }
 }
 
@@ -564,6 +632,7 @@ const struct tcp_hooks order_hooks = {
     .born = hook_born,
     .pkt = hook_pkt,
     .pkt_done = hook_pkt_done,
+    .data = hook_data,
     .state = hook_state,
     .error = hook_error,
     .moved = hook_moved,

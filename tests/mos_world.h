@@ -36,6 +36,7 @@ struct flow {
     uint32_t hist_rcv, hist_snd;
     enum stream_policy policy;
     unsigned n_reset, n_detached;
+    unsigned spared; /* enum hook_spare */
 };
 
 struct wsock {
@@ -78,6 +79,20 @@ static inline void w_view(struct mtcp_context *ctx, const struct flow *f, struct
     *v = f->view;
     v->rcv = f->has_streams ? &f->rcv : NULL;
     v->snd = f->has_streams ? &f->snd : NULL;
+}
+
+static inline void w_streams(struct mtcp_context *ctx, const struct flow *f, struct hook_streams *s)
+{
+    (void)ctx;
+    *s = (struct hook_streams){0};
+    if (f->has_streams)
+        *s = (struct hook_streams){&f->rcv, &f->snd, f->view.snd_max};
+}
+
+static inline void w_spare(struct mtcp_context *ctx, struct flow *f, unsigned what)
+{
+    (void)ctx;
+    f->spared = what;
 }
 
 static inline void w_set_hist(struct mtcp_context *ctx, struct flow *f, bool is_rcv, uint32_t bytes)
@@ -229,6 +244,8 @@ static inline void w_user_end(struct mtcp_context *ctx)
 
 static const struct hook_services w_services = {
     .view = w_view,
+    .streams = w_streams,
+    .spare = w_spare,
     .set_hist = w_set_hist,
     .set_policy = w_set_policy,
     .reset = w_reset,
@@ -346,6 +363,8 @@ static inline const char *w_event_name(event_t ev)
         return "REXMIT";
     case MOS_ON_CONN_END:
         return "END";
+    case MOS_ON_PKT_NOTABLE:
+        return "NOTABLE";
     default:
         return "?";
     }
@@ -418,7 +437,7 @@ static inline int w_monitor(uint64_t events)
 {
     int sock = hook_monitor.socket(w.m, AF_INET, MOS_SOCK_MONITOR_STREAM);
     CU_ASSERT_TRUE_FATAL(sock >= 1000);
-    for (unsigned bit = 0; bit < 12; bit++) {
+    for (unsigned bit = 0; bit < 13; bit++) {
         event_t ev = 1ull << bit;
         if (!(events & ev))
             continue;

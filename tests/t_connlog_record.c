@@ -379,6 +379,21 @@ static void more_than_4_gb(void)
     expect_bytes(5000000000u, 0, 0);
 }
 
+/* An ACK says where its sender is, also one that is not shown. */
+static void plain_ack_beyond_a_gap(void)
+{
+    struct record_plain plain[2] = {
+        [RESPONDER] = {.packets = 1, .next_seq = ISN_RESP + 1 + 1000, .ack = ISN_ORIG + 1}};
+    handshake();
+    resp("A", 0, 100, 0);
+    resp("A", 100, 0, 0);
+    orig("A", 0, 0, 1000); /* 900 bytes were not captured */
+    record_plain(&r, plain, ++now_us);
+    resp("A", 500, 100, 0); /* so these come again */
+    expect("S1", "ShAdagt");
+    expect_bytes(0, 1000, 900);
+}
+
 /* A SYN of an old connection is answered by an ACK, and that by a RST: no bytes. */
 static void half_open_found_out(void)
 {
@@ -398,4 +413,4 @@ TEST_SUITE(connlog_record, TEST_CASE(sf), TEST_CASE(s0), TEST_CASE(s1_s2_s3), TE
            TEST_CASE(new_numbers_are_written_again), TEST_CASE(once_each), TEST_CASE(odd_flags),
            TEST_CASE(tens_are_counted), TEST_CASE(zero_windows), TEST_CASE(a_history_has_an_end),
            TEST_CASE(gaps), TEST_CASE(no_gap), TEST_CASE(far_numbers_do_not_count),
-           TEST_CASE(more_than_4_gb), TEST_CASE(half_open_found_out));
+           TEST_CASE(more_than_4_gb), TEST_CASE(plain_ack_beyond_a_gap), TEST_CASE(half_open_found_out));

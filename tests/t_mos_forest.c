@@ -69,7 +69,8 @@ static void any_difference_makes_another(void)
 static void the_roots_are_what_can_fire(void)
 {
     const event_t roots = MOS_ON_PKT_IN | MOS_ON_CONN_START | MOS_ON_CONN_NEW_DATA | MOS_ON_ERROR |
-                          MOS_ON_TCP_STATE_CHANGE | MOS_ON_ORPHAN | MOS_ON_REXMIT | MOS_ON_CONN_END;
+                          MOS_ON_TCP_STATE_CHANGE | MOS_ON_ORPHAN | MOS_ON_REXMIT |
+                          MOS_ON_CONN_END | MOS_ON_PKT_NOTABLE;
     for (unsigned bit = 0; bit < 64; bit++) {
         event_t base = 1ull << bit;
         errno = 0;

@@ -774,7 +774,102 @@ static void unwanted_connection_costs_nothing(void)
     w_end();
 }
 
-TEST_SUITE(mos_order, TEST_CASE(server_handshake), TEST_CASE(client_handshake),
+/* ---- what the endpoint need not tell --------------------------------------------------------- */
+
+#define SEGS HOOK_SPARE_SEGS
+#define DATA HOOK_SPARE_DATA
+
+static void a_calm_connection_is_spared_what_nobody_wants(void)
+{
+    static const struct {
+        uint64_t events;
+        unsigned want;
+    } row[] = {
+        {MOS_ON_CONN_START | MOS_ON_TCP_STATE_CHANGE | MOS_ON_CONN_END, SEGS | DATA},
+        {MOS_ON_CONN_NEW_DATA, SEGS},
+        {MOS_ON_PKT_IN, DATA},
+        {MOS_ON_REXMIT, DATA},
+        {MOS_ON_ERROR, 0},
+    };
+    for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+        begin_accepted(row[i].events);
+        EXPECT_EQ(w.f.spared, row[i].want);
+        w_end();
+        begin_connected(row[i].events);
+        EXPECT_EQ(w.f.spared, row[i].want);
+        w_end();
+    }
+}
+
+static void handshakes_and_ends_are_not_spared(void)
+{
+    w_begin(true);
+    w_monitor(MOS_ON_TCP_STATE_CHANGE);
+    OUT(.flags = TCP_SYN);
+    EXPECT_EQ(w.f.spared & SEGS, 0);
+    IN(.flags = TCP_SYN | TCP_ACK, .to = {EST});
+    EXPECT_EQ(w.f.spared & SEGS, 0); /* the server waits for the ACK */
+    OUT(.flags = TCP_ACK);
+    EXPECT_EQ(w.f.spared & SEGS, SEGS);
+    w_state(MOS_TCPS_FIN_WAIT_1); /* a close whose FIN goes later */
+    EXPECT_EQ(w.f.spared & SEGS, 0);
+    OUT(.flags = TCP_FIN | TCP_ACK);
+    EXPECT_EQ(w.f.spared & SEGS, 0);
+    w_end();
+}
+
+static void asks_for_packets(int sock, int side, event_t ev)
+{
+    (void)side;
+    if (ev == MOS_ON_CONN_NEW_DATA)
+        EXPECT_EQ(w_register(sock, MOS_ON_REXMIT, MOS_HK_RCV, w_cb_rcv), 0);
+    EXPECT_EQ(w.f.spared, 0);
+}
+
+static void what_a_callback_registers_is_not_spared_from_then_on(void)
+{
+    struct mon_sock s;
+    struct cb_at at;
+    begin_accepted(MOS_ON_CONN_NEW_DATA);
+    w.in_callback = asks_for_packets;
+    IN(.data = "hello");
+    w_turn();
+    w.in_callback = NULL;
+    EXPECT_EQ(w.f.spared, 0);
+    w_turn();
+    EXPECT_EQ(w.f.spared & SEGS, 0);
+    EXPECT_EQ(mon_sock_find(w.m, w_active(), &s), 0);
+    EXPECT_EQ(cb_at_find(MOS_ON_REXMIT, MOS_HK_RCV, &at), 0);
+    EXPECT_EQ(mon_sock_unregister(w.m, &s, &at), 0);
+    w_turn();
+    EXPECT_EQ(w.f.spared, SEGS);
+    w_end();
+}
+
+/* What the one that stops wanted is spared, if no other wants it. */
+static void who_stops_wants_nothing(void)
+{
+    w_begin(false);
+    w_monitor(MOS_ON_CONN_NEW_DATA);
+    w_monitor(MOS_ON_PKT_IN);
+    w_accept();
+    w_turn();
+    EXPECT_EQ(w.f.spared, 0);
+    const struct mon_conn *c = w.f.handle;
+    int first = c->watches->sock, second = c->watches->next->sock;
+    EXPECT_EQ(w_set(second, MOS_STOP_MON, MOS_SIDE_BOTH), 0);
+    w_turn();
+    w_turn();
+    EXPECT_EQ(w.f.spared, SEGS);
+    EXPECT_EQ(w_set(first, MOS_STOP_MON, MOS_SIDE_BOTH), 0);
+    w_end();
+}
+
+TEST_SUITE(mos_order, TEST_CASE(who_stops_wants_nothing),
+           TEST_CASE(a_calm_connection_is_spared_what_nobody_wants),
+           TEST_CASE(handshakes_and_ends_are_not_spared),
+           TEST_CASE(what_a_callback_registers_is_not_spared_from_then_on),
+           TEST_CASE(server_handshake), TEST_CASE(client_handshake),
            TEST_CASE(verdict_step_sees_the_old_states_and_the_receiver_the_new_ones),
            TEST_CASE(retransmitted_syns), TEST_CASE(simultaneous_open),
            TEST_CASE(refused_connection), TEST_CASE(data_in), TEST_CASE(data_out),

@@ -148,6 +148,12 @@ static void on_done(void *mon, void *handle, const struct hook_seg *s)
     (void)heard(mon, "done", s);
 }
 
+static void on_data(void *mon, void *handle, enum hook_dir dir)
+{
+    CU_ASSERT_PTR_EQUAL(mon, handle);
+    note(mon, "data %s; ", dir == HOOK_IN ? "IN" : "OUT");
+}
+
 static void on_state(void *mon, void *handle, uint8_t from, uint8_t to)
 {
     CU_ASSERT_PTR_EQUAL(mon, handle);
@@ -199,6 +205,7 @@ static void on_turn(void *mon, enum hook_phase phase)
 static const struct tcp_hooks hooks = {.born = on_born,
                                        .pkt = on_pkt,
                                        .pkt_done = on_done,
+                                       .data = on_data,
                                        .state = on_state,
                                        .error = on_error,
                                        .moved = on_moved,
@@ -475,6 +482,61 @@ static void errors_of_what_is_given_back(void)
     world_seg(&w, 4000, TCP_ACK, 1006, c->iss.v + 4);
     world_turn(&w);
     expect_tape(&t, "pkt IN A; done IN A; error 1 snd 0-3; ");
+    world_down(&w);
+}
+
+/* A connection whose monitor wants to be spared. */
+static struct tcp_conn *spare_up(struct tape *t, struct world *w, struct net_listener *l,
+                                 unsigned what)
+{
+    tape_up(t, w, NULL);
+    world_listen(w, l, 10);
+    world_handshake(w, 4000);
+    struct tcp_conn *c = net_accept(&w->net, l);
+    c->sock = 1;
+    EXPECT_EQ(c->flow.spared, 0); /* a new record spares nothing */
+    net_flow_spare(&c->flow, what);
+    t->len = 0;
+    t->text[0] = '\0';
+    return c;
+}
+
+static void only_the_data_of_spared_segments_is_told(void)
+{
+    struct world w;
+    struct tape t;
+    struct net_listener l;
+    struct tcp_conn *c = spare_up(&t, &w, &l, HOOK_SPARE_SEGS);
+    bytes_in(&w, c, 0, "hello");
+    expect_tape(&t, "data IN; ");
+    EXPECT_EQ(stream_next(&c->rcv), 5);
+    tcp_consumed(&w.net.env, c, 5);
+    world_turn(&w);
+    expect_tape(&t, "error 1 rcv 0-5; ");
+    EXPECT_EQ(tcp_send(&w.net.env, c, "bye", 3), 3);
+    world_turn(&w);
+    expect_tape(&t, "data OUT; ");
+    world_seg(&w, 4000, TCP_ACK, 1006, c->iss.v + 4);
+    world_turn(&w);
+    expect_tape(&t, "error 1 snd 0-3; ");
+    world_down(&w);
+}
+
+static void what_moves_a_state_is_not_spared(void)
+{
+    struct world w;
+    struct tape t;
+    struct net_listener l;
+    struct tcp_conn *c = spare_up(&t, &w, &l, HOOK_SPARE_SEGS | HOOK_SPARE_DATA);
+    bytes_in(&w, c, 0, "ab");
+    tcp_consumed(&w.net.env, c, 2);
+    world_turn(&w);
+    expect_tape(&t, "");
+    world_seg(&w, 4000, TCP_FIN | TCP_ACK, 1001 + 4, c->iss.v + 1); /* too early */
+    world_turn(&w);
+    expect_tape(&t, "pkt IN FA; done IN FA; pkt OUT A; done OUT A; ");
+    bytes_in(&w, c, 2, "cd"); /* its turn comes */
+    expect_tape(&t, "pkt IN A; 4>7; done IN A; pkt OUT A; done OUT A; ");
     world_down(&w);
 }
 
@@ -1034,6 +1096,8 @@ TEST_SUITE(net_hook, TEST_CASE(data_in_a_syn), TEST_CASE(a_cookie_is_told_when_i
            TEST_CASE(a_dropped_syn_never_was), TEST_CASE(a_dropped_syn_does_not_leave),
            TEST_CASE(a_dropped_segment_moves_nothing), TEST_CASE(a_refused_segment_is_marked),
            TEST_CASE(errors_of_what_comes_in), TEST_CASE(errors_of_what_is_given_back),
+           TEST_CASE(only_the_data_of_spared_segments_is_told),
+           TEST_CASE(what_moves_a_state_is_not_spared),
            TEST_CASE(the_last_ack_of_a_handshake_can_be_dropped),
            TEST_CASE(changed_payload_is_what_arrives), TEST_CASE(changed_headers_are_taken),
            TEST_CASE(fragments_are_changed_as_a_whole), TEST_CASE(a_changed_syn_makes_the_record),

@@ -74,6 +74,11 @@ static struct conn *conn_of(mctx_t mctx, int sock)
     return c != NULL ? c : conn_create(mctx, sock);
 }
 
+static bool service_is_found(const struct conn *c, int from)
+{
+    return c->service != NULL || c->service_is_settled[from];
+}
+
 /* The first bytes of what `from` sent are in the other host's stream until they are read. */
 static void service_find(struct conn *c, mctx_t mctx, int sock, int from)
 {
@@ -81,7 +86,7 @@ static void service_find(struct conn *c, mctx_t mctx, int sock, int from)
     char bytes[SERVICE_BYTES];
     const char *name;
 
-    if (c->service != NULL || c->service_is_settled[from])
+    if (service_is_found(c, from))
         return;
     ssize_t n = mtcp_ppeek(mctx, sock, receiver, bytes, sizeof(bytes), 0);
     enum service_answer a = n > 0 ? service_guess(bytes, (size_t)n, &name) : SERVICE_UNKNOWN;
@@ -151,19 +156,68 @@ static void on_start(mctx_t mctx, int sock, int side, event_t event, filter_arg_
     conn_of(mctx, sock);
 }
 
+/* What passed without a callback, before the packet of this one. */
+static bool conn_catch_up(struct conn *c, mctx_t mctx, int sock, struct mos_traffic sent[2])
+{
+    struct record_plain plain[2];
+
+    for (int side = 0; side < 2; side++) {
+        socklen_t len = sizeof(sent[side]);
+        int option = side == MOS_SIDE_CLI ? MOS_TRAFFIC_CLI : MOS_TRAFFIC_SVR;
+        if (mtcp_getsockopt(mctx, sock, SOL_MONSOCKET, option, &sent[side], &len) < 0)
+            return false; /* no memory: each packet is shown */
+        plain[side] = (struct record_plain){sent[side].plain_packets, sent[side].plain_bytes,
+                                            sent[side].next_seq, sent[side].ack_seq};
+    }
+    uint64_t last_us = sent[0].last_us > sent[1].last_us ? sent[0].last_us : sent[1].last_us;
+    record_plain(&c->record, plain, (uint32_t)last_us);
+    return true;
+}
+
+/* While its first bytes may still become a protocol's. */
+static void on_data(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    struct conn *c = mtcp_get_uctx(mctx, sock);
+
+    (void)event, (void)arg;
+    if (c == NULL)
+        return;
+    service_find(c, mctx, sock, side == MOS_SIDE_CLI ? MOS_SIDE_SVR : MOS_SIDE_CLI);
+    if (service_is_found(c, MOS_SIDE_CLI) && service_is_found(c, MOS_SIDE_SVR))
+        (void)mtcp_unregister_callback(mctx, sock, MOS_ON_CONN_NEW_DATA, MOS_NULL);
+}
+
 /* At its receiver: what a monitor has dropped never comes there. */
 static void on_packet(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
 {
     int from = side == MOS_SIDE_CLI ? MOS_SIDE_SVR : MOS_SIDE_CLI;
     struct conn *c = conn_of(mctx, sock);
+    struct mos_traffic sent[2];
     struct segment s;
 
     (void)event, (void)arg;
     if (c == NULL || !segment_get(mctx, sock, side, &s))
         return;
+    conn_catch_up(c, mctx, sock, sent);
     record_segment(&c->record, (enum record_who)from, &s);
-    if (s.len > 0)
-        service_find(c, mctx, sock, from);
+    if (s.len == 0 || service_is_found(c, from))
+        return;
+    service_find(c, mctx, sock, from);
+    if (!service_is_found(c, from))
+        (void)mtcp_register_callback(mctx, sock, MOS_ON_CONN_NEW_DATA, MOS_NULL, on_data);
+}
+
+/* All packets, whoever saw them. */
+static void conn_count(struct conn *c, mctx_t mctx, int sock)
+{
+    struct mos_traffic sent[2];
+
+    if (!conn_catch_up(c, mctx, sock, sent))
+        return;
+    for (int who = 0; who < 2; who++) {
+        c->record.host[who].n_pkts = sent[who].packets;
+        c->record.host[who].n_ip_bytes = sent[who].ip_bytes;
+    }
 }
 
 /* Each side has two; the last of the four is the server's as sender. */
@@ -174,6 +228,7 @@ static void on_end(mctx_t mctx, int sock, int side, event_t event, filter_arg_t 
     (void)event, (void)arg;
     if (side != MOS_SIDE_SVR || c == NULL)
         return;
+    conn_count(c, mctx, sock);
     conn_log(c, mctx, sock);
     mtcp_set_uctx(mctx, sock, NULL);
     record_free(&c->record);
@@ -186,7 +241,7 @@ static bool log_begin(struct plugin *p, mctx_t mctx, const char *args, char *err
 {
     static const struct plugin_call calls[] = {
         {MOS_ON_CONN_START, MOS_HK_SND, on_start},
-        {MOS_ON_PKT_IN, MOS_HK_RCV, on_packet},
+        {MOS_ON_PKT_NOTABLE, MOS_HK_RCV, on_packet},
         {MOS_ON_CONN_END, MOS_HK_SND, on_end},
     };
     struct connlog *log = (struct connlog *)p;

@@ -323,33 +323,40 @@ static void payload_note(const struct step *t)
 
 /* ---- most segments ---- */
 
-/* Bytes in order, or none, with an acknowledgement of what was seen, on a connection of which the
- * letters are known: what record_segment() finds with less looking. */
-static bool is_ordinary(const struct step *t)
+/* Bytes in sequence, or none: the numbers of an ACK may lie beyond what was captured. */
+static void plain_payload(struct record_host *h, const struct record_plain *p)
 {
-    const struct segment *s = t->s;
-    const struct record_host *from = t->from, *peer = t->peer;
-    enum letter letter = s->len > 0 ? LETTER_DATA : LETTER_ACK;
+    uint64_t n = p->bytes - h->n_plain_bytes;
 
-    if ((s->flags & (SEG_SYN | SEG_FIN | SEG_RST | SEG_ACK)) != SEG_ACK || s->wnd == 0 ||
-        !(from->letters & letter) || from->state != HOST_ESTABLISHED ||
-        peer->state != HOST_ESTABLISHED)
-        return false;
-    uint64_t sent = from->seen.next, acked = (uint64_t)peer->acked;
-    return from->seen.end == sent && from->end == (int64_t)sent &&
-           s->seq == from->seen.base + (uint32_t)sent && peer->has_begun &&
-           peer->seen.next == peer->seen.end && acked <= peer->seen.next &&
-           s->ack - (peer->seen.base + (uint32_t)acked) <= peer->seen.next - acked;
+    if (p->packets == h->n_plain)
+        return;
+    h->n_plain_bytes = p->bytes;
+    seen_add(&h->seen, seen_off(&h->seen, p->next_seq - (uint32_t)n), n);
+    int64_t end = seen_off(&h->seen, p->next_seq);
+    if (end > h->end)
+        h->end = end;
 }
 
-static void ordinary_note(const struct step *t)
+static void plain_ack(struct record_host *of, const struct record_plain *by)
 {
-    struct record_host *from = t->from, *peer = t->peer;
+    int64_t acked = seen_off(&of->seen, by->ack);
 
-    from->seen.next += t->s->len;
-    from->seen.end = from->seen.next;
-    from->end = (int64_t)from->seen.next;
-    peer->acked += t->s->ack - (peer->seen.base + (uint32_t)peer->acked);
+    if (acked > of->acked)
+        of->acked = acked;
+}
+
+void record_plain(struct record *r, const struct record_plain plain[2], uint32_t at_us)
+{
+    for (int who = 0; who < 2; who++)
+        plain_payload(&r->host[who], &plain[who]);
+    for (int who = 0; who < 2; who++) {
+        struct record_host *h = &r->host[who];
+        if (plain[who].packets == h->n_plain)
+            continue;
+        h->n_plain = plain[who].packets;
+        plain_ack(&r->host[!who], &plain[who]);
+        r->last_us = at_us;
+    }
 }
 
 /* ---- a segment ---- */
@@ -368,10 +375,6 @@ void record_segment(struct record *r, enum record_who from, const struct segment
     t.from->n_ip_bytes += s->ip_len;
     if (!t.from->is_done || !t.peer->is_done)
         r->last_us = s->at_us;
-    if (is_ordinary(&t)) {
-        ordinary_note(&t);
-        return;
-    }
     numbers_of_sender(&t);
     history_of_flags(&t);
     history_of_window(&t);

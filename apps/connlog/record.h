@@ -50,6 +50,7 @@ struct record_host {
     int64_t end;   /* offset after the last sequence number used, FIN counted */
     int64_t acked; /* ... acknowledged by the other host */
     uint64_t n_pkts, n_ip_bytes;
+    uint64_t n_plain, n_plain_bytes;       /* of those, what record_plain() was told of */
     uint32_t last_syn, last_fin, last_rst; /* sequence numbers, of those that are in the history */
     struct record_count again, zero_window, gap;
     uint8_t state, before; /* enum host_state */
@@ -57,6 +58,12 @@ struct record_host {
     bool has_begun;        /* its numbers are known */
     bool has_fin, has_rst;
     bool is_done; /* its last word, FIN or RST, was said */
+};
+
+/* What a host sent that is no news: packets in sequence, of which the letters are known. */
+struct record_plain {
+    uint64_t packets, bytes; /* so far */
+    uint32_t next_seq, ack;  /* after the last of them */
 };
 
 struct record {
@@ -72,6 +79,10 @@ void record_free(struct record *r);
 
 /* A segment that `from` sent. */
 void record_segment(struct record *r, enum record_who from, const struct segment *s);
+
+/* Segments of both hosts that were not shown to record_segment(), before the next that is: those
+ * for which MOS_ON_PKT_NOTABLE does not fire. By who sent them; at_us: of the last. */
+void record_plain(struct record *r, const struct record_plain plain[2], uint32_t at_us);
 
 /* "SF", "S0", ...: of the 13 that Zeek has. */
 const char *record_state(const struct record *r);

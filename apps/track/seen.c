@@ -125,7 +125,7 @@ static unsigned add_beyond_next(struct seen *s, uint64_t from, uint64_t to)
     return what;
 }
 
-unsigned seen_add(struct seen *s, int64_t from, uint32_t len)
+unsigned seen_add(struct seen *s, int64_t from, uint64_t len)
 {
     int64_t to = from + (int64_t)len;
     uint64_t start = from > 0 ? (uint64_t)from : 0;

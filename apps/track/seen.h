@@ -44,7 +44,7 @@ int64_t seen_off(const struct seen *s, uint32_t seq);
 
 /* Bytes [from, from + len) pass by: enum seen_what, 0 for len 0. Without memory for a run, the hole
  * before it counts as seen. */
-unsigned seen_add(struct seen *s, int64_t from, uint32_t len);
+unsigned seen_add(struct seen *s, int64_t from, uint64_t len);
 
 /* All before `to` was received by the peer: gives up what was not seen of it, and says how much
  * that is. */

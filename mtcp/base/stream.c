@@ -146,11 +146,9 @@ static inline void make_room(struct stream *s, uint64_t end)
     }
 }
 
-uint64_t stream_head_after(const struct stream *s, uint64_t end)
+uint64_t stream_head_after_growth(const struct stream *s, uint64_t end)
 {
     uint64_t head = stream_head(s);
-    if (end <= s->next)
-        return head;
     uint64_t size = (uint64_t)1 << wanted_log2(s, end);
     return end - head <= size ? head : end - size;
 }
@@ -159,7 +157,7 @@ uint64_t stream_head_after(const struct stream *s, uint64_t end)
  * full; 0: none. */
 static unsigned released_log2(const struct stream *s)
 {
-    if (s->unread == 0 && s->ooo == NULL && (s->hist == 0 || s->kept == 0))
+    if (stream_is_spent(s))
         return 0;
     uint64_t must = stream_end(s) - wanted_head(s);
     if (must > ring_size(s) / 4)
@@ -170,14 +168,9 @@ static unsigned released_log2(const struct stream *s)
     return log2 < s->alloc_log2 ? log2 : s->alloc_log2;
 }
 
-uint64_t stream_head_released(const struct stream *s)
+uint64_t stream_head_shrunk(const struct stream *s)
 {
-    if (s->ring == NULL)
-        return stream_head(s);
-    unsigned log2 = released_log2(s);
-    if (log2 == 0)
-        return s->next;
-    return log2 < s->alloc_log2 ? wanted_head(s) : stream_head(s);
+    return released_log2(s) < s->alloc_log2 ? wanted_head(s) : stream_head(s);
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */

@@ -95,7 +95,14 @@ static inline uint64_t stream_edge(const struct stream *s)
 /* The head after bytes up to `end` (<= stream_edge()) have been stored: a pure question, asked so
  * that a monitor can be told before bytes that it has not peeked go. Accounts for growth of the
  * ring up to roundup(limit + hist). */
-uint64_t stream_head_after(const struct stream *s, uint64_t end);
+uint64_t stream_head_after_growth(const struct stream *s, uint64_t end); /* end > next */
+static inline uint64_t stream_head_after(const struct stream *s, uint64_t end)
+{
+    uint64_t head = stream_head(s);
+    if (end <= s->next || (s->ring != NULL && (end - head) >> s->alloc_log2 == 0))
+        return head;
+    return stream_head_after_growth(s, end);
+}
 
 /* Stores data at [off, off + len). The caller has clipped it to [0, stream_edge()), beyond which
  * nothing is stored in any case; bytes below next
@@ -155,8 +162,20 @@ void stream_drop_ooo(struct stream *s, struct mem *mem);
  * oversized ring when what must be kept fits a quarter of it. Call at the end of a turn. */
 void stream_release(struct stream *s, struct mem *mem);
 
+/* Is all that is stored consumed, with no history to be kept? */
+static inline bool stream_is_spent(const struct stream *s)
+{
+    return s->unread == 0 && s->ooo == NULL && (s->hist == 0 || s->kept == 0);
+}
+
 /* The head after stream_release(): a pure question, for the same reason as stream_head_after(). */
-uint64_t stream_head_released(const struct stream *s);
+uint64_t stream_head_shrunk(const struct stream *s); /* not spent */
+static inline uint64_t stream_head_released(const struct stream *s)
+{
+    if (s->kept == s->unread) /* no consumed byte is stored: head can't move */
+        return stream_head(s);
+    return stream_is_spent(s) ? s->next : stream_head_shrunk(s);
+}
 
 /* Bytes of memory held now (ring and range set). */
 size_t stream_mem(const struct stream *s);

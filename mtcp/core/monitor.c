@@ -13,6 +13,18 @@ static void sv_view(struct mtcp_context *mctx, const struct flow *flow, struct t
     tcp_flow_view(flow, v);
 }
 
+static void sv_streams(struct mtcp_context *mctx, const struct flow *flow, struct hook_streams *s)
+{
+    (void)mctx;
+    tcp_flow_streams(flow, s);
+}
+
+static void sv_spare(struct mtcp_context *mctx, struct flow *flow, unsigned what)
+{
+    (void)mctx;
+    net_flow_spare(flow, what);
+}
+
 static void sv_set_hist(struct mtcp_context *mctx, struct flow *flow, bool is_rcv, uint32_t bytes)
 {
     (void)mctx;
@@ -129,6 +141,8 @@ static void sv_user_end(struct mtcp_context *mctx)
 
 static const struct hook_services services = {
     .view = sv_view,
+    .streams = sv_streams,
+    .spare = sv_spare,
     .set_hist = sv_set_hist,
     .set_policy = sv_set_policy,
     .reset = sv_reset,

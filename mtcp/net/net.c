@@ -313,6 +313,11 @@ void net_watch_frames(struct net *n, bool is_on)
         n->ifs[i].watcher = is_on ? n : NULL;
 }
 
+void net_flow_spare(struct flow *f, unsigned what)
+{
+    f->spared = (uint8_t)what;
+}
+
 void net_flow_detach(struct flow *f)
 {
     if (f->kind == FLOW_CONN)

@@ -348,6 +348,7 @@ void net_flow_set_hist(struct flow *f, bool is_rcv, uint32_t bytes);
 void net_flow_set_policy(struct flow *f, bool is_rcv, enum stream_policy p);
 void net_flow_reset(struct net *n, struct flow *f); /* carried out when no monitor's code runs */
 void net_flow_detach(struct flow *f);
+void net_flow_spare(struct flow *f, unsigned what); /* enum hook_spare */
 
 /* Is the monitor's frame() to be called? */
 void net_watch_frames(struct net *n, bool is_on);

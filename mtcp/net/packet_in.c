@@ -189,15 +189,25 @@ static void tcp_to_monitored(struct net *n, struct tcp_conn *c, const struct rx 
     rx_give_to_conn(n, c, x, &hs);
 }
 
-static void tcp_to_conn(struct net *n, struct tcp_conn *c, const struct rx *x)
+/* A segment that the monitor need not be told of; its code may run nevertheless, for the data. */
+static void tcp_to_spared(struct net *n, struct tcp_conn *c, const struct rx *x)
+{
+    tcp_tell_data(&n->env, c, &x->p.seg, HOOK_IN);
+    rx_give_to_conn(n, c, x, NULL);
+    tcp_run_queued(&n->env, c);
+}
+
+static inline void tcp_to_conn(struct net *n, struct tcp_conn *c, const struct rx *x)
 {
     if (unlikely(c->flags & TCF_DEAD)) { /* since this burst began */
         conn_forget(n, c);
         tcp_to_nobody(n, x, NULL);
-    } else if (unlikely(c->mon != NULL)) {
+    } else if (likely(c->mon == NULL)) {
+        rx_give_to_conn(n, c, x, NULL);
+    } else if (tcp_is_told(c, &x->p.seg)) {
         tcp_to_monitored(n, c, x);
     } else {
-        rx_give_to_conn(n, c, x, NULL);
+        tcp_to_spared(n, c, x);
     }
 }
 

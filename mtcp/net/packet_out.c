@@ -286,8 +286,11 @@ static enum out_result conn_send_one(struct net *n, struct tcp_conn *c, struct t
         return conn_stuck(n, c, tx, o.nif);
     if (unlikely(tx->rexmit && c->backoff >= R1_RETRIES))
         neigh_doubt(n, hop->neigh);
-    if (unlikely(o.is_seen))
-        return conn_send_monitored(n, c, tx, &o);
+    if (unlikely(o.is_seen)) {
+        if (!c->mon || tcp_is_told(c, &tx->seg))
+            return conn_send_monitored(n, c, tx, &o);
+        tcp_tell_data(&n->env, c, &tx->seg, HOOK_OUT);
+    }
     tcp_output_sent(&n->env, c, tx, true);
     netif_send_to(n, hop, o.pkt);
     return OUT_PASSED;

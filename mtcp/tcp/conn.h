@@ -339,6 +339,12 @@ struct tcp_conn {
 _Static_assert(sizeof(struct tcp_conn) <= 416,
                "an idle connection must stay small (PERFORMANCE.md W5)");
 
+/* Is there a monitor that wants to know what is overwritten? */
+static inline bool conn_tells_overruns(const struct tcp_conn *c)
+{
+    return unlikely(c->mon != NULL) && !(c->flow.spared & HOOK_SPARE_DATA);
+}
+
 static inline struct tcp_conn *conn_of_flow(struct flow *f)
 {
     return (struct tcp_conn *)(void *)f;

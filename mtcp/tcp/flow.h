@@ -17,7 +17,7 @@ struct flow {
     uint8_t kind;       /* enum flow_kind */
     uint8_t netif;      /* net/: the interface it lives on */
     uint8_t marks;      /* net/: enum net_mark */
-    uint8_t pad;
+    uint8_t spared;     /* enum hook_spare: what the monitor does not want to hear of */
 };
 
 #endif

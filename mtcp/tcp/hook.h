@@ -14,6 +14,7 @@
  *
  * Order of one incoming segment:   pkt(IN) [state()* error()*] pkt_done(IN), with the same hook_seg
  * Order of one outgoing segment:   pkt(OUT) pkt_done(OUT)       (state() came when the cause came)
+ * Of either when it is spared:     data()
  * Order of one turn: receive burst, the endpoint's timers, timers(), turn(HOOK_TURN_INPUT), output
  *                    flush, turn(HOOK_TURN_OUTPUT), then the application's events.
  */
@@ -44,6 +45,16 @@ enum hook_verdict { HOOK_PASS, HOOK_DROP, HOOK_CHANGED };
 enum hook_error { HOOK_OVERRUN = 1, HOOK_BEYOND_WINDOW = 2, HOOK_INCONSISTENT = 3 };
 enum hook_phase { HOOK_TURN_INPUT, HOOK_TURN_OUTPUT };
 
+/* What a monitor need not be told of a connection (hook_services.spare); new records spare nothing.
+ */
+enum hook_spare {
+    /* Segments that make no state move: neither pkt() nor pkt_done(), but data() when there is
+     * payload. Those with SYN, FIN or RST come in any case, and those that may bring an early FIN's
+     * turn. */
+    HOOK_SPARE_SEGS = 1 << 0,
+    HOOK_SPARE_DATA = 1 << 1, /* no data(), and no HOOK_OVERRUN */
+};
+
 /* Why a connection ended (MOS_END_REASON has the same values). */
 enum hook_end {
     HOOK_END_FIN = 1,
@@ -70,6 +81,12 @@ struct tcp_flow_view {
     bool snd_fin_acked;  /* ... and acknowledged */
     bool rcv_fin;        /* the peer's FIN was taken in order */
     uint64_t last_active_us;
+};
+
+/* The streams alone: as in tcp_flow_view, which is much more. */
+struct hook_streams {
+    const struct stream *rcv, *snd;
+    uint64_t snd_max;
 };
 
 /* A segment at a hook. */
@@ -102,6 +119,8 @@ struct tcp_hooks {
     enum hook_verdict (*pkt)(void *mon, void *handle, struct hook_seg *s);
     /* The receiver of that segment has been updated. */
     void (*pkt_done)(void *mon, void *handle, const struct hook_seg *s);
+    /* A segment that was spared brings payload, to the local side or from it. */
+    void (*data)(void *mon, void *handle, enum hook_dir dir);
     /* The local side's state machine moved. */
     void (*state)(void *mon, void *handle, uint8_t from, uint8_t to);
     /* HOOK_OVERRUN: bytes [from, to) of the local receive (is_rcv) or send stream are about to be
@@ -149,6 +168,9 @@ struct hook_wire_conf {
 struct hook_services {
     /* Fills *v from whichever record the flow is. */
     void (*view)(struct mtcp_context *ctx, const struct flow *flow, struct tcp_flow_view *v);
+    void (*streams)(struct mtcp_context *ctx, const struct flow *flow, struct hook_streams *s);
+    /* What is spared from now on, of this record: enum hook_spare. */
+    void (*spare)(struct mtcp_context *ctx, struct flow *flow, unsigned what);
     /* How many consumed bytes of a stream stay stored; takes effect when no hook runs. */
     void (*set_hist)(struct mtcp_context *ctx, struct flow *flow, bool is_rcv, uint32_t bytes);
     void (*set_policy)(struct mtcp_context *ctx, struct flow *flow, bool is_rcv,

@@ -622,7 +622,7 @@ static inline void release(struct tcp_env *e, struct tcp_conn *c, struct stream 
 {
     if (s->ring == NULL)
         return;
-    if (unlikely(c->mon != NULL))
+    if (conn_tells_overruns(c))
         warn_release(e, c, s);
     stream_release(s, e->mem);
 }

@@ -284,6 +284,23 @@ void tcp_time_wait_ack(const struct tcp_env *e, const struct tcp_time_wait *w, s
 
 /* ---- for the monitor's view and TCP_INFO ---- */
 void tcp_flow_view(const struct flow *f, struct tcp_flow_view *v);
+void tcp_flow_streams(const struct flow *f, struct hook_streams *s);
+
+/* Is the monitor of a connection told of this segment, in or out? One that is not may be worth its
+ * data(): tcp_tell_data(). */
+static inline bool tcp_is_told(const struct tcp_conn *c, const struct seg *s)
+{
+    return !(c->flow.spared & HOOK_SPARE_SEGS) || (s->flags & (TCP_SYN | TCP_FIN | TCP_RST)) ||
+           (c->flags & TCF_FIN_OOO);
+}
+
+static inline void tcp_tell_data(struct tcp_env *e, const struct tcp_conn *c, const struct seg *s,
+                                 enum hook_dir dir)
+{
+    if (s->len > 0 && !(c->flow.spared & HOOK_SPARE_DATA))
+        e->hooks->data(e->mon, c->mon, dir);
+}
+
 uint16_t tcp_mss_announced(const struct tcp_conn *c, uint16_t mtu); /* what our SYN said */
 
 #endif

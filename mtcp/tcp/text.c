@@ -117,7 +117,7 @@ static void text_store(struct tcp_env *e, struct tcp_conn *c, const struct in *i
                        tcp_off_t end)
 {
     struct stream_insert what;
-    if (unlikely(c->mon != NULL)) {
+    if (conn_tells_overruns(c)) {
         tell_overrun(e, c, (uint64_t)end);
         if (c->flags & (TCF_RST_QUEUED | TCF_SEND_RST | TCF_DEAD))
             return;

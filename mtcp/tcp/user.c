@@ -54,7 +54,7 @@ int64_t tcp_send(struct tcp_env *e, struct tcp_conn *c, const void *data, uint32
     if (room == 0)
         return -EAGAIN;
     uint32_t n = len < room ? len : room;
-    if (unlikely(c->mon != NULL)) {
+    if (conn_tells_overruns(c)) {
         warn_overrun(e, c, n);
         if (!may_send(c))
             return -EPIPE; /* a monitor's code ended it */

@@ -3,6 +3,14 @@
 
 #include <string.h>
 
+/* One past the last byte of data that was ever passed out: a FIN takes a number and is none. */
+static uint64_t data_sent(const struct tcp_conn *c)
+{
+    uint64_t written = stream_next(&c->snd);
+    uint64_t max = c->snd_max > 0 ? (uint64_t)c->snd_max : 0;
+    return max < written ? max : written;
+}
+
 static void view_conn(const struct tcp_conn *c, struct tcp_flow_view *v)
 {
     v->tuple = c->tuple;
@@ -15,10 +23,8 @@ static void view_conn(const struct tcp_conn *c, struct tcp_flow_view *v)
     v->sock = c->sock;
     v->rcv = &c->rcv;
     v->snd = &c->snd;
-    uint64_t written = stream_next(&c->snd);
-    uint64_t max = c->snd_max > 0 ? (uint64_t)c->snd_max : 0;
-    v->snd_max = max < written ? max : written;
-    v->snd_fin_passed = (c->flags & TCF_SND_FIN) && max > written;
+    v->snd_max = data_sent(c);
+    v->snd_fin_passed = (c->flags & TCF_SND_FIN) && c->snd_max > (tcp_off_t)stream_next(&c->snd);
     v->snd_fin_acked = c->flags & TCF_FIN_ACKED;
     v->rcv_fin = c->flags & TCF_RCV_FIN;
     v->last_active_us = c->last_active_us;
@@ -56,5 +62,14 @@ void tcp_flow_view(const struct flow *f, struct tcp_flow_view *v)
     case FLOW_TIME_WAIT:
         view_time_wait((const struct tcp_time_wait *)(const void *)f, v);
         break;
+    }
+}
+
+void tcp_flow_streams(const struct flow *f, struct hook_streams *s)
+{
+    *s = (struct hook_streams){0};
+    if (f->kind == FLOW_CONN) {
+        const struct tcp_conn *c = (const struct tcp_conn *)(const void *)f;
+        *s = (struct hook_streams){&c->rcv, &c->snd, data_sent(c)};
     }
 }

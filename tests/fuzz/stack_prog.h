@@ -53,6 +53,7 @@ enum prog_mon {
     MON_COUNT = 3,
     MON_LAST_SVR = 1 << 2, /* overlap policy LAST from the start */
     MON_LAST_CLI = 1 << 3,
+    MON_CALM = 1 << 4, /* nobody asks for packets: few are told (enum hook_spare) */
 };
 
 enum prog_op {

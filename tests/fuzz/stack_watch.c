@@ -642,10 +642,12 @@ static void watchful_start(void)
     on(s, MOS_ON_CONN_START, MOS_HK_RCV, on_start);
     on(s, MOS_ON_TCP_STATE_CHANGE, MOS_HK_SND, on_state);
     on(s, MOS_ON_TCP_STATE_CHANGE, MOS_HK_RCV, on_state);
-    on(s, MOS_ON_PKT_IN, MOS_HK_SND, on_event);
-    on(s, MOS_ON_PKT_IN, MOS_HK_RCV, on_event);
-    on(s, MOS_ON_REXMIT, MOS_HK_RCV, on_event);
-    on(s, MOS_ON_ERROR, MOS_NULL, on_event);
+    if (!(w.head.monitors & MON_CALM)) {
+        on(s, MOS_ON_PKT_IN, MOS_HK_SND, on_event);
+        on(s, MOS_ON_PKT_IN, MOS_HK_RCV, on_event);
+        on(s, MOS_ON_REXMIT, MOS_HK_RCV, on_event);
+        on(s, MOS_ON_ERROR, MOS_NULL, on_event);
+    }
     on(s, MOS_ON_CONN_NEW_DATA, MOS_NULL, on_event);
     on(s, MOS_ON_CONN_END, MOS_HK_SND, on_end);
     on(s, MOS_ON_CONN_END, MOS_HK_RCV, on_end);

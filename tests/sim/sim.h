@@ -204,6 +204,7 @@ bool flood_run(uint64_t n_syns);
 /* ---- watch.c ---- */
 void watch_attach(struct sim *s, unsigned host);
 void watch_check_end(struct sim *s);
+uint64_t watch_seed_spared(uint64_t n); /* of a run whose monitors ask for no packets */
 
 /* ---- sim.c ---- */
 
@@ -234,6 +235,8 @@ struct sim {
     struct host host[2]; /* 0 client, 1 server */
     struct link *link;
     struct sim_seen seen;
+    bool is_told;   /* one more monitor asks for packets, so that nothing is spared */
+    uint64_t trace; /* of what the first ones heard and saw */
     unsigned n_failures;
 };
 
@@ -242,6 +245,11 @@ void sim_fail(struct sim *s, const char *fmt, ...) __attribute__((format(printf,
 
 /* One run; false when a check failed. Adds to *seen. */
 bool sim_run(uint64_t seed, bool verbose, struct sim_seen *seen);
+
+/* Twice the same run, the first time with monitors that are told little (watch.c: of those there is
+ * a run for each n), then with others beside them that are told all. False when the first ones
+ * heard or saw anything else, or a check failed. */
+bool sim_run_spared(uint64_t n, bool verbose, struct sim_seen *seen);
 
 /* The bulk run: `bytes` each way over one connection, hosts with defaults and one bad link. */
 bool sim_run_bulk(uint64_t bytes, bool is_v6, struct sim_seen *seen);

@@ -24,7 +24,9 @@ struct watched {
     size_t bytes_room;
     int state[2];
     unsigned n_end; /* CONN_END calls so far */
-    bool is_stray;  /* begun by an old copy of a SYN, after the connection */
+    struct mos_traffic
+        shown[2];  /* packets, bytes of these, and plain_packets: those that are not */
+    bool is_stray; /* begun by an old copy of a SYN, after the connection */
     struct watched *next;
 };
 
@@ -52,6 +54,44 @@ static int get_int(mctx_t m, int sock, int name)
 static bool last_copy_wins(const struct sim *s)
 {
     return s->evasive && s->seed / 2 % 2;
+}
+
+/* ---- what was heard and seen ---- */
+
+static void trace_add(struct sim *s, const void *data, size_t len)
+{
+    const uint8_t *p = data;
+    for (size_t i = 0; i < len; i++)
+        s->trace = (s->trace ^ p[i]) * 0x100000001b3u; /* FNV-1a */
+}
+
+/* An event: when, of whom, and the connection's states and edges then. */
+static void trace(mctx_t m, int sock, const struct watched *w, int side, event_t event)
+{
+    struct sim *s = w->sim;
+    struct tcp_buf_info b[2] = {{0}};
+    for (int i = 0; i < 2; i++) {
+        socklen_t len = sizeof(b[i]);
+        (void)mtcp_getsockopt(m, sock, SOL_MONSOCKET, i ? MOS_INFO_SVRBUF : MOS_INFO_CLIBUF, &b[i],
+                              &len);
+    }
+    uint64_t what[] = {s->now_us,
+                       w->host,
+                       w->conn->id,
+                       (uint64_t)side,
+                       (uint64_t)event,
+                       (uint64_t)get_int(m, sock, MOS_TCP_STATE_CLI),
+                       (uint64_t)get_int(m, sock, MOS_TCP_STATE_SVR),
+                       w->seen[0],
+                       w->seen[1]};
+    trace_add(s, what, sizeof(what));
+    trace_add(s, b, sizeof(b));
+    if (s->verbose)
+        printf(
+            "%.6f host %u conn %u side %d event %#llx states %d %d peeked %llu %llu trace %llx\n",
+            (double)s->now_us / 1e6, w->host, w->conn->id, side, (unsigned long long)event,
+            (int)what[5], (int)what[6], (unsigned long long)w->seen[0],
+            (unsigned long long)w->seen[1], (unsigned long long)s->trace);
 }
 
 /* ---- bytes ---- */
@@ -191,7 +231,6 @@ static bool move_is_legal(int from, int to)
 
 static void on_state(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
 {
-    (void)event;
     (void)arg;
     struct watched *w = mtcp_get_uctx(m, sock);
     int now = get_int(m, sock, side == MOS_SIDE_CLI ? MOS_TCP_STATE_CLI : MOS_TCP_STATE_SVR);
@@ -202,6 +241,7 @@ static void on_state(mctx_t m, int sock, int side, event_t event, filter_arg_t *
         sim_fail(w->sim, "monitor %u conn %u side %d: illegal move %d -> %d", w->host, w->conn->id,
                  side, w->state[side], now);
     w->state[side] = now;
+    trace(m, sock, w, side, event);
 }
 
 /* ---- life ---- */
@@ -259,6 +299,7 @@ static void on_event(mctx_t m, int sock, int side, event_t event, filter_arg_t *
         peek_all(m, sock, w, side);
         if (w->seen[side] == before)
             sim_fail(w->sim, "NEW_DATA without new data");
+        trace(m, sock, w, side, event);
     }
     if (event == MOS_ON_ERROR) {
         int kind = get_int(m, sock, MOS_LASTERROR);
@@ -271,6 +312,89 @@ static void on_event(mctx_t m, int sock, int side, event_t event, filter_arg_t *
         if (kind == MOS_ERROR_OVERRUN)
             sim_fail(w->sim, "an overrun, though every byte was peeked at once");
     }
+}
+
+/* ---- packets ---- */
+
+static void on_packet(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    struct watched *w = mtcp_get_uctx(m, sock);
+    struct pkt_info p;
+    on_event(m, sock, side, event, arg);
+    if (!w)
+        return;
+    struct mos_traffic *t = &w->shown[!side];
+    t->packets++;
+    if (mtcp_getlastpkt(m, sock, side, &p) == 0) { /* else it is put together of a cookie */
+        t->payload_bytes += p.payloadlen;
+        t->ip_bytes += p.ip_len;
+    }
+}
+
+static struct mos_traffic traffic_of(mctx_t m, int sock, int side)
+{
+    struct mos_traffic t = {0};
+    socklen_t len = sizeof(t);
+    int name = side == MOS_SIDE_CLI ? MOS_TRAFFIC_CLI : MOS_TRAFFIC_SVR;
+    if (mtcp_getsockopt(m, sock, SOL_MONSOCKET, name, &t, &len) < 0)
+        sim_fail(running, "TRAFFIC: %s", strerror(errno));
+    return t;
+}
+
+static void on_notable(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    struct watched *w = mtcp_get_uctx(m, sock);
+    (void)event, (void)arg;
+    if (!w)
+        return;
+    struct mos_traffic t = traffic_of(m, sock, !side);
+    if (t.packets - t.plain_packets != w->shown[!side].plain_packets++)
+        sim_fail(w->sim, "NOTABLE: %llu packets, %llu of them plain, at call %llu",
+                 (unsigned long long)t.packets, (unsigned long long)t.plain_packets,
+                 (unsigned long long)w->shown[!side].plain_packets);
+}
+
+/* Who looks at no packet is told of few (enum hook_spare): streams and states are to be right so.
+ */
+static bool looks_at_packets(const struct sim *s)
+{
+    return s->seed % 3 != 1;
+}
+
+uint64_t watch_seed_spared(uint64_t n)
+{
+    return 6 * n + 1;
+}
+
+/* Half of those that look at packets, and of those that don't. */
+static bool counts_traffic(const struct sim *s)
+{
+    return s->seed / 3 % 2;
+}
+
+static void check_traffic(mctx_t m, int sock, struct watched *w, int side)
+{
+    struct mos_traffic t = traffic_of(m, sock, side), *shown = &w->shown[side];
+    if (t.packets - t.plain_packets != shown->plain_packets)
+        sim_fail(w->sim, "conn %u side %d: NOTABLE was called %llu times", w->conn->id, side,
+                 (unsigned long long)shown->plain_packets);
+    if (looks_at_packets(w->sim) &&
+        (t.packets != shown->packets || t.payload_bytes != shown->payload_bytes ||
+         t.ip_bytes != shown->ip_bytes))
+        sim_fail(w->sim, "conn %u side %d: %llu packets, %llu bytes counted, %llu and %llu seen",
+                 w->conn->id, side, (unsigned long long)t.packets, (unsigned long long)t.ip_bytes,
+                 (unsigned long long)shown->packets, (unsigned long long)shown->ip_bytes);
+    if (t.rtt_n && (t.rtt_min_us > t.rtt_us || t.rtt_us > t.rtt_max_us ||
+                    t.rtt_sum_us < t.rtt_n * t.rtt_min_us || t.rtt_sum_us > t.rtt_n * t.rtt_max_us))
+        sim_fail(w->sim, "conn %u side %d: round trips %u, %u, %u", w->conn->id, side, t.rtt_min_us,
+                 t.rtt_us, t.rtt_max_us);
+    struct tcp_buf_info b;
+    socklen_t len = sizeof(b);
+    int name = side == MOS_SIDE_CLI ? MOS_INFO_SVRBUF : MOS_INFO_CLIBUF;
+    if (mtcp_getsockopt(m, sock, SOL_MONSOCKET, name, &b, &len) == 0 &&
+        (int32_t)(t.next_seq - b.tcpbi_last_byte_received) < 0)
+        sim_fail(w->sim, "conn %u side %d: sent up to %u, received up to %u", w->conn->id, side,
+                 t.next_seq, b.tcpbi_last_byte_received);
 }
 
 /* The last of the four CONN_END calls: what was peeked is what the application read. */
@@ -289,7 +413,6 @@ static void check_promise(struct watched *w)
 
 static void on_end(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
 {
-    (void)event;
     (void)arg;
     struct watched *w = mtcp_get_uctx(m, sock);
     running->seen.events++;
@@ -308,12 +431,16 @@ static void on_end(mctx_t m, int sock, int side, event_t event, filter_arg_t *ar
                (double)w->sim->now_us / 1e6, w->host, w->conn->id, reason, w->state[0], w->state[1],
                (unsigned long long)w->seen[0], (unsigned long long)w->seen[1]);
     check_edges(m, sock, w, side);
+    trace(m, sock, w, side, event);
+    if (counts_traffic(w->sim))
+        check_traffic(m, sock, w, side);
     if (++w->n_end == 4 && !w->is_stray)
         check_promise(w);
 }
 
 static void watch_register(struct sim *s, mctx_t m, int sock)
 {
+    static const event_t of_packets = MOS_ON_PKT_IN | MOS_ON_REXMIT | MOS_ON_ERROR;
     static const struct {
         event_t event;
         int hook;
@@ -323,17 +450,23 @@ static void watch_register(struct sim *s, mctx_t m, int sock)
         {MOS_ON_CONN_START, MOS_HK_RCV, on_start},
         {MOS_ON_TCP_STATE_CHANGE, MOS_HK_SND, on_state},
         {MOS_ON_TCP_STATE_CHANGE, MOS_HK_RCV, on_state},
-        {MOS_ON_PKT_IN, MOS_HK_RCV, on_event},
+        {MOS_ON_PKT_IN, MOS_HK_RCV, on_packet},
+        {MOS_ON_PKT_NOTABLE, MOS_HK_RCV, on_notable},
         {MOS_ON_REXMIT, MOS_HK_RCV, on_event},
         {MOS_ON_ERROR, MOS_NULL, on_event},
         {MOS_ON_CONN_NEW_DATA, MOS_NULL, on_event},
         {MOS_ON_CONN_END, MOS_HK_SND, on_end},
         {MOS_ON_CONN_END, MOS_HK_RCV, on_end},
     };
-    for (size_t i = 0; i < sizeof(on) / sizeof(on[0]); i++)
+    for (size_t i = 0; i < sizeof(on) / sizeof(on[0]); i++) {
+        if ((on[i].event & of_packets) && !looks_at_packets(s))
+            continue;
+        if (on[i].event == MOS_ON_PKT_NOTABLE && !counts_traffic(s))
+            continue;
         if (mtcp_register_callback(m, sock, on[i].event, on[i].hook, on[i].cb) < 0)
             sim_fail(s, "register_callback %#llx: %s", (unsigned long long)on[i].event,
                      strerror(errno));
+    }
 }
 
 /* ---- frames ---- */
@@ -389,11 +522,27 @@ static void watch_conns(struct sim *s, unsigned host)
         sim_fail(s, "overlap policy: %s", strerror(errno));
 }
 
+static void on_nothing(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    (void)m, (void)sock, (void)side, (void)event, (void)arg;
+}
+
+/* One that asks for packets, and so for all of every connection to be told. */
+static void ask_for_packets(struct sim *s, unsigned host)
+{
+    mctx_t m = s->host[host].mctx;
+    int sock = mtcp_socket(m, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
+    if (sock < 0 || mtcp_register_callback(m, sock, MOS_ON_PKT_IN, MOS_HK_RCV, on_nothing) < 0)
+        sim_fail(s, "a second monitor: %s", strerror(errno));
+}
+
 void watch_attach(struct sim *s, unsigned host)
 {
     running = s;
     if (s->lender != (int)host)
         watch_conns(s, host);
+    if (s->lender != (int)host && s->is_told)
+        ask_for_packets(s, host);
     if (counts_frames(s))
         count_frames(s, host);
 }

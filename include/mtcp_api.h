@@ -12,6 +12,7 @@
  *                  of this process: fork() hands on no context
  *        EPERM     the calling thread does not own mctx (the thread that created it does)
  *        EBADF     the id is out of range, unused, or of a monitored connection that has ended
+ *        ENOMEM    a dormant connection (mos.conf(5)) can't be woken; to close it is to reset it
  *        ENOSYS    the option level is unknown
  *        ENOTSOCK  the id is of a kind that the call or the option level is not for
  *        ENOSYS    the option name is unknown

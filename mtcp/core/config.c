@@ -46,6 +46,7 @@ void config_default(struct config *c)
     c->idle = CONFIG_IDLE_ADAPTIVE;
     c->spin_us = 50;
     c->close_wait_us = 1000000;
+    c->dormant_after_us = 1000000;
     c->log_level = LOG_INFO;
 }
 

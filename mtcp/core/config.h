@@ -81,6 +81,7 @@ struct config {
     enum config_idle idle;
     uint32_t spin_us;       /* adaptive: how long to spin before sleeping */
     uint32_t close_wait_us; /* mtcp_destroy_context: how long it flushes */
+    uint64_t dormant_after_us; /* nothing has happened on a connection; 0: never */
     bool stat_print;
     enum log_level log_level;
     char log_file[256]; /* "stderr" or a path; "": nothing is logged */

@@ -253,6 +253,7 @@ static const struct config_key mos_keys[] = {
     OWN("idle", struct config, idle, parse_idle, "\"adaptive\" or \"spin\""),
     NUM("spin_us", struct config, spin_us, 0, 1000000, 1),
     NUM("close_wait_ms", struct config, close_wait_us, 0, 3600000, 1000),
+    NUM("dormant_after_ms", struct config, dormant_after_us, 0, UINT32_MAX, 1000),
     BOOL("forward", struct config, forward),
     BOOL("trust_checksums", struct config, net.trust_csums),
     BOOL("stat_print", struct config, stat_print),

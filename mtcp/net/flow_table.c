@@ -7,6 +7,7 @@
 #include "mtcp/net/flow_table.h"
 
 #include "mtcp/base/bug.h"
+#include "mtcp/tcp/dormant.h"
 #include "mtcp/tcp/tcp.h"
 
 #include <string.h>
@@ -34,9 +35,10 @@ struct flow_table {
     struct mem *mem;
 };
 
-/* Half-open records and connections carry the full tuple at the same place. */
+/* All but TIME_WAIT records carry the full tuple at the same place. */
 _Static_assert(offsetof(struct tcp_half_open, tuple) == offsetof(struct tcp_conn, tuple),
-               "one comparison for both kinds");
+               "one comparison for all kinds");
+_Static_assert(offsetof(struct tcp_dormant, tuple) == offsetof(struct tcp_conn, tuple), "likewise");
 _Static_assert(sizeof(struct segment) == 4096, "a segment is one page");
 
 /* ---- hashing and comparing ------------------------------------------------------------------ */

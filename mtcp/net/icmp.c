@@ -202,6 +202,8 @@ static void icmp_error_in(struct net *n, const struct rx *x)
         tcp_run_queued(&n->env, c);
     } else if (f && f->kind == FLOW_HALF_OPEN) {
         error_to_half_open(n, (struct tcp_half_open *)(void *)f, &x->p);
+    } else if (f && f->kind == FLOW_DORMANT) {
+        n->stats.icmp_out_of_window++; /* nothing is on its way */
     }
 }
 

@@ -5,6 +5,7 @@
 #include "mtcp/net/neigh.h"
 #include "mtcp/net/arp.h"
 #include "mtcp/net/conn_end.h"
+#include "mtcp/net/dormant.h"
 #include "mtcp/net/half_open.h"
 #include "mtcp/net/listener.h"
 #include "mtcp/net/netif.h"
@@ -14,6 +15,7 @@
 #include "mtcp/net/reass.h"
 #include "mtcp/net/time_wait.h"
 #include "mtcp/net/timer_kind.h"
+#include "mtcp/tcp/dormant.h"
 #include "mtcp/tcp/state.h"
 
 #include <errno.h>
@@ -24,6 +26,8 @@
 static void pools_init(struct net *n, struct mem *mem)
 {
     pool_init(&n->conns, mem, sizeof(struct tcp_conn), 0);
+    pool_init(&n->dormants[0], mem, sizeof(struct tcp_dormant), 0);
+    pool_init(&n->dormants[1], mem, sizeof(struct tcp_dormant_timed), 0);
     pool_init(&n->half_opens, mem, sizeof(struct tcp_half_open), 0);
     pool_init(&n->waitings, mem, sizeof(struct net_waiting), 0);
 }
@@ -65,6 +69,8 @@ static bool flow_end(void *arg, struct flow *f)
         conn_die(&n->env, c, is_closed ? HOOK_END_FIN : HOOK_END_ABORT, ECONNABORTED);
         conn_forget(n, c);
         c->sock = -1;
+    } else if (f->kind == FLOW_DORMANT) {
+        dormant_end(n, (struct tcp_dormant *)(void *)f);
     } else {
         return false;
     }
@@ -101,6 +107,8 @@ void net_fini(struct net *n)
     flow_table_destroy(n->flows);
     n->flows = NULL;
     pool_fini(&n->conns);
+    pool_fini(&n->dormants[0]);
+    pool_fini(&n->dormants[1]);
     pool_fini(&n->half_opens);
     pool_fini(&n->waitings);
 }
@@ -136,6 +144,12 @@ static void wheel_timers(struct net *n)
         case NET_TIMER_NEIGH:
             neigh_timer(n, container_of(t, struct neigh, timer));
             break;
+        case NET_TIMER_DORMANT: {
+            struct tcp_conn *c = dormant_timer(n, container_of(t, struct tcp_dormant_timed, timer));
+            if (c)
+                conn_timer(n, c);
+            break;
+        }
         case NET_TIMER_NDP:
             ndp_timer(n, container_of(t, struct ndp, timer));
             break;
@@ -268,7 +282,8 @@ bool net_is_stuck(const struct net *n)
 
 size_t net_n_conns(const struct net *n)
 {
-    return n->conns.n_used + n->half_opens.n_used - n->n_forgotten - n->n_mon_time_wait;
+    size_t n_dormant = n->dormants[0].n_used + n->dormants[1].n_used;
+    return n->conns.n_used + n_dormant + n->half_opens.n_used - n->n_forgotten - n->n_mon_time_wait;
 }
 
 /* ---- for monitors --------------------------------------------------------------------------- */

@@ -32,6 +32,7 @@
 #define NET_FASTOPEN_PEERS   64  /* cached cookies (fastopen.c), a power of two */
 #define NET_LISTENER_BUCKETS 64
 
+struct tcp_dormant; /* tcp/dormant.h */
 struct neigh;       /* neigh.h */
 struct neigh_table; /* neigh.c */
 struct ndp;         /* ndp.h */
@@ -188,7 +189,7 @@ struct net_stats {
         accept_deferred;
     uint64_t no_route, neigh_failed, neigh_queue_full, icmp_in, icmp_out, icmp_out_of_window;
     uint64_t fragments_in, fragments_dropped, reassembled, reass_timeouts;
-    uint64_t conn_nomem, hook_drops, pmtu_lowered;
+    uint64_t conn_nomem, hook_drops, pmtu_lowered, dozed;
     uint64_t cookies_sent, cookies_taken, cookies_bad;
     uint64_t fastopen_accepted, fastopen_refused, fastopen_full;
 };
@@ -206,7 +207,9 @@ struct net {
     struct flow_table *flows;
     unsigned n_ifs;
     uint32_t hop_epoch;
-    struct pool conns, half_opens;
+    struct pool conns, half_opens, dormants[2];     /* those without and with a deadline */
+    void (*on_wake)(void *arg, struct tcp_conn *c); /* from dormancy; NULL: nobody asks */
+    void *on_wake_arg;
     struct net_time_waits time_waits[2];              /* of IPv4, of IPv6 */
     struct list_node listeners[NET_LISTENER_BUCKETS]; /* by port */
     struct list_node ready_listeners;
@@ -317,6 +320,20 @@ struct tcp_conn *net_accept(struct net *n, struct net_listener *l);
  * but stays readable until this call; without one that flush frees it. c must not be used
  * afterwards. */
 void net_conn_release(struct net *n, struct tcp_conn *c);
+
+/* ---- dormant connections (tcp/dormant.h) ---- */
+
+/* A record in the place of a connection with an owner on which nothing happens; c is no more then.
+ * NULL: it has something to do, a monitor, or there is no memory. Not in the middle of a turn. */
+struct tcp_dormant *net_conn_doze(struct net *n, struct tcp_conn *c);
+
+/* The connection again, as it was; net->on_wake() has heard. A segment does this, too. NULL:
+ * no memory, and it goes on being dormant. */
+struct tcp_conn *net_conn_wake(struct net *n, struct tcp_dormant *d)
+    __attribute__((cold, noinline));
+
+/* Resets it, for who can't wake it; inside a monitor's code, silently. */
+void net_dormant_reset(struct net *n, struct tcp_dormant *d);
 
 /* ---- active opens ---- */
 

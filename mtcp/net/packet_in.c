@@ -211,6 +211,14 @@ static inline void tcp_to_conn(struct net *n, struct tcp_conn *c, const struct r
     }
 }
 
+/* Without memory to wake it the segment is lost: the peer sends it again. */
+static void tcp_to_dormant(struct net *n, struct flow *f, const struct rx *x)
+{
+    struct tcp_conn *c = net_conn_wake(n, (struct tcp_dormant *)(void *)f);
+    if (c)
+        tcp_to_conn(n, c, x);
+}
+
 static void tcp_in(struct net *n, const struct rx *x)
 {
     tcp_seq_t used;
@@ -221,6 +229,8 @@ static void tcp_in(struct net *n, const struct rx *x)
         tcp_to_nobody(n, x, NULL);
     else if (f->kind == FLOW_HALF_OPEN)
         half_open_in(n, (struct tcp_half_open *)(void *)f, x);
+    else if (f->kind == FLOW_DORMANT)
+        tcp_to_dormant(n, f, x);
     else if (time_wait_in(n, (struct tcp_time_wait *)(void *)f, x, &used))
         tcp_to_nobody(n, x, &used);
 }

@@ -8,7 +8,8 @@ enum net_timer_kind {
     NET_TIMER_TIME_WAIT = TIMER_OTHER,
     NET_TIMER_NEIGH,
     NET_TIMER_NDP,
-    NET_TIMER_REASS
+    NET_TIMER_REASS,
+    NET_TIMER_DORMANT
 };
 
 #endif

@@ -10,13 +10,21 @@ void sock_let_go(struct mtcp_ctx *ctx, struct tcp_conn *c)
     net_conn_release(&ctx->net, c);
 }
 
+/* False: it dozes, and there is no memory to wake it. sock_close() resets it then. */
+static bool awaken(struct mtcp_ctx *ctx, const struct sock *s)
+{
+    return likely(!(s->flags & SOCKF_DORMANT)) || sock_rouse(ctx, s);
+}
+
 void sock_close(struct mtcp_ctx *ctx, struct sock *s)
 {
     switch (s->type) {
     case MOS_SOCK_STREAM:
     case MOS_SOCK_STREAM_LISTEN:
         epoll_forget(ctx, s);
-        if (sock_has_conn(s))
+        if (!awaken(ctx, s))
+            net_dormant_reset(&ctx->net, s->dormant);
+        else if (sock_has_conn(s))
             sock_let_go(ctx, s->conn);
         else
             prep_free(ctx, s->prep);
@@ -70,12 +78,12 @@ static int close_lingering(struct mtcp_ctx *ctx, struct sock *s, uint32_t linger
 int mtcp_close(mctx_t mctx, int sockid)
 {
     struct mtcp_ctx *ctx;
-    struct sock *s = sock_of_call(mctx, sockid, &ctx);
+    struct sock *s = sock_asleep_of_call(mctx, sockid, &ctx);
     if (!s)
         return -1;
     if (sock_is_monitor(s))
         return s->mon_ops->close(s->mon_arg, sockid);
-    uint32_t linger_s = linger_of(s);
+    uint32_t linger_s = awaken(ctx, s) ? linger_of(s) : 0;
     if (linger_s)
         return (int)sock_result(close_lingering(ctx, s, linger_s));
     sock_close(ctx, s);
@@ -87,12 +95,12 @@ int mtcp_close(mctx_t mctx, int sockid)
 int mtcp_abort(mctx_t mctx, int sockid)
 {
     struct mtcp_ctx *ctx;
-    struct sock *s = sock_of_call(mctx, sockid, &ctx);
+    struct sock *s = sock_asleep_of_call(mctx, sockid, &ctx);
     if (!s)
         return -1;
     if (s->type != MOS_SOCK_STREAM)
         return (int)sock_result(-ENOTSOCK);
-    if (s->flags & SOCKF_CONN)
+    if (awaken(ctx, s) && (s->flags & SOCKF_CONN))
         tcp_abort(&ctx->net.env, s->conn, HOOK_END_ABORT, 0);
     sock_close(ctx, s);
     return 0;

@@ -296,6 +296,11 @@ static int collect(struct epoll *ep, struct harvest *h)
     return h->n;
 }
 
+static uint64_t min64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 static uint64_t deadline_of(const struct mtcp_ctx *ctx, int timeout_ms)
 {
     return timeout_ms < 0 ? UINT64_MAX : ctx->net.env.now_us + (uint64_t)timeout_ms * 1000u;
@@ -307,6 +312,8 @@ static int wait_for(struct mtcp_ctx *ctx, struct sock *s, struct harvest *h, int
     uint64_t deadline = 0;
     for (;;) {
         unsigned work = ctx_poll(ctx);
+        if (unlikely(sock_doze_is_due(ctx)))
+            sock_doze(ctx);
         if (s->type != MOS_SOCK_EPOLL)
             return -EBADF; /* a monitor's code closed it */
         if (collect(s->epoll, h) > 0)
@@ -318,7 +325,7 @@ static int wait_for(struct mtcp_ctx *ctx, struct sock *s, struct harvest *h, int
         if (ctx->net.env.now_us >= deadline)
             return 0;
         if (!work)
-            ctx_idle(ctx, deadline);
+            ctx_idle(ctx, min64(deadline, sock_doze_us(ctx)));
     }
 }
 

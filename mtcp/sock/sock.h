@@ -8,7 +8,7 @@
  *   life.c join.c contexts                          devices.c    mtcp_init: the one file that needs
  *   signals.c     signals, affinity                              DPDK at link time
  *   rss.c         source addresses                  process.c    the configuration in force
- *   errqueue.c    MSG_ERRQUEUE, control messages
+ *   errqueue.c    MSG_ERRQUEUE, control messages    doze.c       connections that do nothing
  *
  * Inside, functions return 0 (or a count) or -errno; sock_result() makes the public form of it.
  */
@@ -44,6 +44,7 @@ enum sock_flag {
     SOCKF_WRITE_END = 1 << 7,  /* of a pipe */
     SOCKF_BOUND = 1 << 8,      /* with a connection: the port is what mtcp_bind gave ... */
     SOCKF_BOUND_ADDR = 1 << 9, /* ... and so is the address */
+    SOCKF_DORMANT = 1 << 10,   /* with a connection, which is dormant (doze.c) */
 };
 
 struct sock {
@@ -51,7 +52,8 @@ struct sock {
     uint16_t flags; /* enum sock_flag */
     int32_t id;     /* of a monitor's: with its generation */
     union {
-        struct tcp_conn *conn; /* MOS_SOCK_STREAM with SOCKF_CONN */
+        struct tcp_conn *conn;       /* MOS_SOCK_STREAM with SOCKF_CONN ... */
+        struct tcp_dormant *dormant; /* ... and with SOCKF_DORMANT */
         struct prep *prep;     /* MOS_SOCK_STREAM without, MOS_SOCK_STREAM_LISTEN */
         struct epoll *epoll;
         struct pipe *pipe;
@@ -65,11 +67,14 @@ struct sock {
 };
 _Static_assert(sizeof(struct sock) <= 24, "a socket is small (PERFORMANCE.md W5)");
 
+#define SOCK_CHUNK 64u
+
 /* Records of ids 0 .. n-1, in chunks that exist while one of their ids is in use. */
 struct sock_slots {
     struct ids ids;
     struct sock **chunks;
     uint32_t n_chunks;
+    uint32_t n_top; /* from here on there are none; a round of doze.c lowers it */
     struct sock *spare; /* a chunk kept for the next use */
 };
 
@@ -87,6 +92,8 @@ struct sock_table {
     struct pool preps, epolls, items, pipes;
     struct list_node bound[SOCK_PORT_BUCKETS]; /* bound and not connected: struct prep */
     struct list_node doomed; /* listeners closed in the middle of a turn: struct prep */
+    uint64_t doze_at_us;     /* when some are looked at for those that could doze ... */
+    uint32_t doze_chunk;     /* ... and which of own.chunks come first */
     unsigned n_again;        /* calls in a row that found nothing since the last turn */
 };
 
@@ -122,6 +129,26 @@ static inline bool sock_has_conn(const struct sock *s)
     return s->type == MOS_SOCK_STREAM && (s->flags & SOCKF_CONN);
 }
 
+/* ---- dormant connections (doze.c) ------------------------------------------------------------ */
+
+/* Looks at some connections, and lets those doze on which nothing has happened for a while. Nobody
+ * may hold on to a connection then: mtcp_epoll_wait calls it between turns, at its time. */
+void sock_doze(struct mtcp_ctx *ctx) __attribute__((cold));
+
+static inline bool sock_doze_is_due(const struct mtcp_ctx *ctx)
+{
+    return ctx->net.env.now_us >= ctx->socks->doze_at_us;
+}
+
+/* When that is, for who sleeps; WHEEL_NEVER_US: there is nobody who could doze. */
+uint64_t sock_doze_us(const struct mtcp_ctx *ctx);
+
+/* The connection of a socket with SOCKF_DORMANT is awake. False: no memory. */
+bool sock_rouse(struct mtcp_ctx *ctx, const struct sock *s) __attribute__((cold, noinline));
+
+/* net->on_wake. */
+void sock_is_awake(void *ctx, struct tcp_conn *c) __attribute__((cold));
+
 /* ---- the public calls' beginning and end ----------------------------------------------------- */
 
 static inline int64_t sock_result(int64_t r)
@@ -132,8 +159,10 @@ static inline int64_t sock_result(int64_t r)
     return -1;
 }
 
-/* The socket of a public call's arguments and its context; NULL with errno EACCES, EPERM, EBADF. */
-static inline struct sock *sock_of_call(struct mtcp_context *mctx, int id, struct mtcp_ctx **ctx)
+/* The socket of a public call's arguments and its context, as it is, be its connection dormant;
+ * NULL with errno EACCES, EPERM, EBADF. */
+static inline struct sock *sock_asleep_of_call(struct mtcp_context *mctx, int id,
+                                               struct mtcp_ctx **ctx)
 {
     *ctx = ctx_of(mctx);
     if (unlikely(!*ctx))
@@ -142,6 +171,16 @@ static inline struct sock *sock_of_call(struct mtcp_context *mctx, int id, struc
     if (unlikely(!s))
         errno = EBADF;
     return s;
+}
+
+/* The same with its connection awake; NULL also with ENOMEM. */
+static inline struct sock *sock_of_call(struct mtcp_context *mctx, int id, struct mtcp_ctx **ctx)
+{
+    struct sock *s = sock_asleep_of_call(mctx, id, ctx);
+    if (likely(!s || !(s->flags & SOCKF_DORMANT)) || sock_rouse(*ctx, s))
+        return s;
+    errno = ENOMEM;
+    return NULL;
 }
 
 /* Likewise for calls that only streams and listeners have; else errno ENOTSOCK. */

@@ -104,8 +104,10 @@ uint32_t sock_poll(const struct sock *s)
 {
     switch (s->type) {
     case MOS_SOCK_STREAM:
-        if (likely(s->flags & SOCKF_CONN))
+        if (likely((s->flags & (SOCKF_CONN | SOCKF_DORMANT)) == SOCKF_CONN))
             return conn_poll(s->conn);
+        if (s->flags & SOCKF_CONN)
+            return MOS_EPOLLOUT; /* else it would not be dormant */
         /* Linux: a socket that is not connected */
         return MOS_EPOLLOUT | MOS_EPOLLHUP | (s->prep->err ? MOS_EPOLLERR : 0);
     case MOS_SOCK_STREAM_LISTEN:

@@ -11,7 +11,7 @@
 #include <limits.h>
 #include <string.h>
 
-#define CHUNK       64u
+#define CHUNK       SOCK_CHUNK
 #define CHUNK_BYTES (CHUNK * sizeof(struct sock))
 
 #define MON_SPAN_MIN 4096u /* slots for monitors' sockets that are gone over when few are taken */
@@ -52,6 +52,8 @@ static bool chunk_ensure(struct sock_slots *t, struct mem *mem, uint32_t at)
         return false;
     memset(chunk, 0, CHUNK_BYTES);
     t->chunks[at] = chunk;
+    if (at >= t->n_top)
+        t->n_top = at + 1;
     return true;
 }
 
@@ -323,7 +325,10 @@ int sock_table_create(struct mtcp_ctx *ctx)
     for (unsigned i = 0; i < SOCK_PORT_BUCKETS; i++)
         list_init(&t->bound[i]);
     list_init(&t->doomed);
+    t->doze_at_us = ctx->config.dormant_after_us ? 0 : WHEEL_NEVER_US;
     ctx->socks = t;
     ctx->sock_ops = &sock_ops;
+    ctx->net.on_wake = sock_is_awake;
+    ctx->net.on_wake_arg = ctx;
     return 0;
 }

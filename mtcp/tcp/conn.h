@@ -63,6 +63,8 @@ struct tcp_cc_ops {
 };
 
 extern const struct tcp_cc_ops tcp_cc_cubic, tcp_cc_newreno;
+#define TCP_CC_N 2
+extern const struct tcp_cc_ops *const tcp_cc_all[TCP_CC_N];
 const struct tcp_cc_ops *tcp_cc_find(const char *name); /* NULL: none of that name */
 
 /* Defaults for new connections; from the configuration. Times in microseconds. */
@@ -286,7 +288,7 @@ struct tcp_conn {
     tcp_seq_t snd_wl1, snd_wl2;
     uint32_t srtt_us, rttvar_us, min_rtt_us; /* rtt.c */
     uint32_t cwnd, ssthresh;                 /* bytes; cc_*.c, recovery.c */
-    union {
+    union tcp_cc_state {
         struct {
             uint32_t w_max;    /* bytes */
             uint32_t w_est;    /* segments, 16.16 */

@@ -1,6 +1,7 @@
 /*
  * What every record of a connection begins with, whichever it currently is: a half-open record
- * (SYN received), a full connection, or a TIME_WAIT record. net/'s flow table chains them.
+ * (SYN received), a full connection, a dormant one, or a TIME_WAIT record. net/'s flow table chains
+ * them.
  */
 #ifndef MTCP_TCP_FLOW_H
 #define MTCP_TCP_FLOW_H
@@ -9,7 +10,7 @@
 
 #include <stdint.h>
 
-enum flow_kind { FLOW_HALF_OPEN, FLOW_CONN, FLOW_TIME_WAIT };
+enum flow_kind { FLOW_HALF_OPEN, FLOW_CONN, FLOW_TIME_WAIT, FLOW_DORMANT };
 
 struct flow {
     struct flow *chain; /* net/flow_table.c */

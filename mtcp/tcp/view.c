@@ -59,6 +59,8 @@ void tcp_flow_view(const struct flow *f, struct tcp_flow_view *v)
     case FLOW_HALF_OPEN:
         view_half_open((const struct tcp_half_open *)(const void *)f, v);
         break;
+    case FLOW_DORMANT: /* no monitor listens to it */
+        break;
     case FLOW_TIME_WAIT:
         view_time_wait((const struct tcp_time_wait *)(const void *)f, v);
         break;

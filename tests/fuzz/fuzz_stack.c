@@ -195,14 +195,15 @@ static mctx_t context_new(void)
              "max_monitor_socks = 32\nrmem_size = %u\nwmem_size = %u\ntcp_timestamps = %u\n"
              "tcp_sack = %u\ntcp_window_scaling = %u\ntcp_congestion = \"%s\"\n"
              "tcp_ecn = %u\ntcp_syncookies = %u\nmax_half_open = %u\n"
-             "tcp_fastopen = %u }",
+             "tcp_fastopen = %u\ndormant_after_ms = %u }",
              (c2 & CONF2_V6) ? ", \"fd00::1/64\"" : "", bytes, bytes < 65536 ? bytes : 65536,
              !(c & CONF_NO_TS), !(c & CONF_NO_SACK), !(c & CONF_NO_WSCALE),
              (c & CONF_NEWRENO) ? "newreno" : "cubic", (c2 & CONF2_ECN) ? 1 : 2,
              (c2 & CONF2_COOKIES)      ? 2
              : (c2 & CONF2_NO_COOKIES) ? 0
                                        : 1,
-             (c2 & CONF2_FEW_HALF_OPEN) ? 2 : 64, (c2 & CONF2_FASTOPEN) ? 0x207 : 1);
+             (c2 & CONF2_FEW_HALF_OPEN) ? 2 : 64, (c2 & CONF2_FASTOPEN) ? 0x207 : 1,
+             (c2 & CONF2_DOZE) ? 100 : 1000);
     link_open(&device);
     return mtcp_create_context_io(0, conf, ios, 1, &env);
 }

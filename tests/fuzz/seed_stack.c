@@ -913,6 +913,68 @@ static void seed_fastopen(void)
     save("fastopen_active");
 }
 
+/* A connection that has carried something and dozes. */
+static void doze(void)
+{
+    head.monitors = 0;
+    head.conf2 = CONF2_DOZE;
+    open_slot(0);
+    data_at(0, 100);
+    app(APP_READ_ALL, 0);
+    app(APP_WRITE, 100);
+    seg(A, 0);
+    ms(300);
+}
+
+static void seed_doze(void)
+{
+    static const uint8_t calls[] = {APP_READ, APP_WRITE, APP_PEEK, APP_CLOSE, APP_ABORT, APP_INFO};
+    char name[32];
+    for (uint8_t i = 0; i < sizeof(calls); i++) {
+        doze();
+        app(calls[i], 100);
+        ms(300);
+        data_at(0, 100);
+        app(APP_READ_ALL, 0);
+        ms(300);
+        seg(A | TCP_FIN, 0);
+        snprintf(name, sizeof(name), "doze_call_%u", i);
+        save(name);
+        doze();
+        starve(STARVE_MEM, 0, 0);
+        app(calls[i], 100);
+        data_at(0, 100);
+        ms(300);
+        starve(STARVE_END, 0, 0);
+        data_at(0, 100);
+        snprintf(name, sizeof(name), "doze_poor_%u", i);
+        save(name);
+    }
+    doze();
+    shut(1);
+    ms(300);
+    seg(A | TCP_FIN, 0);
+    save("doze_shut");
+    doze();
+    app_option(2, 1, 0);
+    minutes(240);
+    data_at(0, 100);
+    save("doze_keepalive");
+    doze();
+    data_at(-50, 100);
+    ms(300);
+    data_at(1000, 100);
+    ms(300);
+    seg(A | TCP_RST, 0);
+    save("doze_odd_segments");
+    doze();
+    step(OP_ICMP)->wnd = 68;
+    syn(ALL_OPTS);
+    ms(300);
+    app(APP_WRITE, 8000);
+    save("doze_icmp");
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -939,5 +1001,6 @@ int main(int argc, char **argv)
     seed_fragments();
     seed_marks();
     seed_fastopen();
+    seed_doze();
     return n_failed ? 1 : 0;
 }

@@ -47,6 +47,7 @@ enum prog_conf2 {
     CONF2_NO_COOKIES = 1 << 3,
     CONF2_V6 = 1 << 4,       /* every other slot speaks IPv6 */
     CONF2_FASTOPEN = 1 << 5, /* data goes and is taken with a SYN, with or without a cookie */
+    CONF2_DOZE = 1 << 6,     /* connections without a monitor doze after 100 ms */
 };
 
 enum prog_mon {

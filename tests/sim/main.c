@@ -40,6 +40,7 @@ static unsigned check_seen(const struct sim_seen *s)
         {"SYN cookies", s->cookies},
         {"Fast Opens", s->fastopens},
         {"bytes lent", s->lent},
+        {"connections asleep", s->dozed},
     };
     unsigned missing = 0;
     for (size_t i = 0; i < sizeof(must) / sizeof(must[0]); i++) {

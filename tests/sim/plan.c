@@ -154,6 +154,7 @@ static void config_opening(struct sim *s, struct text *t)
 
 void plan_host(struct sim *s, unsigned i, char *text, size_t room)
 {
+    static const unsigned dormant_ms[] = {1, 1, 50, 1000};
     struct rng *r = &s->rng;
     struct text t = {text, 0, room};
     text_add(&t, "mos {\n netdev \"sim0\" { address = {\"10.0.0.%u/24\"", 1 + i);
@@ -161,6 +162,7 @@ void plan_host(struct sim *s, unsigned i, char *text, size_t room)
         text_add(&t, ", \"fd00::%u/64\"", 1 + i);
     text_add(&t, "} }\n max_concurrency = 100\n tcp_tw_interval = 1\n ipv6_dad_probes = %u\n",
              (unsigned)(s->seed % 2));
+    text_add(&t, " dormant_after_ms = %u\n", dormant_ms[s->seed / 4 % 4]);
     text_add(&t, " rmem_size = %u\n", 16384u << rng_below(r, 5));
     text_add(&t, " wmem_size = %u\n", 16384u << rng_below(r, 5));
     if (rng_below(r, 2))
@@ -187,4 +189,5 @@ void plan_run(struct sim *s)
     s->fastopen = one_in(s, 6) || is_pinned(s, PIN_FASTOPEN);
     if ((one_in(s, 4) || is_pinned(s, PIN_LENT)) && !s->evasive)
         s->lender = (int)rng_below(&s->rng, 2);
+    s->unwatched = s->lender < 0 && s->seed % 4 == 1 ? (int)(s->seed / 4 % 2) : s->lender;
 }

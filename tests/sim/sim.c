@@ -198,6 +198,7 @@ static void host_collect(struct sim *s, unsigned i)
     s->seen.mtu_lowered += n->pmtu_lowered;
     s->seen.cookies += n->cookies_taken;
     s->seen.fastopens += n->fastopen_accepted;
+    s->seen.dozed += n->dozed;
 }
 
 /* TIME_WAIT records end too; then the memory of a context is what it was. */
@@ -263,7 +264,7 @@ static void sim_init(struct sim *s, uint64_t seed)
     memset(s, 0, sizeof(*s));
     s->seed = seed;
     s->now_us = 1000000;
-    s->lender = -1;
+    s->lender = s->unwatched = -1;
     rng_init(&s->rng, seed);
 }
 

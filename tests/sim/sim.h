@@ -218,7 +218,7 @@ struct host {
 struct sim_seen {
     uint64_t drops, ooo, overlaps, resizes, rtos, zero_windows, resets, fast_rexmits, events, conns,
         bytes, inconsistent, rewritten, forged_resets, ecn_reductions, shrunk, reassembled,
-        mtu_lowered, cookies, fastopens, lent;
+        mtu_lowered, cookies, fastopens, lent, dozed;
 };
 
 struct sim {
@@ -229,6 +229,7 @@ struct sim {
     bool is_black_hole; /* the link's MTU changes and nobody says so */
     bool fastopen;      /* both ways; so data of a SYN may come twice (RFC 7413 2.1) */
     int lender;         /* the host whose long writes are lent; -1: none */
+    int unwatched;      /* the lender or another, whose connections doze; -1: none */
     uint64_t bulk; /* bytes each way over one connection and a fixed bad link; 0: a random run */
     unsigned n_conns;
     struct sim_conn conn[SIM_CONNS_MAX];

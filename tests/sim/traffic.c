@@ -8,6 +8,8 @@
 
 #include "tests/sim/sim.h"
 
+#include "mtcp/sock/sock.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -292,6 +294,12 @@ static uint64_t side_abort_at(const struct sim_conn *c, const struct flow_side *
     return f->plan.abort_us == SIM_NEVER ? SIM_NEVER : c->start_us + f->plan.abort_us;
 }
 
+/* A call would wake it: one that only waits waits for a segment to do so. */
+static bool dozes(const struct sim *s, unsigned k, const struct flow_side *f)
+{
+    return f->sent_all && (sock_find(ctx_of(s->host[k].mctx), f->sock)->flags & SOCKF_DORMANT) != 0;
+}
+
 static bool side_step(struct sim *s, struct sim_conn *c, unsigned k)
 {
     struct flow_side *f = &c->side[k];
@@ -301,6 +309,8 @@ static bool side_step(struct sim *s, struct sim_conn *c, unsigned k)
         side_abort(s, k, f);
         return true;
     }
+    if (dozes(s, k, f))
+        return side_end(s, c, k);
     lend_collect(s, k, f);
     if (s->now_us < f->resume_us)
         return false;

@@ -539,9 +539,9 @@ static void ask_for_packets(struct sim *s, unsigned host)
 void watch_attach(struct sim *s, unsigned host)
 {
     running = s;
-    if (s->lender != (int)host)
+    if (s->unwatched != (int)host)
         watch_conns(s, host);
-    if (s->lender != (int)host && s->is_told)
+    if (s->unwatched != (int)host && s->is_told)
         ask_for_packets(s, host);
     if (counts_frames(s))
         count_frames(s, host);

@@ -11,7 +11,7 @@
 #       --mutants  also check that planted bugs are found (about 20 minutes)
 #   ./setup.sh bench [--quick] [WORKLOAD...]
 #                                      the benchmarks, beside nginx and the raw device; --quick takes
-#                                      about three minutes without w9 (bench/run --help)
+#                                      two minutes (bench/run --help)
 #   ./setup.sh build                   packages and build only
 #   ./setup.sh help
 #

@@ -4,13 +4,14 @@
  * callgrind its instruction counts repeat to the digit; on its own it prints a rate.
  *
  *   mem_rpc rpc  CONNS TRANSACTIONS [MONITOR]   1 byte each way, round robin over CONNS connections
- *   mem_rpc http CONNS TRANSACTIONS [MONITOR]   connect, 64 bytes each way, the server closes
- *   mem_rpc in   BYTES 0 [MONITOR]              one stream to the server
- *   mem_rpc out  BYTES 0 [MONITOR]              one stream from the server
- *   mem_rpc idle FIRST LAST [MONITOR]           memory of the established connections from the
- *                                               FIRST to the LAST, of both ends
- *   MONITOR: none (default), attached, log, peek; or a plugin of the server's and its args, as one
- *            argument: "build/release/connlog.so file=/dev/null"
+ *   mem_rpc cores N TRANSACTIONS                the same on N threads at once, each with a server
+ * and a client context, a link, 256 connections and so many transactions mem_rpc http CONNS
+ * TRANSACTIONS [MONITOR]   connect, 64 bytes each way, the server closes mem_rpc in   BYTES 0
+ * [MONITOR]              one stream to the server mem_rpc out  BYTES 0 [MONITOR]              one
+ * stream from the server mem_rpc idle FIRST LAST [MONITOR]           memory of the established
+ * connections from the FIRST to the LAST, of both ends MONITOR: none (default), attached, log,
+ * peek; or a plugin of the server's and its args, as one argument: "build/release/connlog.so
+ * file=/dev/null"
  *
  * server_turn() is everything the server side does: callgrind counts it with --toggle-collect.
  */
@@ -20,6 +21,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,7 +36,10 @@
 #define TURN_US        20u    /* what a turn takes when every one is full */
 #define HTTP_TURN_US   250u   /* longer, so that TIME_WAIT ends within a short run */
 
-enum mode { RPC, HTTP, IN, OUT, IDLE };
+#define CORES_MAX   64u
+#define CORES_CONNS 256u
+
+enum mode { RPC, HTTP, IN, OUT, IDLE, CORES };
 
 struct bench {
     enum mode mode;
@@ -48,8 +53,9 @@ struct bench {
     uint64_t now_us;
 };
 
-static struct bench b;
-static char buf[BLOCK];
+static _Thread_local struct bench b;
+static _Thread_local char buf[BLOCK];
+static _Thread_local unsigned core; /* of this thread: 0, 1, ... */
 
 static void fail(const char *what)
 {
@@ -85,7 +91,8 @@ static void server_accept(int listener)
 {
     int s;
     while ((s = mtcp_accept4(b.server, listener, NULL, NULL, SOCK_NONBLOCK)) >= 0)
-        watch(b.server, b.server_ep, MOS_EPOLL_CTL_ADD, s, b.mode == OUT ? MOS_EPOLLOUT : MOS_EPOLLIN);
+        watch(b.server, b.server_ep, MOS_EPOLL_CTL_ADD, s,
+              b.mode == OUT ? MOS_EPOLLOUT : MOS_EPOLLIN);
 }
 
 static void server_answer(int s)
@@ -259,7 +266,7 @@ static mctx_t context(unsigned end, const char *address, const char *monitor)
              " rmem_size = 65536\n wmem_size = 65536\n tcp_tw_interval = 1\n%s\n}\n",
              end, address, section);
     struct mtcp_io *io = mtcp_io_pair_end(b.link, end);
-    mctx_t m = mtcp_create_context_io((int)end, conf, &io, 1, &env);
+    mctx_t m = mtcp_create_context_io((int)(2 * core + end), conf, &io, 1, &env);
     if (!m)
         fail("context");
     return m;
@@ -278,8 +285,10 @@ static void listen_on(uint16_t port)
 
 static void set_up(uint64_t n_conns, const char *monitor)
 {
-    struct mtcp_io_pair_conf pc = {.n_pkts = 8192, .depth = 4096,
-                                   .caps = MTCP_IO_TX_IP_CSUM | MTCP_IO_TX_TCP_CSUM | MTCP_IO_RX_CSUM};
+    struct mtcp_io_pair_conf pc = {.n_pkts = 8192,
+                                   .depth = 4096,
+                                   .caps =
+                                       MTCP_IO_TX_IP_CSUM | MTCP_IO_TX_TCP_CSUM | MTCP_IO_RX_CSUM};
     b.now_us = 1000000;
     b.link = mtcp_io_pair_create(&pc);
     if (!b.link)
@@ -291,7 +300,8 @@ static void set_up(uint64_t n_conns, const char *monitor)
     b.n_listeners = (unsigned)(n_conns / CONNS_PER_PORT) + 1;
     for (unsigned i = 0; i < b.n_listeners; i++)
         listen_on((uint16_t)(PORT + i));
-    if (strcmp(monitor, "none") != 0 && !is_plugin(monitor) && mos_monitor_init(b.server, monitor) < 0)
+    if (strcmp(monitor, "none") != 0 && !is_plugin(monitor) &&
+        mos_monitor_init(b.server, monitor) < 0)
         fail("monitor");
 }
 
@@ -327,6 +337,50 @@ static void run_transactions(unsigned conns, uint64_t transactions)
     double t = now_s() - t0;
     printf("transactions %llu  seconds %.3f  per_second %.0f\n", (unsigned long long)b.done, t,
            (double)b.done / t);
+}
+
+/* ---- several cores: each thread has connections, contexts and a link of its own ---- */
+
+static struct {
+    pthread_barrier_t all_open, all_done;
+    uint64_t transactions;
+} cores;
+
+/* Until every thread has its connections, and then until every one is done. */
+static void *core_run(void *arg)
+{
+    core = (unsigned)(uintptr_t)arg;
+    b.mode = RPC;
+    b.msg_bytes = 1;
+    b.wanted = UINT64_MAX;
+    set_up(CORES_CONNS, "none");
+    turns_until_open(CORES_CONNS);
+    pthread_barrier_wait(&cores.all_open);
+    b.wanted = b.done + cores.transactions;
+    while (b.done < b.wanted)
+        both_turn();
+    pthread_barrier_wait(&cores.all_done);
+    return NULL;
+}
+
+static void run_cores(unsigned n, uint64_t transactions)
+{
+    pthread_t thread[CORES_MAX];
+    cores.transactions = transactions;
+    if (n == 0 || n > CORES_MAX || pthread_barrier_init(&cores.all_open, NULL, n + 1) != 0 ||
+        pthread_barrier_init(&cores.all_done, NULL, n + 1) != 0)
+        fail("cores");
+    for (unsigned i = 0; i < n; i++)
+        if ((errno = pthread_create(&thread[i], NULL, core_run, (void *)(uintptr_t)i)) != 0)
+            fail("thread");
+    pthread_barrier_wait(&cores.all_open);
+    double t0 = now_s();
+    pthread_barrier_wait(&cores.all_done);
+    double t = now_s() - t0;
+    for (unsigned i = 0; i < n; i++)
+        pthread_join(thread[i], NULL);
+    unsigned long long sum = n * (unsigned long long)transactions;
+    printf("transactions %llu  seconds %.3f  per_second %.0f\n", sum, t, (double)sum / t);
 }
 
 static void run_stream(uint64_t bytes)
@@ -366,22 +420,40 @@ static double allocated_bytes(void)
     return (double)allocated;
 }
 
+/* Nothing happens, until every connection dozes. */
+static void rest(void)
+{
+    uint64_t until = b.now_us + 3000000 + b.n_open * 10ull;
+    for (; b.now_us < until; b.now_us += 1000) {
+        client_turn();
+        server_turn();
+    }
+}
+
+static void print_memory(const char *when, double rss, double allocated, double n)
+{
+    printf("%s_rss_bytes_each_end %.1f  %s_allocator_bytes_each_end %.1f\n", when,
+           (rss_bytes() - rss) / n / 2, when, (allocated_bytes() - allocated) / n / 2);
+}
+
 static void run_idle(uint64_t first, uint64_t last)
 {
     turns_until_open(first);
+    rest();
     double rss = rss_bytes(), allocated = allocated_bytes(), t0 = now_s();
     turns_until_open(last);
     double t = now_s() - t0, n = (double)(last - first);
-    printf("connections %u  opened_per_second %.0f  rss_bytes_each_end %.1f  "
-           "allocator_bytes_each_end %.1f\n",
-           b.n_open, n / t, (rss_bytes() - rss) / n / 2, (allocated_bytes() - allocated) / n / 2);
+    printf("connections %u  opened_per_second %.0f\n", b.n_open, n / t);
+    print_memory("open", rss, allocated, n);
+    rest();
+    print_memory("idle", rss, allocated, n);
 }
 
 static int mode_of(const char *name)
 {
     static const char *const names[] = {[RPC] = "rpc", [HTTP] = "http", [IN] = "in",
-                                        [OUT] = "out", [IDLE] = "idle"};
-    for (int i = RPC; i <= IDLE; i++)
+                                        [OUT] = "out", [IDLE] = "idle", [CORES] = "cores"};
+    for (int i = RPC; i <= CORES; i++)
         if (strcmp(name, names[i]) == 0)
             return i;
     return -1;
@@ -391,10 +463,15 @@ int main(int argc, char **argv)
 {
     int mode = argc < 4 ? -1 : mode_of(argv[1]);
     if (mode < 0) {
-        fprintf(stderr, "usage: mem_rpc rpc|http|in|out|idle N M [none|attached|log|peek|PLUGIN]\n");
+        fprintf(stderr,
+                "usage: mem_rpc rpc|http|in|out|idle|cores N M [none|attached|log|peek|PLUGIN]\n");
         return 2;
     }
     uint64_t n = strtoull(argv[2], NULL, 0), m = strtoull(argv[3], NULL, 0);
+    if (mode == CORES) {
+        run_cores((unsigned)n, m);
+        return 0;
+    }
     b.mode = (enum mode)mode;
     set_up(m, argc > 4 ? argv[4] : "none");
     if (mode == RPC || mode == HTTP)

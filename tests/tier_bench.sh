@@ -36,6 +36,11 @@ ok "the raw device was measured" values w1 "raw device"
 ok "idle connections were measured" values w5 "both ends"
 ok "there is a plot" grep -q "<svg" "$tmp/results/w1.svg"
 
+ok "another round ends well" run w2 w6
+ok "a server on the TAP was measured" values w2 "epserver, tap"
+ok "the kernel's was" values w2 "nginx, veth"
+ok "there is a curve" grep -q "% of the peak" "$tmp/results/w6.svg"
+
 ok "a peer that does not start ends it" eval '! run --peer bad="exit 1" w1'
 ok "and it says who" grep -q "bad: it did not begin" "$tmp/out"
 ok "a peer that has no such server is left out" run --peer other="exit 77" w1

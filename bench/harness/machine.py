@@ -120,6 +120,7 @@ class Place:
     clients', and the far one, the servers', with a veth pair between them when veth() was called.
     """
     FILES = {"64": 64, "16K": 16384, "1M": 1 << 20}
+    HUGEPAGES = 256  # of 2 MB, for one program
 
     def __init__(self):
         self.dir = tempfile.mkdtemp(prefix="bench.")
@@ -169,22 +170,37 @@ class Place:
         while os.readlink(f"/proc/{self.far.pid}/ns/net") == mine:
             time.sleep(0.01)
         self.command("ip link set lo up")
+        self.has_hugepages = self.mount_hugepages()
         return self
+
+    def mount_hugepages(self):
+        """Are there enough for two programs, and may they be used? A mount that ends with the namespace."""
+        if hugepages("free") < 2 * self.HUGEPAGES:
+            return False
+        os.mkdir(self.path("huge"))
+        return subprocess.run(["mount", "-t", "hugetlbfs", "none", self.path("huge")],
+                              stderr=subprocess.DEVNULL).returncode == 0
 
     def __exit__(self, *_):
         self.far.kill()
         self.far.wait()
+        if self.has_hugepages:
+            self.command(f"umount -l {self.path('huge')}")
         shutil.rmtree(self.dir)
 
     def path(self, *names):
         return os.path.join(self.dir, *names)
 
 
+def hugepages(which):
+    """Of 2 MB: how many there are ("nr"), or are free."""
+    with open(f"/sys/kernel/mm/hugepages/hugepages-2048kB/{which}_hugepages") as f:
+        return int(f.read())
+
+
 def describe():
     with open("/proc/cpuinfo") as f:
         cpu = next((line.split(": ")[1].strip() for line in f if line.startswith("model name")), "unknown")
-    with open("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages") as f:
-        hugepages = int(f.read())
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
     return {"cpu": cpu, "cpus": len(os.sched_getaffinity(0)), "kernel": os.uname().release,
-            "load": os.getloadavg()[0], "hugepages": hugepages, "commit": commit.stdout.strip() or "unknown"}
+            "load": os.getloadavg()[0], "hugepages": hugepages("nr"), "commit": commit.stdout.strip() or "unknown"}

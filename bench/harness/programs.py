@@ -8,15 +8,19 @@ import urllib.request
 
 from .machine import BUILD, Failed, Program
 
-ADDRESS = {"memif": "10.77.0.3", "veth": "10.77.0.4", "kernel": "10.77.0.2"}
+ADDRESS = {"memif": "10.77.0.3", "veth": "10.77.0.4", "kernel": "10.77.0.2", "tap": "10.78.0.2"}
+DEVICE = {"veth": "net_af_packet0,iface=far", "tap": "tap0,iface=tap"}
 
 
 def conf(place, name, device, address, monitor=None, cores=1):
     """A mos.conf; its path."""
     lines = ["mos {", f"    num_cores = {cores}", '    idle = "spin"', "    max_concurrency = 20000",
              "    hugepages = true",
-             f'    netdev "{device.split(",")[0][4:]}" {{',
-             f'        device = "{device}"', f'        address = "{address}/24"', "    }"]
+             '    netdev "d0" {',
+             f'        device = "{device}"', f'        address = "{address}/24"']
+    if device.startswith("net_af_packet"):  # else the kernel's IP looks at each packet as well
+        lines.append('        mac = "02:00:00:00:00:04"')
+    lines.append("    }")
     if monitor:
         plugin, args = monitor
         lines.append(f'    monitor "m" {{ plugin = "{BUILD}/{plugin}.so" args = "{args}" }}')
@@ -44,12 +48,14 @@ def serves_tcp(address, port):
 # ---- servers ---------------------------------------------------------------------------------
 
 def epserver(place, link, what, port, monitor=None, cores=1):
-    device = memif(place, "server") if link == "memif" else "net_af_packet0,iface=far"
+    device = memif(place, "server") if link == "memif" else DEVICE[link]
     cpus = place.server_cpus(cores)
     argv = [f"{BUILD}/epserver", *what, "-P", str(port), "-N", str(cores), "-f",
             conf(place, "server.conf", device, ADDRESS[link], monitor, cores)]
     program = Program(place, argv, cpus, far=link == "veth")
     program.wait_until(lambda: program.said() != "")
+    if link == "tap":
+        place.command("ip addr replace 10.78.0.1/24 dev tap")
     return program
 
 
@@ -143,10 +149,12 @@ def check_file(place, url):
 
 def bounce(place, seconds):
     """Frames per second through a memif between two that only send back what they receive."""
+    memory = ["-m", str(2 * place.HUGEPAGES), *([] if place.has_hugepages else ["--no-huge"])]
+
     def testpmd(role, cpus, *more):
         main = place.client_cpus[-1]
-        return Program(place, ["stdbuf", "-oL", "dpdk-testpmd", f"--lcores=0@{main},1@{cpus[0]}", "--no-huge",
-                               "-m", "512", "--no-pci", "--no-telemetry", f"--file-prefix=bench-{role}",
+        return Program(place, ["stdbuf", "-oL", "dpdk-testpmd", f"--lcores=0@{main},1@{cpus[0]}", *memory,
+                               "--no-pci", "--no-telemetry", f"--file-prefix=bench-{role}",
                                f"--vdev={memif(place, role)}", "--", "--total-num-mbufs=16384",
                                "--forward-mode=io", "--auto-start", "--stats-period=1", *more], [*cpus, main])
 
@@ -164,7 +172,7 @@ def bounce(place, seconds):
         server.wait_until(lambda: os.path.exists(place.path("memif")))
         with testpmd("client", place.client_cpus, "--tx-first") as client:
             began, first = next_count(client)
-            began, first = next_count(client, first)
-            time.sleep(seconds)
-            ended, last = next_count(client, next_count(client, first)[1])
+            ended, last = began, first
+            for _ in range(seconds):
+                ended, last = next_count(client, last)
     return {"rate": (last - first) / (ended - began)}

@@ -7,14 +7,16 @@ import subprocess
 from . import machine
 
 UNITS = {"rate": "/s", "MB/s": "MB/s", "p50": "us p50", "p99": "us p99", "p99.9": "us p99.9",
-         "bytes each": "bytes each", "RSS each": "bytes of RSS each", "instructions": "instructions"}
+         "bytes each": "bytes each", "RSS each": "bytes of RSS each",
+         "RSS when opened": "bytes of RSS each, just opened", "instructions": "instructions"}
 
 
 class Result:
     """One variant of one group of a workload: a list of values, one per round, of each metric."""
 
-    def __init__(self, workload, group="", variant="", skipped=None):
+    def __init__(self, workload, group="", variant="", skipped=None, x=None):
         self.workload, self.group, self.variant, self.skipped = workload, group, variant, skipped
+        self.x = x  # of a workload that is a curve: where on it the group is, in percent of the peak
         self.values = {}
 
     def add(self, metrics):
@@ -54,9 +56,28 @@ def lines(results):
     return "\n".join(out)
 
 
+def curve(workload, rows, out):
+    """A line for each latency, over the load."""
+    metrics = [m for m in rows[0].values if UNITS[m].startswith("us")]
+    script = ["set terminal svg size 700,420 noenhanced", f'set output "{os.path.join(out, workload + ".svg")}"',
+              f'set title "{workload}: latency, medians"', 'set xlabel "% of the peak"',
+              'set ylabel "us"', "set logscale y", "set grid", "set xrange [0:100]", "set key left top",
+              "plot " + ", ".join(f'"-" using 1:2 with linespoints lw 2 title "{m}"' for m in metrics)]
+    for m in metrics:
+        script += [f"{r.x} {statistics.median(r.values[m])}" for r in rows] + ["e"]
+    return script
+
+
 def plot(workload, results, out):
-    """A bar for each median, with the spread."""
     rows = [r for r in results if r.values]
+    script = curve(workload, rows, out) if rows[0].x is not None else bars(workload, rows, out)
+    done = subprocess.run(["gnuplot"], input="\n".join(script), capture_output=True, text=True)
+    if done.returncode:
+        raise machine.Failed(f"gnuplot: {done.stderr}")
+
+
+def bars(workload, rows, out):
+    """A bar for each median, with the spread."""
     metric = main_metric(rows[0])
     rows = [r for r in rows if metric in r.values]
     labels = [f"{r.group}: {r.variant}" for r in rows]
@@ -72,9 +93,7 @@ def plot(workload, results, out):
             v = r.values[metric]
             script.append(f'"{label}" {statistics.median(v)} {min(v)} {max(v)}')
         script.append("e")
-    done = subprocess.run(["gnuplot"], input="\n".join(script), capture_output=True, text=True)
-    if done.returncode:
-        raise machine.Failed(f"gnuplot: {done.stderr}")
+    return script
 
 
 def write(results, out):
@@ -87,4 +106,3 @@ def write(results, out):
         f.write(lines(results) + "\n")
     for workload in dict.fromkeys(r.workload for r in results if r.values):
         plot(workload, [r for r in results if r.workload == workload], out)
-    print(f"written: {out}/table.txt, results.json, *.svg")

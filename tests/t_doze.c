@@ -1,6 +1,7 @@
 /* Connections that doze, through the socket API: who does, what wakes them, and what nobody sees.
  */
 #include "mtcp/core/ctx.h"
+#include "mtcp/sock/sock.h"
 #include "tests/duo.h"
 #include "tests/test.h"
 
@@ -133,6 +134,25 @@ static void not_with_something_to_read(void)
     EXPECT_EQ(n_dormant(d.cli), 1);
     EXPECT_EQ(mtcp_read(d.srv, s, &octet, 1), 1);
     duo_run(&d, 3000000);
+    EXPECT_EQ(n_dormant(d.srv), 1);
+    duo_close(&d);
+}
+
+/* A program whose connection can't doze sleeps for as long as nothing happens. */
+static void looking_for_them_wakes_nobody(void)
+{
+    struct mtcp_epoll_event ev;
+    begin("dormant_after_ms = 10\n");
+    EXPECT_EQ(mtcp_write(d.cli, c, "y", 1), 1);
+    duo_step(&d, 0);
+    int ep = mtcp_epoll_create(d.srv, 1);
+    EXPECT_EQ(mtcp_epoll_wait(d.srv, ep, &ev, 1, 1000), 0);
+    EXPECT_EQ(n_dormant(d.srv), 0);
+    EXPECT_EQ(sock_doze_us(ctx_of_live(d.srv)), WHEEL_NEVER_US);
+    EXPECT_EQ(mtcp_read(d.srv, s, &(char){0}, 1), 1);
+    EXPECT_EQ(mtcp_epoll_wait(d.srv, ep, &ev, 1, 5), 0);
+    CU_ASSERT(sock_doze_us(ctx_of_live(d.srv)) < WHEEL_NEVER_US);
+    EXPECT_EQ(mtcp_epoll_wait(d.srv, ep, &ev, 1, 1000), 0);
     EXPECT_EQ(n_dormant(d.srv), 1);
     duo_close(&d);
 }
@@ -582,7 +602,8 @@ static void nobody_sees_a_difference(void)
 
 TEST_SUITE(doze, TEST_CASE(idle_connections_doze), TEST_CASE(so_do_those_that_carried_nothing),
            TEST_CASE(of_ipv6_too), TEST_CASE(not_too_early), TEST_CASE(never_when_off),
-           TEST_CASE(not_with_something_to_read), TEST_CASE(not_with_something_in_flight),
+           TEST_CASE(not_with_something_to_read), TEST_CASE(looking_for_them_wakes_nobody),
+           TEST_CASE(not_with_something_in_flight),
            TEST_CASE(with_an_announcement_that_nothing_followed),
            TEST_CASE(with_something_urgent_long_ago), TEST_CASE(keepalive_wakes_it),
            TEST_CASE(its_deadline_wakes_with_it), TEST_CASE(idle_timeouts_end_it),

@@ -15,13 +15,16 @@ enum {
     CHUNKS_PASSED_BY = 512 /* without a socket */
 };
 
-static __attribute__((cold)) bool may_doze(const struct mtcp_ctx *ctx, const struct sock *s)
+static __attribute__((cold)) bool may_doze(struct mtcp_ctx *ctx, const struct sock *s)
 {
     if (s->type != MOS_SOCK_STREAM || (s->flags & (SOCKF_CONN | SOCKF_DORMANT)) != SOCKF_CONN)
         return false;
-    return s->conn->state == TCPS_ESTABLISHED && !s->conn->mon &&
-           ctx->net.env.now_us - s->conn->last_active_us >= ctx->config.dormant_after_us &&
-           sock_poll(s) == MOS_EPOLLOUT;
+    if (s->conn->state != TCPS_ESTABLISHED || s->conn->mon || sock_poll(s) != MOS_EPOLLOUT)
+        return false;
+    if (ctx->net.env.now_us - s->conn->last_active_us >= ctx->config.dormant_after_us)
+        return true;
+    sock_doze_news(ctx);
+    return false;
 }
 
 static void doze(struct mtcp_ctx *ctx, struct sock *s)
@@ -64,6 +67,8 @@ void sock_doze(struct mtcp_ctx *ctx)
 {
     struct sock_table *t = ctx->socks;
     uint64_t now = ctx->net.env.now_us;
+    if (t->doze_chunk == 0)
+        t->doze_is_news = false;
     look(ctx);
     t->doze_at_us = now + STEP_US;
     if (t->doze_chunk >= t->own.n_top) {
@@ -74,7 +79,9 @@ void sock_doze(struct mtcp_ctx *ctx)
 
 uint64_t sock_doze_us(const struct mtcp_ctx *ctx)
 {
-    return ctx->net.conns.n_used == 0 ? WHEEL_NEVER_US : ctx->socks->doze_at_us;
+    const struct sock_table *t = ctx->socks;
+    bool is_idle = t->doze_chunk == 0 && !t->doze_is_news;
+    return is_idle || ctx->net.conns.n_used == 0 ? WHEEL_NEVER_US : t->doze_at_us;
 }
 
 bool sock_rouse(struct mtcp_ctx *ctx, const struct sock *s)

@@ -310,8 +310,11 @@ static uint64_t deadline_of(const struct mtcp_ctx *ctx, int timeout_ms)
 static int wait_for(struct mtcp_ctx *ctx, struct sock *s, struct harvest *h, int timeout_ms)
 {
     uint64_t deadline = 0;
+    sock_doze_news(ctx);
     for (;;) {
         unsigned work = ctx_poll(ctx);
+        if (work)
+            sock_doze_news(ctx);
         if (unlikely(sock_doze_is_due(ctx)))
             sock_doze(ctx);
         if (s->type != MOS_SOCK_EPOLL)

@@ -54,7 +54,7 @@ struct sock {
     union {
         struct tcp_conn *conn;       /* MOS_SOCK_STREAM with SOCKF_CONN ... */
         struct tcp_dormant *dormant; /* ... and with SOCKF_DORMANT */
-        struct prep *prep;     /* MOS_SOCK_STREAM without, MOS_SOCK_STREAM_LISTEN */
+        struct prep *prep;           /* MOS_SOCK_STREAM without, MOS_SOCK_STREAM_LISTEN */
         struct epoll *epoll;
         struct pipe *pipe;
         const struct hook_sock_ops *mon_ops;
@@ -74,7 +74,7 @@ struct sock_slots {
     struct ids ids;
     struct sock **chunks;
     uint32_t n_chunks;
-    uint32_t n_top; /* from here on there are none; a round of doze.c lowers it */
+    uint32_t n_top;     /* from here on there are none; a round of doze.c lowers it */
     struct sock *spare; /* a chunk kept for the next use */
 };
 
@@ -87,13 +87,14 @@ struct sock_table {
     uint32_t mon_base;
     unsigned mon_shift; /* id = mon_base + (generation << mon_shift | slot) */
     uint32_t mon_gen, n_mon_gens;
-    uint32_t mon_from; /* the slot that is tried next */
+    uint32_t mon_from;  /* the slot that is tried next */
     struct sock *freed; /* ids that the next blocking call makes usable again */
     struct pool preps, epolls, items, pipes;
     struct list_node bound[SOCK_PORT_BUCKETS]; /* bound and not connected: struct prep */
     struct list_node doomed; /* listeners closed in the middle of a turn: struct prep */
     uint64_t doze_at_us;     /* when some are looked at for those that could doze ... */
     uint32_t doze_chunk;     /* ... and which of own.chunks come first */
+    bool doze_is_news;       /* since the round began something happened, or time alone will do */
     unsigned n_again;        /* calls in a row that found nothing since the last turn */
 };
 
@@ -140,8 +141,14 @@ static inline bool sock_doze_is_due(const struct mtcp_ctx *ctx)
     return ctx->net.env.now_us >= ctx->socks->doze_at_us;
 }
 
-/* When that is, for who sleeps; WHEEL_NEVER_US: there is nobody who could doze. */
+/* When that is, for who sleeps; WHEEL_NEVER_US: nobody could doze before something happens. */
 uint64_t sock_doze_us(const struct mtcp_ctx *ctx);
+
+/* Something happened: segments, calls. */
+static inline void sock_doze_news(struct mtcp_ctx *ctx)
+{
+    ctx->socks->doze_is_news = true;
+}
 
 /* The connection of a socket with SOCKF_DORMANT is awake. False: no memory. */
 bool sock_rouse(struct mtcp_ctx *ctx, const struct sock *s) __attribute__((cold, noinline));
@@ -235,11 +242,11 @@ int sock_would_block(struct mtcp_ctx *ctx);
 /* Was the loop interrupted? Takes a signal's mark with it. */
 bool sock_interrupted(struct mtcp_ctx *ctx);
 
-/* ---- connecting by the first write (open.c) --------------------------------------------------- */
+/* ---- connecting by the first write (open.c) -------------------------------------------------- */
 
-/* MSG_FASTOPEN, or a connection that TCP_FASTOPEN_CONNECT made wait (FASTOPEN_DEFERRED). 0: there is
- * a connection, and while it is FASTOPEN_DEFERRED what is queued goes in its SYN. `to` may be NULL.
- * -EOPNOTSUPP, -EISCONN, -EINVAL, or as mtcp_connect. */
+/* MSG_FASTOPEN, or a connection that TCP_FASTOPEN_CONNECT made wait (FASTOPEN_DEFERRED). 0: there
+ * is a connection, and while it is FASTOPEN_DEFERRED what is queued goes in its SYN. `to` may be
+ * NULL. -EOPNOTSUPP, -EISCONN, -EINVAL, or as mtcp_connect. */
 MUST_CHECK int sock_fast_prepare(struct mtcp_ctx *ctx, struct sock *s, const struct sockaddr *to,
                                  socklen_t tolen);
 

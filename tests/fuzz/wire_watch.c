@@ -293,7 +293,7 @@ static void act_cb(mctx_t ctx, int sock, int side, event_t ev, filter_arg_t *arg
     if (m.is_armed && (ev & m.armed.wnd || ev == MOS_ON_TIMEOUT)) {
         struct step s = m.armed;
         m.is_armed = false;
-        act(sock, side, &s);
+        act(ev == MOS_ON_TIMEOUT ? m.last : sock, side, &s); /* a timer's callback has its own id */
     }
     link_user(false);
 }

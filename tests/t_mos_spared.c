@@ -471,8 +471,7 @@ static void the_same_as_if_all_were_told(void)
     free(text);
 }
 
-/* ---- in the middle of a packet that is spared -------------------------------------------------
- */
+/* ---- in the middle of a packet that is spared ------------------------------------------------ */
 
 static int read_from = -1;
 static unsigned deed;

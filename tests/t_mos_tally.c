@@ -108,8 +108,7 @@ static void only_for_who_asks(void)
     w_end();
 }
 
-/* ---- what goes wrong, and what callbacks do ---------------------------------------------------
- */
+/* ---- what goes wrong, and what callbacks do -------------------------------------------------- */
 
 static int get_errno(int s, void *val, socklen_t *len)
 {

@@ -156,8 +156,7 @@ enum tcp_conn_flag {
 };
 #define TCF_URGENT (1u << 31) /* something urgent was written: ext->snd_up */
 
-/* conn.marks: what few connections need; ECN_ while TCF_ECN (ecn.h, recovery.c), TLP_ (recovery.c)
- */
+/* conn.marks: what few connections need; ECN_ while TCF_ECN (ecn.h), TLP_ (recovery.c) */
 enum tcp_conn_mark {
     ECN_ECHO = 1 << 0,          /* CE came: ECE in every ACK until the peer says CWR */
     ECN_CWR = 1 << 1,           /* cwnd was reduced: CWR goes with the next new data */
@@ -165,9 +164,8 @@ enum tcp_conn_mark {
     FASTOPEN_SYN_DATA = 1 << 3, /* data in a SYN was accepted, ours or the peer's */
     FASTOPEN_DEFERRED = 1 << 4, /* client: the SYN waits for the first bytes */
     FASTOPEN_ON = 1 << 5,       /* in SYN_RCVD, SYN_SENT: fastopen.h */
-    SHORT_IN_FLIGHT =
-        1 << 7, /* a segment that was not full, since nothing was in flight (output.c) */
-    TLP_UNMEASURED = 1 << 6, /* no round trip was measured since the last tail loss probe */
+    TLP_UNMEASURED = 1 << 6,    /* no round trip was measured since the last tail loss probe */
+    SHORT_IN_FLIGHT = 1 << 7,   /* one not full was sent since nothing was in flight (output.c) */
 };
 
 /* conn.ready: news for the socket, cleared by whoever harvests. */
@@ -299,8 +297,8 @@ struct tcp_conn {
             uint32_t round_end;   /* low half of an offset */
             uint32_t last_min_us; /* of the last round; in CSS: of the round that led there */
             uint32_t min_us;      /* of this round */
-            uint8_t n_samples,
-                n_css; /* n_css: rounds of conservative slow start left, 0: not in it */
+            uint8_t n_samples;
+            uint8_t n_css; /* rounds of conservative slow start left, 0: not in it */
         } hystart;
         struct {
             uint32_t acked;
@@ -308,8 +306,7 @@ struct tcp_conn {
     } cc;
     uint32_t snd_at_us; /* when new data was last sent, low 32 bits (recovery.c) */
     const struct tcp_cc_ops *cc_ops;
-    struct tcp_flight
-        *flight; /* NULL: nothing is in flight, or one segment, at snd_at_us (recovery.c) */
+    struct tcp_flight *flight; /* recovery.c; NULL: nothing, or one segment, sent at snd_at_us */
     /* -- timers: one wheel entry at the earliest deadline (timers.c) -- */
     union {
         uint64_t aux_at; /* FIN_WAIT_2, TIME_WAIT, keepalive, idle; WHEEL_NEVER_US: off */
@@ -331,9 +328,8 @@ struct tcp_conn {
     uint16_t user_mss : 15;   /* TCP_MAXSEG, 0: none */
     uint16_t is_unpushed : 1; /* the last write said MSG_MORE: its end is no place for a PSH */
     uint8_t end_reason;       /* enum hook_end, once known */
-    uint8_t
-        challenge_slot; /* half second of the last challenge ACK (input.c, RFC 5961 section 7) */
-    uint8_t soft_err;   /* errno of a soft network error, reported by a timeout */
+    uint8_t challenge_slot;   /* half second of the last challenge ACK (RFC 5961 section 7) */
+    uint8_t soft_err;         /* errno of a soft network error, reported by a timeout */
     uint8_t tos, ttl;
     uint8_t marks; /* enum tcp_conn_mark */
 };

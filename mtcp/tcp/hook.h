@@ -103,9 +103,8 @@ struct hook_seg {
     bool is_rebuilt; /* a SYN or SYN-ACK put together again from a SYN cookie: there is no frame */
     bool ip_csum_due, tcp_csum_due; /* OUT: the device fills it in */
     bool has_off;                   /* the ISN of the sender is known, so off is valid */
-    tcp_off_t off; /* stream offset of the first payload byte (SYN counted as -1) */
-    uint16_t
-        cut_len; /* of a wire, changed: bytes of IP that each packet it is cut into has at most */
+    tcp_off_t off;    /* stream offset of the first payload byte (SYN counted as -1) */
+    uint16_t cut_len; /* of a wire, changed: bytes of IP in each packet it is cut into, at most */
     uint64_t now_us;
 };
 

@@ -22,10 +22,9 @@
 
 struct tcp_tx {
     struct seg seg; /* header values and options; seg.payload unused, seg.len = payload bytes */
-    const struct iovec
-        *iov; /* the payload; valid until the connection changes: in the buffer ... */
-    struct iovec span[2];
-    unsigned n_iov;                          /* ... or in up to TCP_TX_PIECES (zerocopy.h) */
+    const struct iovec *iov; /* the payload; valid until the connection changes: ... */
+    struct iovec span[2];    /* ... in the buffer ... */
+    unsigned n_iov;          /* ... or in up to TCP_TX_PIECES (zerocopy.h) */
     uint8_t cookie[TCP_FASTOPEN_COOKIE_MAX]; /* of seg.opt, when it is made here */
     uint16_t mss;  /* payload bytes per segment on the wire; seg.len may be a multiple (TSO) */
     tcp_off_t off; /* stream offset of the payload (-1: SYN, whose payload begins at 0) */

@@ -271,8 +271,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     return 0;
 }
 
-/* ---- mutations: whole steps, and numbers that matter -------------------------------------------
- */
+/* ---- mutations: whole steps, and numbers that matter ----------------------------------------- */
 
 static uint32_t mutate_state;
 

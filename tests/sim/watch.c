@@ -24,9 +24,8 @@ struct watched {
     size_t bytes_room;
     int state[2];
     unsigned n_end; /* CONN_END calls so far */
-    struct mos_traffic
-        shown[2];  /* packets, bytes of these, and plain_packets: those that are not */
-    bool is_stray; /* begun by an old copy of a SYN, after the connection */
+    struct mos_traffic shown[2]; /* packets, their bytes; plain_packets: those not shown */
+    bool is_stray;               /* begun by an old copy of a SYN, after the connection */
     struct watched *next;
 };
 

@@ -461,7 +461,7 @@ static void exchange(struct way ways[2], void (*step)(void))
 {
     for (int i = 0; i < 2; i++)
         ways[i].len = 1 + rng_below(&rng, rng_below(&rng, 2) ? 200 : 60000);
-    for (unsigned turn = 0; turn < 20000 && !(ways[0].is_done && ways[1].is_done); turn++) {
+    for (unsigned turn = 0; turn < 400000 && !(ways[0].is_done && ways[1].is_done); turn++) {
         for (int i = 0; i < 2; i++) {
             way_write(&ways[i]);
             if (rng_below(&rng, 3))

@@ -3,15 +3,17 @@
  * in-memory link between them, no device, no system call, a clock that moves with the turns. Under
  * callgrind its instruction counts repeat to the digit; on its own it prints a rate.
  *
- *   mem_rpc rpc  CONNS TRANSACTIONS [MONITOR]   1 byte each way, round robin over CONNS connections
- *   mem_rpc cores N TRANSACTIONS                the same on N threads at once, each with a server
- * and a client context, a link, 256 connections and so many transactions mem_rpc http CONNS
- * TRANSACTIONS [MONITOR]   connect, 64 bytes each way, the server closes mem_rpc in   BYTES 0
- * [MONITOR]              one stream to the server mem_rpc out  BYTES 0 [MONITOR]              one
- * stream from the server mem_rpc idle FIRST LAST [MONITOR]           memory of the established
- * connections from the FIRST to the LAST, of both ends MONITOR: none (default), attached, log,
- * peek; or a plugin of the server's and its args, as one argument: "build/release/connlog.so
- * file=/dev/null"
+ *   mem_rpc rpc   CONNS TRANSACTIONS [MONITOR]   1 byte each way, round robin over CONNS connections
+ *   mem_rpc cores N TRANSACTIONS                 the same on N threads at once, each with a server, a
+ *                                                client, a link and 256 connections of its own
+ *   mem_rpc http  CONNS TRANSACTIONS [MONITOR]   connect, 64 bytes each way, the server closes
+ *   mem_rpc in    BYTES 0 [MONITOR]              one stream to the server
+ *   mem_rpc out   BYTES 0 [MONITOR]              one stream from the server
+ *   mem_rpc idle  FIRST LAST [MONITOR]           memory of the established connections from the
+ *                                                FIRST to the LAST, of both ends
+ *
+ *   MONITOR: none (default), attached, log, peek; or a plugin of the server's and its args, as one
+ *   argument: "build/release/connlog.so file=/dev/null"
  *
  * server_turn() is everything the server side does: callgrind counts it with --toggle-collect.
  */

@@ -32,7 +32,8 @@ enum mtcp_pkt_flag {
     MTCP_PKT_TX_TSO = 1 << 4,       /* the device cuts the payload into tso_mss pieces */
     MTCP_PKT_RX_CSUM_OPEN = 1 << 5, /* with RX_CSUM_GOOD: the sender left them to a device, and the
                                      * fields are not filled (TCP, UDP: the pseudo header's sum) */
-    MTCP_PKT_TX_PIECES = 1 << 6     /* the payload lies in `pieces`: see there */
+    MTCP_PKT_TX_PIECES = 1 << 6,    /* the payload lies in `pieces`: see there */
+    MTCP_PKT_RX_RSS = 1 << 7        /* a TCP segment, whose rss_hash the device has computed */
 };
 
 #define MTCP_PKT_PIECES_MAX 16
@@ -54,6 +55,8 @@ struct mtcp_pkt {
      * copied or sent them when tx_burst returns; what it does not accept has them still. */
     const struct iovec *pieces;
     unsigned n_pieces;
+    uint32_t rss_hash; /* receive, with MTCP_PKT_RX_RSS: Toeplitz, with the key that the device was
+                        * given, of source and destination address, source and destination port */
 };
 
 /* Copies the pieces behind the headers, as the frame of a device without MTCP_IO_TX_PIECES has

@@ -34,6 +34,10 @@ static char asked_name[32], asked_device[64];
 static unsigned n_starts, n_stops, n_queues;
 static int start_fails;         /* errno */
 static unsigned queues_missing; /* fewer than it is asked for */
+static unsigned rss_buckets;    /* of the device */
+static unsigned rss_n;          /* in how many it was told to sort flows, and where they lead */
+static uint16_t rss_queue[4096];
+static uint8_t rss_key[IO_RSS_KEY];
 static bool hugepages;
 
 static unsigned n_rx;
@@ -70,6 +74,7 @@ int io_dpdk_start(const struct io_conf *conf, char *err, size_t err_len)
     snprintf(asked_name, sizeof(asked_name), "%s", conf->devs[0].name);
     snprintf(asked_device, sizeof(asked_device), "%s", conf->devs[0].device);
     hugepages = conf->hugepages;
+    memcpy(rss_key, conf->rss_key, sizeof(rss_key));
     n_queues = conf->devs[0].n_queues - queues_missing;
     if (!start_fails)
         return 0;
@@ -100,6 +105,19 @@ struct mtcp_io *io_dpdk_look(unsigned dev, unsigned queue)
 unsigned io_dpdk_n_queues(unsigned dev)
 {
     return dev == 0 ? n_queues : 0;
+}
+
+unsigned io_dpdk_rss_buckets(unsigned dev)
+{
+    return dev == 0 ? rss_buckets : 0;
+}
+
+bool io_dpdk_rss_spread(unsigned dev, const uint16_t *queue, unsigned n)
+{
+    EXPECT_EQ(dev, 0);
+    rss_n = n;
+    memcpy(rss_queue, queue, n * sizeof(*queue));
+    return true;
 }
 
 void io_dpdk_stop(void)
@@ -151,7 +169,7 @@ static void begin(const char *conf)
     snprintf(text, sizeof(text), "mos { %s " NULL_DEV " }", conf);
     n_starts = n_stops = 0;
     start_fails = 0;
-    queues_missing = 0;
+    queues_missing = rss_buckets = rss_n = 0;
     EXPECT_EQ(init_with(text), 0);
     CU_ASSERT_STRING_EQUAL(said, "");
 }
@@ -337,6 +355,25 @@ static void a_device_with_fewer_queues_than_cores_is_shared(void)
     EXPECT_EQ(errno, EBUSY);
     EXPECT_EQ(mtcp_destroy(), 0);
     EXPECT_EQ(n_stops, 1);
+}
+
+/* A card sorts flows as the cores do, by a key of this run alone; those of a core without a queue
+ * come by another's. */
+static void a_card_is_told_whose_flows_are(void)
+{
+    uint8_t last[IO_RSS_KEY];
+    for (unsigned i = 0; i < 2; i++) {
+        memcpy(last, rss_key, sizeof(last));
+        begin("num_cores = 2");
+        queues_missing = i;
+        rss_buckets = 256;
+        CU_ASSERT_PTR_NOT_NULL(create_0());
+        EXPECT_EQ(rss_n, 256);
+        for (unsigned k = 0; k < rss_n; k++)
+            EXPECT_EQ(rss_queue[k], i ? 0 : k % 2);
+        CU_ASSERT(memcmp(last, rss_key, sizeof(last)) != 0);
+        EXPECT_EQ(mtcp_destroy(), 0);
+    }
 }
 
 /* ---- plugins that start ---------------------------------------------------------------------- */
@@ -527,6 +564,7 @@ TEST_SUITE(devices, TEST_CASE(nothing_works_before_init), TEST_CASE(init_checks_
            TEST_CASE(fields_have_bounds), TEST_CASE(contexts_get_their_queues),
            TEST_CASE(a_device_that_does_not_start),
            TEST_CASE(a_device_with_fewer_queues_than_cores_is_shared),
+           TEST_CASE(a_card_is_told_whose_flows_are),
            TEST_CASE(a_plugin_that_starts_can_not_end_its_context),
            TEST_CASE(a_child_has_nothing_of_its_parents_contexts),
            TEST_CASE(a_child_may_begin_what_its_parent_has_not),

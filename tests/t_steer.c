@@ -82,6 +82,13 @@ struct queue {
 static struct queue q[2];
 static struct steer *s;
 
+/* The key of Microsoft's verification suite. */
+static const struct steer_rss rss = {{0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, 0x41, 0x67,
+                                      0x25, 0x3d, 0x43, 0xa3, 0x8f, 0xb0, 0xd0, 0xca, 0x2b, 0xcb,
+                                      0xae, 0x7b, 0x30, 0xb4, 0x77, 0xcb, 0x2d, 0xa3, 0x80, 0x30,
+                                      0xf2, 0x0c, 0x6a, 0x42, 0xb7, 0x3b, 0xbe, 0xac, 0x01, 0xfa},
+                                     128};
+
 static unsigned queue_rx(struct mtcp_io *io, struct mtcp_pkt **pkts, unsigned n)
 {
     struct queue *at = (struct queue *)(void *)io;
@@ -142,7 +149,6 @@ static struct mtcp_io *port[2];
 /* Two cores; the device has n_queues. */
 static void up(unsigned n_queues)
 {
-    static const struct hash_key key = {1, 2};
     struct mtcp_io *queues[2] = {&q[0].io, &q[1].io};
     struct steer_dev dev = {queues, n_queues};
     for (unsigned i = 0; i < 2; i++) {
@@ -157,7 +163,7 @@ static void up(unsigned n_queues)
                                    .caps = MTCP_IO_RX_CSUM,
                                    .name = "n0"};
     }
-    s = steer_create(2, &dev, 1, &key);
+    s = steer_create(2, &dev, 1, &rss);
     CU_ASSERT_PTR_NOT_NULL_FATAL(s);
     for (unsigned i = 0; i < 2; i++) {
         port[i] = steer_port(s, 0, i);
@@ -257,6 +263,54 @@ static void each_flow_has_its_core(void)
     }
     CU_ASSERT(share[0] > 4000 && share[1] > 4000);
     EXPECT_EQ(n_lost(0) + n_lost(1), 0);
+    down();
+}
+
+/* The flows of Microsoft's verification suite, whose hashes it gives. */
+static void flows_go_where_cards_send_them(void)
+{
+    static const struct {
+        const char *src, *dst;
+        uint16_t from, to;
+        uint32_t hash;
+    } flows[] = {
+        {"66.9.149.187", "161.142.100.80", 2794, 1766, 0x51ccc178},
+        {"199.92.111.2", "65.69.140.83", 14230, 4739, 0xc626b0ea},
+        {"24.19.198.95", "12.22.207.184", 12898, 38024, 0x5c2b394a},
+        {"3ffe:2501:200:1fff::7", "3ffe:2501:200:3::1", 2794, 1766, 0x40207d3d},
+        {"3ffe:501:8::260:97ff:fe40:efab", "ff02::1", 14230, 4739, 0xdde51bbf},
+        {"3ffe:1900:4545:3:200:f8ff:fe21:67cf", "fe80::200:f8ff:fe21:67cf", 44251, 38024,
+         0x02d1feef},
+    };
+    up(2);
+    for (unsigned i = 0; i < sizeof(flows) / sizeof(flows[0]); i++) {
+        struct flow_tuple t = {.local_port = flows[i].to, .remote_port = flows[i].from};
+        EXPECT_EQ(ip_addr_parse(flows[i].src, &t.remote), 0);
+        EXPECT_EQ(ip_addr_parse(flows[i].dst, &t.local), 0);
+        ip_addr_set_zone(&t.local, 7);
+        EXPECT_EQ(steer_hash(s, &t), flows[i].hash);
+        EXPECT_EQ(steer_owner(s, &t), steer_owner_of_bucket(s, flows[i].hash % 128));
+    }
+    down();
+}
+
+/* A device with our key is believed, in its hash that the packet is here at home. */
+static void hashes_of_the_device_are_believed(void)
+{
+    uint8_t frame[256];
+    up(2);
+    for (unsigned i = 0; i < 2; i++) {
+        arrive(0, frame, segment(frame, flow_of(i, 1000), 1));
+        q[0].in[0]->pkt.flags |= MTCP_PKT_RX_RSS;
+        q[0].in[0]->pkt.rss_hash = 128 * 77; /* core 0's */
+        EXPECT_EQ(receive(0, NULL), 1);
+        EXPECT_EQ(receive(1, NULL), 0);
+        arrive(0, frame, segment(frame, flow_of(i, 1000), 1));
+        q[0].in[0]->pkt.flags |= MTCP_PKT_RX_RSS;
+        q[0].in[0]->pkt.rss_hash = 1; /* core 1's: it has come here nevertheless */
+        EXPECT_EQ(receive(0, NULL), i == 0);
+        EXPECT_EQ(receive(1, NULL), i == 1);
+    }
     down();
 }
 
@@ -613,16 +667,34 @@ static mctx_t stack(const char *address, struct mtcp_io *const *ios, unsigned n,
     return m;
 }
 
+static unsigned (*pair_rx)(struct mtcp_io *io, struct mtcp_pkt **pkts, unsigned n);
+
+/* A device that hashes otherwise than it was told: all IPv4 is core 0's. */
+static unsigned wrong_rx(struct mtcp_io *io, struct mtcp_pkt **pkts, unsigned n)
+{
+    unsigned k = pair_rx(io, pkts, n);
+    for (unsigned i = 0; i < k; i++)
+        if (pkts[i]->data[12] == 8 && pkts[i]->data[13] == 0) {
+            pkts[i]->flags |= MTCP_PKT_RX_RSS;
+            pkts[i]->rss_hash = 0;
+        }
+    return k;
+}
+
+static bool hashes_otherwise;
+
 /* The host's one queue is an end of a link whose other end is the peer's. */
 static void stacks_up(void)
 {
-    static const struct hash_key key = {3, 4};
     struct mtcp_io_pair_conf pc = {.n_pkts = 4096, .depth = 1024};
     now_us = 1000000;
     pair = mtcp_io_pair_create(&pc);
     struct mtcp_io *own = mtcp_io_pair_end(pair, 0), *far = mtcp_io_pair_end(pair, 1);
     struct steer_dev dev = {&own, 1};
-    s = steer_create(2, &dev, 1, &key);
+    pair_rx = own->rx_burst;
+    if (hashes_otherwise)
+        own->rx_burst = wrong_rx;
+    s = steer_create(2, &dev, 1, &rss);
     CU_ASSERT_PTR_NOT_NULL_FATAL(s);
     for (unsigned i = 0; i < 2; i++) {
         port[i] = steer_port(s, 0, i);
@@ -738,6 +810,14 @@ static void what_a_core_opens_comes_back_to_it(void)
     stacks_down();
 }
 
+static void a_device_that_hashes_otherwise_does_no_harm(void)
+{
+    hashes_otherwise = true;
+    two_cores_serve_with_one_queue();
+    what_a_core_opens_comes_back_to_it();
+    hashes_otherwise = false;
+}
+
 static void a_port_that_is_another_core_s_is_refused(void)
 {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(80)}, from = a;
@@ -758,8 +838,10 @@ static void a_port_that_is_another_core_s_is_refused(void)
     stacks_down();
 }
 
-TEST_SUITE(steer, TEST_CASE(each_flow_has_its_core), TEST_CASE(what_the_device_said_goes_with_it),
-           TEST_CASE(all_hear_of_neighbours), TEST_CASE(fragments_of_a_packet_meet),
+TEST_SUITE(steer, TEST_CASE(each_flow_has_its_core), TEST_CASE(flows_go_where_cards_send_them),
+           TEST_CASE(hashes_of_the_device_are_believed),
+           TEST_CASE(what_the_device_said_goes_with_it), TEST_CASE(all_hear_of_neighbours),
+           TEST_CASE(fragments_of_a_packet_meet),
            TEST_CASE(an_error_goes_to_the_flow_that_it_is_about),
            TEST_CASE(a_core_that_reads_nothing_costs_its_own_packets),
            TEST_CASE(the_share_of_a_core_that_is_not_there_stays),
@@ -771,4 +853,5 @@ TEST_SUITE(steer, TEST_CASE(each_flow_has_its_core), TEST_CASE(what_the_device_s
            TEST_CASE(a_packet_that_came_before_sleep_is_seen), TEST_CASE(a_sleeping_core_is_woken),
            TEST_CASE(what_is_put_together_goes_to_its_owner),
            TEST_CASE(two_cores_serve_with_one_queue), TEST_CASE(what_a_core_opens_comes_back_to_it),
+           TEST_CASE(a_device_that_hashes_otherwise_does_no_harm),
            TEST_CASE(a_port_that_is_another_core_s_is_refused));

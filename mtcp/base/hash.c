@@ -1,4 +1,4 @@
-/* SipHash (Aumasson & Bernstein, "SipHash: a fast short-input PRF", 2012). */
+/* SipHash (Aumasson & Bernstein, "SipHash: a fast short-input PRF", 2012), and Toeplitz. */
 #include "mtcp/base/hash.h"
 
 #include <endian.h>
@@ -77,4 +77,35 @@ uint64_t hash_siphash24(const struct hash_key *key, const void *data, size_t len
 uint64_t hash_siphash13(const struct hash_key *key, const void *data, size_t len)
 {
     return siphash(key, data, len, 1, 3);
+}
+
+/* ---- Toeplitz -------------------------------------------------------------------------------- */
+
+/* 32 bits of the key from a bit on. */
+static uint32_t key_window(const uint8_t *key, unsigned bit)
+{
+    uint64_t w = 0;
+    for (unsigned i = 0; i < 5; i++)
+        w = w << 8 | key[bit / 8 + i];
+    return (uint32_t)(w >> (8 - bit % 8));
+}
+
+/* Every bit of the input that is set adds the 32 bits of the key that begin where it is. */
+void hash_toeplitz_init(struct hash_toeplitz *h, const uint8_t key[HASH_TOEPLITZ_KEY])
+{
+    for (unsigned i = 0; i < HASH_TOEPLITZ_BYTES * 2; i++)
+        for (unsigned v = 0; v < 16; v++) {
+            uint32_t sum = 0;
+            for (unsigned bit = 0; bit < 4; bit++)
+                sum ^= v & (8u >> bit) ? key_window(key, i * 4 + bit) : 0;
+            h->part[i / 2][i % 2][v] = sum;
+        }
+}
+
+uint32_t hash_toeplitz(const struct hash_toeplitz *h, const uint8_t *bytes, unsigned n)
+{
+    uint32_t sum = 0;
+    for (unsigned i = 0; i < n; i++)
+        sum ^= h->part[i][0][bytes[i] >> 4] ^ h->part[i][1][bytes[i] & 15];
+    return sum;
 }

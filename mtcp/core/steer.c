@@ -53,7 +53,9 @@ struct core {
 
 struct steer {
     unsigned n_cores, n_devs;
-    struct hash_key key;
+    struct hash_toeplitz hash;
+    uint16_t *owner; /* of a flow with this hash, modulo n_buckets */
+    uint32_t n_buckets;
     uint8_t *block; /* of slots */
     size_t n_slots;
     struct io_ring *free;
@@ -75,13 +77,31 @@ static struct port *port_at(const struct steer *s, unsigned dev, unsigned core)
 
 /* ---- whose is it? ---------------------------------------------------------------------------- */
 
+static unsigned owner_of_hash(const struct steer *s, uint32_t hash)
+{
+    return s->owner[hash & (s->n_buckets - 1)];
+}
+
+/* Addresses and ports as they are in the header of what arrives. */
+uint32_t steer_hash(const struct steer *s, const struct flow_tuple *t)
+{
+    uint8_t in[HASH_TOEPLITZ_BYTES], *at = in;
+    const struct ip_addr *ends[2] = {&t->remote, &t->local};
+    const be16_t ports[2] = {be16_make(t->remote_port), be16_make(t->local_port)};
+    unsigned skip = ip_addr_is_v4(&t->local) ? 12 : 0;
+    for (unsigned i = 0; i < 2; i++) {
+        struct ip_addr plain = *ends[i];
+        ip_addr_set_zone(&plain, 0);
+        memcpy(at, plain.b + skip, sizeof(plain.b) - skip);
+        at += sizeof(plain.b) - skip;
+    }
+    memcpy(at, ports, sizeof(ports));
+    return hash_toeplitz(&s->hash, in, (unsigned)(at - in) + sizeof(ports));
+}
+
 unsigned steer_owner(const struct steer *s, const struct flow_tuple *t)
 {
-    struct flow_tuple plain = *t;
-    ip_addr_set_zone(&plain.local, 0);
-    ip_addr_set_zone(&plain.remote, 0);
-    uint64_t h = hash_siphash13(&s->key, &plain, FLOW_TUPLE_BYTES);
-    return (unsigned)((h >> 32) * s->n_cores >> 32);
+    return owner_of_hash(s, steer_hash(s, t));
 }
 
 /* All fragments of a packet meet; who puts it together hands it over. */
@@ -215,6 +235,8 @@ static bool port_is_open(const struct port *p)
 static bool steer_packet(struct port *me, const struct mtcp_pkt *pkt)
 {
     const struct steer *s = me->steer;
+    if (pkt->flags & MTCP_PKT_RX_RSS && owner_of_hash(s, pkt->rss_hash) == me->core)
+        return true; /* by the device's word; a flow that is not known here is asked about again */
     unsigned owner = owner_of_frame(s, pkt);
     if (likely(owner == me->core) || owner == ANY)
         return true;
@@ -657,17 +679,31 @@ static bool ports_create(struct steer *s, const struct steer_dev *devs)
     return s->ports != NULL;
 }
 
+static bool owners_create(struct steer *s, const struct steer_rss *rss)
+{
+    hash_toeplitz_init(&s->hash, rss->key);
+    s->n_buckets = rss->n_buckets;
+    s->owner = calloc(s->n_buckets, sizeof(*s->owner));
+    for (unsigned i = 0; s->owner && i < s->n_buckets; i++)
+        s->owner[i] = (uint16_t)(i % s->n_cores);
+    return s->owner != NULL;
+}
+
+unsigned steer_owner_of_bucket(const struct steer *s, unsigned bucket)
+{
+    return s->owner[bucket];
+}
+
 struct steer *steer_create(unsigned n_cores, const struct steer_dev *devs, unsigned n_devs,
-                           const struct hash_key *key)
+                           const struct steer_rss *rss)
 {
     struct steer *s = calloc(1, sizeof(*s));
     if (!s)
         return NULL;
     s->n_cores = n_cores;
     s->n_devs = n_devs;
-    s->key = *key;
     s->cores = calloc(n_cores, sizeof(*s->cores));
-    if (!s->cores || !slots_create(s) || !ports_create(s, devs)) {
+    if (!s->cores || !owners_create(s, rss) || !slots_create(s) || !ports_create(s, devs)) {
         steer_destroy(s);
         return NULL;
     }
@@ -696,6 +732,7 @@ void steer_destroy(struct steer *s)
         port_fini(&s->ports[i]);
     io_ring_destroy(s->free);
     free(s->block);
+    free(s->owner);
     free(s->ports);
     free(s->cores);
     free(s);

@@ -1,8 +1,9 @@
 /*
- * Several cores behind devices that do not know them: each flow has one core, by a keyed hash of
- * its tuple, and a packet that arrives elsewhere is handed over on a ring, as a copy, so that
+ * Several cores behind devices: each flow has one core, by the hash of its tuple with which network
+ * cards choose queues (receive side scaling), so that a device that was told so brings packets to
+ * the right one. A packet that arrives elsewhere is handed over on a ring, as a copy, so that
  * buffers stay with their devices. What concerns all (ARP, neighbour discovery) is copied to all;
- * what concerns none goes to the first. A core for which a device has no queue sends through
+ * what concerns none stays where it is. A core for which a device has no queue sends through
  * another.
  *
  * What a context sees of this is a device per core (steer_port()), its interface for whose a flow
@@ -27,9 +28,16 @@ struct steer_dev {
     unsigned n;
 };
 
+/* The key, which peers must not know, and into how many buckets flows are sorted: a power of two,
+ * and no more than any device that knows the key has. */
+struct steer_rss {
+    uint8_t key[HASH_TOEPLITZ_KEY];
+    unsigned n_buckets;
+};
+
 /* For up to n_cores contexts over these devices, which outlive it. NULL: no memory. */
 struct steer *steer_create(unsigned n_cores, const struct steer_dev *devs, unsigned n_devs,
-                           const struct hash_key *key);
+                           const struct steer_rss *rss);
 
 /* Every port was closed. NULL is allowed. */
 void steer_destroy(struct steer *s);
@@ -41,7 +49,9 @@ struct mtcp_io *steer_port(struct steer *s, unsigned dev, unsigned core);
 /* What the context of that core is given beside its ports. */
 const struct net_steer *steer_of_core(struct steer *s, unsigned core);
 
-/* Whose the flow is. */
+/* What a device with the key computes for the flow's segments, and whose the flow is. */
+uint32_t steer_hash(const struct steer *s, const struct flow_tuple *t);
 unsigned steer_owner(const struct steer *s, const struct flow_tuple *t);
+unsigned steer_owner_of_bucket(const struct steer *s, unsigned bucket);
 
 #endif

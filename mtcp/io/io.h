@@ -17,7 +17,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define IO_BURST 32
+#define IO_BURST   32
+#define IO_RSS_KEY 40
 
 /* ---- what is asked for ---------------------------------------------------------------------- */
 
@@ -45,6 +46,8 @@ struct io_conf {
     /* Copied; NULL: none. EAL's and drivers' messages at LOG_DEBUG, ours at their level. The sink
      * may be called by a thread of DPDK, by one at a time. */
     const struct log *log;
+    /* Receive side scaling of devices with several queues: IO_RSS_KEY bytes; NULL: their own. */
+    const uint8_t *rss_key;
 };
 
 /* ---- io_devices.c --------------------------------------------------------------------------- */
@@ -58,6 +61,10 @@ MUST_CHECK int io_devices_start(const struct io_conf *conf, char *err, size_t er
 struct mtcp_io *io_devices_queue(unsigned dev, unsigned queue);
 struct mtcp_io *io_devices_look(unsigned dev, unsigned queue);
 unsigned io_devices_n_queues(unsigned dev);
+
+/* As io_dpdk_rss_buckets() and io_dpdk_rss_spread(). */
+unsigned io_devices_rss_buckets(unsigned dev);
+bool io_devices_rss_spread(unsigned dev, const uint16_t *queue, unsigned n);
 
 /* Closes all. Idempotent. Each queue's close() comes before, called by the thread that used it. */
 void io_devices_stop(void);
@@ -104,6 +111,14 @@ struct mtcp_io *io_dpdk_look(unsigned dev, unsigned queue);
 
 /* Number of queue pairs that the device really has. */
 unsigned io_dpdk_n_queues(unsigned dev);
+
+/* Receive side scaling: into how many buckets the device sorts TCP segments by their hash with
+ * io_conf's key, modulo that number, a power of two. 0: it does not, or with a key of its own. */
+unsigned io_dpdk_rss_buckets(unsigned dev);
+
+/* From now on what has hash i modulo n comes by queue[i]; n is a power of two up to the above.
+ * False: the device refuses, and spreads as before. */
+bool io_dpdk_rss_spread(unsigned dev, const uint16_t *queue, unsigned n);
 
 /* Stops and closes the ports; waits 50 ms; cleans up EAL and its runtime directory. Idempotent.
  * Each queue's close() comes before, called by the thread that used it. EAL can't be started again

@@ -96,6 +96,19 @@ unsigned io_devices_n_queues(unsigned dev)
     return tap != NULL ? io_tap_n_queues(tap) : io_dpdk_n_queues(devices.dev[dev].dpdk);
 }
 
+unsigned io_devices_rss_buckets(unsigned dev)
+{
+    if (dev >= devices.n || devices.dev[dev].tap != NULL)
+        return 0;
+    return io_dpdk_rss_buckets(devices.dev[dev].dpdk);
+}
+
+bool io_devices_rss_spread(unsigned dev, const uint16_t *queue, unsigned n)
+{
+    return io_devices_rss_buckets(dev) > 0 &&
+           io_dpdk_rss_spread(devices.dev[dev].dpdk, queue, n);
+}
+
 void io_devices_stop(void)
 {
     for (unsigned i = 0; i < devices.n; i++)

@@ -145,7 +145,7 @@ static int ports_open(const struct io_conf *conf, char *err, size_t err_len)
     if (rc != 0)
         return rc;
     while (rc == 0 && ports.n < conf->n_devs) {
-        rc = io_port_open(&ports.port[ports.n], &conf->devs[ports.n], err, err_len);
+        rc = io_port_open(&ports.port[ports.n], &conf->devs[ports.n], conf->rss_key, err, err_len);
         ports.n += rc == 0;
     }
     if (rc != 0)
@@ -190,6 +190,16 @@ struct mtcp_io *io_dpdk_queue(unsigned dev, unsigned queue)
     if (rte_lcore_id() == LCORE_ID_ANY)
         q->thread_registered = rte_thread_register() == 0;
     return &q->io;
+}
+
+unsigned io_dpdk_rss_buckets(unsigned dev)
+{
+    return dev < ports.n ? ports.port[dev].rss_buckets : 0;
+}
+
+bool io_dpdk_rss_spread(unsigned dev, const uint16_t *queue, unsigned n)
+{
+    return dev < ports.n && io_rss_spread(&ports.port[dev], queue, n);
 }
 
 void io_dpdk_stop(void)

@@ -4,6 +4,7 @@
  *   io_dpdk.c        the contract of io.h: all ports, start and stop
  *   io_eal_dpdk.c    EAL: log, runtime directory, start and stop
  *   io_port_dpdk.c   one port: from a device string to started queues, and back
+ *   io_rss_dpdk.c    which of its queues a flow comes by
  *   io_wake_dpdk.c   what an idle queue waits on
  *   io_queue_dpdk.c  a queue pair in use: bursts, buffers, sleep
  */
@@ -22,6 +23,7 @@
 #define IO_PORTS_MAX   16
 #define IO_QUEUES_MAX  64
 #define IO_SOCKETS_MAX 64
+#define IO_RSS_KEY_MAX 64 /* of devices, whose keys go on behind what TCP needs */
 
 struct rte_mbuf;
 struct rte_mempool;
@@ -33,6 +35,7 @@ struct io_queue {
     bool tx_prepare; /* the driver wants to see packets with offload flags first */
     bool thread_registered;
     bool intr;                   /* interrupts are to be switched on before sleep */
+    bool has_rss;                /* hashes that come with packets are of our key */
     struct rte_mempool *pool;    /* what alloc takes from */
     struct rte_mempool *rx_pool; /* what the driver receives into; may be the same */
     uint64_t rx_packets, rx_bytes, rx_dropped;
@@ -60,6 +63,8 @@ struct io_port {
     bool is_probed, is_started, has_callback, is_promiscuous;
     unsigned n_queues;
     struct io_queue *queues;
+    uint8_t rss_key[IO_RSS_KEY_MAX];
+    unsigned rss_buckets; /* see io_dpdk_rss_buckets() */
 };
 
 /* ---- io_port_dpdk.c ---- */
@@ -67,10 +72,17 @@ struct io_port {
 /* Bytes of packet memory that the device will take. */
 uint64_t io_port_mem(const struct io_port *p, const struct io_dev *conf);
 
-/* Opens and starts the device, EAL running. 0, or -errno with a line in err; closed then. */
-MUST_CHECK int io_port_open(struct io_port *p, const struct io_dev *conf, char *err,
-                            size_t err_len);
+/* Opens and starts the device, EAL running; rss_key as io_conf's. 0, or -errno with a line in err;
+ * closed then. */
+MUST_CHECK int io_port_open(struct io_port *p, const struct io_dev *conf, const uint8_t *rss_key,
+                            char *err, size_t err_len);
 void io_port_close(struct io_port *p); /* harmless when not open */
+
+/* ---- io_rss_dpdk.c ---- */
+
+/* Of a started port with p->rss_key: whether the device has that key, and its buckets. */
+void io_rss_confirm(struct io_port *p);
+bool io_rss_spread(const struct io_port *p, const uint16_t *queue, unsigned n);
 
 /* ---- io_wake_dpdk.c ---- */
 

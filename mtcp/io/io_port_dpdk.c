@@ -42,7 +42,8 @@ struct opening {
     struct rte_eth_dev_info info;
     struct rte_eth_conf eth;
     uint16_t n_rxd, n_txd, mtu;
-    bool tso;
+    bool tso, has_rss_key;
+    const uint8_t *rss_key; /* or NULL */
     char *err;
     size_t err_len;
 };
@@ -172,6 +173,25 @@ static void choose_offloads(struct opening *o)
     o->eth.rxmode.offloads = rx & o->info.rx_offload_capa;
 }
 
+/* The key goes on behind what the tuple of a TCP segment needs, for devices whose key is longer.
+ * One that does not say how long its key is is asked when it runs (io_rss_confirm()). */
+static void choose_rss_key(struct opening *o)
+{
+    struct rte_eth_rss_conf *rss = &o->eth.rx_adv_conf.rss_conf;
+    uint8_t len = o->info.hash_key_size;
+
+    if (!(rss->rss_hf & RTE_ETH_RSS_NONFRAG_IPV4_TCP) || len > IO_RSS_KEY_MAX)
+        return;
+    for (unsigned i = 0; i < IO_RSS_KEY_MAX; i++)
+        o->p->rss_key[i] = o->rss_key[i % IO_RSS_KEY];
+    if (len >= IO_RSS_KEY) {
+        rss->rss_key = o->p->rss_key;
+        rss->rss_key_len = len;
+    }
+    o->has_rss_key = true;
+    o->eth.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_RSS_HASH & o->info.rx_offload_capa;
+}
+
 static void choose_rss(struct opening *o)
 {
     uint64_t hash = (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP) & o->info.flow_type_rss_offloads;
@@ -180,6 +200,8 @@ static void choose_rss(struct opening *o)
         return; /* in a TAP the kernel spreads flows by itself */
     o->eth.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
     o->eth.rx_adv_conf.rss_conf.rss_hf = hash;
+    if (o->rss_key != NULL)
+        choose_rss_key(o);
 }
 
 /* The largest MTU that ethdev will take: it checks frames against the driver's word. */
@@ -433,6 +455,8 @@ static int port_open(struct opening *o)
         rc = kernel_mtu_set(o);
     if (rc != 0)
         return rc;
+    if (o->has_rss_key)
+        io_rss_confirm(p);
     bool all = o->conf->promiscuous;
     all |= rte_eth_allmulticast_enable(p->id) != 0; /* for neighbour discovery; best effort */
     p->is_promiscuous = all && rte_eth_promiscuous_enable(p->id) == 0;
@@ -464,9 +488,10 @@ static void signal_nothing(int sig)
     (void)sig;
 }
 
-int io_port_open(struct io_port *p, const struct io_dev *conf, char *err, size_t err_len)
+int io_port_open(struct io_port *p, const struct io_dev *conf, const uint8_t *rss_key, char *err,
+                 size_t err_len)
 {
-    struct opening o = {.p = p, .conf = conf, .err = err, .err_len = err_len};
+    struct opening o = {.p = p, .conf = conf, .rss_key = rss_key, .err = err, .err_len = err_len};
     struct sigaction old[NSIG];
     bool changed[NSIG];
     bool hide = p->dev.drv->async_signal;
@@ -493,6 +518,6 @@ void io_port_close(struct io_port *p)
         rte_eth_dev_close(p->id);
     free(p->queues);
     p->queues = NULL;
-    p->n_queues = 0;
+    p->n_queues = p->rss_buckets = 0;
     p->is_started = p->is_probed = false;
 }

@@ -65,6 +65,18 @@ static void pkt_from_mbuf(struct mtcp_pkt *pkt, struct rte_mbuf *m)
     pkt->next = NULL;
 }
 
+/* The device's hash of a TCP segment, if it is the one that was asked for. */
+static void pkt_set_rss(struct mtcp_pkt *pkt, const struct rte_mbuf *m)
+{
+    uint32_t type = m->packet_type;
+
+    if (!(m->ol_flags & RTE_MBUF_F_RX_RSS_HASH) || (type & RTE_PTYPE_TUNNEL_MASK) ||
+        (type & RTE_PTYPE_L4_MASK) != RTE_PTYPE_L4_TCP)
+        return;
+    pkt->rss_hash = m->hash.rss;
+    pkt->flags |= MTCP_PKT_RX_RSS;
+}
+
 static unsigned rx_convert(struct io_queue *q, struct rte_mbuf **mbufs, unsigned n,
                            struct mtcp_pkt **pkts)
 {
@@ -79,6 +91,8 @@ static unsigned rx_convert(struct io_queue *q, struct rte_mbuf **mbufs, unsigned
         }
         pkts[k] = pkt_of(m);
         pkt_from_mbuf(pkts[k], m);
+        if (unlikely(q->has_rss))
+            pkt_set_rss(pkts[k], m);
         q->rx_bytes += m->data_len;
         k++;
     }

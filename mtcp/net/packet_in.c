@@ -219,6 +219,22 @@ static void tcp_to_dormant(struct net *n, struct flow *f, const struct rx *x)
         tcp_to_conn(n, c, x);
 }
 
+/* Is it another core's? */
+static bool is_handed_over(const struct net *n, const struct rx *x)
+{
+    return unlikely(n->steer != NULL) &&
+           n->steer->hand_over(n->steer->arg, x->nif->index, &x->p, x->pkt);
+}
+
+/* A segment of a flow that is not known here, whether or not the device brought it to the right
+ * core.
+ */
+static void tcp_to_stranger(struct net *n, const struct rx *x)
+{
+    if (!is_handed_over(n, x))
+        tcp_to_nobody(n, x, NULL);
+}
+
 static void tcp_in(struct net *n, const struct rx *x)
 {
     tcp_seq_t used;
@@ -226,7 +242,7 @@ static void tcp_in(struct net *n, const struct rx *x)
     if (likely(f && f->kind == FLOW_CONN))
         tcp_to_conn(n, conn_of_flow(f), x);
     else if (!f)
-        tcp_to_nobody(n, x, NULL);
+        tcp_to_stranger(n, x);
     else if (f->kind == FLOW_HALF_OPEN)
         half_open_in(n, (struct tcp_half_open *)(void *)f, x);
     else if (f->kind == FLOW_DORMANT)
@@ -338,12 +354,6 @@ static bool rx_parse(struct net *n, struct rx *x)
         flow_table_prefetch(n->flows, x->hash);
     }
     return true;
-}
-
-static bool is_handed_over(const struct net *n, const struct rx *x)
-{
-    return unlikely(n->steer != NULL) &&
-           n->steer->hand_over(n->steer->arg, x->nif->index, &x->p, x->pkt);
 }
 
 /* The last fragment of a packet brings it in whole; its owner is whoever the whole is for. The

@@ -17,7 +17,10 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#define CORES_MAX 1024u /* of num_cores */
+#define CORES_MAX   1024u /* of num_cores */
+#define BUCKETS_MAX 4096u /* of flows: so that each of many cores has a fair share */
+
+_Static_assert(IO_RSS_KEY == HASH_TOEPLITZ_KEY, "one key for devices and cores");
 
 static void say(const char *line)
 {
@@ -104,8 +107,11 @@ static int devices_start(void)
         .mem_mb = c->packet_mem_mb,
         .hugepages = c->hugepages,
         .extra_args = c->eal_args[0] ? c->eal_args : NULL,
+        .rss_key = the_process.rss_key,
     };
     char err[512] = "the devices did not start";
+    if (getrandom(the_process.rss_key, sizeof(the_process.rss_key), 0) != IO_RSS_KEY)
+        return -EAGAIN;
     if (io_devices_start(&conf, err, sizeof(err)) == 0)
         return 0;
     int e = errno ? errno : ENODEV;
@@ -126,12 +132,33 @@ static int capture_complain(unsigned dev)
     return -EBUSY;
 }
 
+/* As many as every device with our key has; of those that don't know it the number is ours. */
+static unsigned rss_buckets(unsigned n_devs)
+{
+    unsigned n = BUCKETS_MAX;
+    for (unsigned i = 0; i < n_devs; i++) {
+        unsigned has = io_devices_rss_buckets(i);
+        n = has > 0 && has < n ? has : n;
+    }
+    return n;
+}
+
+/* A core without a queue has its packets come by another's. */
+static void rss_spread(unsigned dev, unsigned n_buckets)
+{
+    uint16_t queue[BUCKETS_MAX];
+    unsigned n_queues = io_devices_n_queues(dev);
+    for (unsigned i = 0; i < n_buckets; i++)
+        queue[i] = (uint16_t)(steer_owner_of_bucket(the_process.steer, i) % n_queues);
+    (void)io_devices_rss_spread(dev, queue, n_buckets); /* refused: packets are handed over */
+}
+
 static int steer_make(void)
 {
     const struct config *c = &the_process.conf;
     static struct mtcp_io *queues[NET_IF_MAX][CORES_MAX];
     struct steer_dev devs[NET_IF_MAX];
-    struct hash_key key;
+    struct steer_rss rss = {.n_buckets = rss_buckets(c->n_netdevs)};
     for (unsigned i = 0; i < c->n_netdevs; i++) {
         devs[i] = (struct steer_dev){queues[i], io_devices_n_queues(i)};
         for (unsigned k = 0; k < devs[i].n; k++)
@@ -139,9 +166,10 @@ static int steer_make(void)
         if (queues[i][0]->caps & MTCP_IO_CAPTURE)
             return capture_complain(i);
     }
-    if (getrandom(&key, sizeof(key), 0) != (ssize_t)sizeof(key))
-        return -EAGAIN;
-    the_process.steer = steer_create(c->num_cores, devs, c->n_netdevs, &key);
+    memcpy(rss.key, the_process.rss_key, sizeof(rss.key));
+    the_process.steer = steer_create(c->num_cores, devs, c->n_netdevs, &rss);
+    for (unsigned i = 0; the_process.steer && i < c->n_netdevs; i++)
+        rss_spread(i, rss.n_buckets);
     return the_process.steer ? 0 : -ENOMEM;
 }
 

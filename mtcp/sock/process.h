@@ -3,6 +3,7 @@
 #define MTCP_SOCK_PROCESS_H
 
 #include "mtcp/core/config.h"
+#include "mtcp/io/io.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -16,6 +17,7 @@ struct process {
     bool minds_forks;     /* process_mind_forks() was called */
     struct config conf;   /* changes only before the first context */
     struct steer *steer;  /* between several cores; NULL: there is one, or none yet */
+    uint8_t rss_key[IO_RSS_KEY]; /* of devices and steer, while they run */
 };
 extern struct process the_process;
 

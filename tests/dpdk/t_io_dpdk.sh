@@ -8,7 +8,7 @@
 B=${B:-build/debug}
 TESTS="own_tap own_tap_jumbo own_tap_idle own_tap_queues own_tap_made_before own_tap_deleted
 own_tap_leaves_nothing tap tap_idle tap_queues af_packet af_packet_jumbo af_packet_queues af_packet_mac af_xdp memif memif_jumbo
-vhost vhost_segments vhost_peer_dies vhost_peer_returns pcap capture forward own_forward twice sigint_leaves_nothing
+vhost vhost_segments vhost_peer_dies vhost_peer_returns rss pcap capture forward own_forward twice sigint_leaves_nothing
 failure_leaves_nothing quiet errors no_permission no_dev_net_tun
 hugepages"
 
@@ -509,6 +509,11 @@ t_errors() {
     refused "at least 576" -M 500 net_tap0
     refused "not one that may be added" -x --nosuch net_tap0
     return $errors_ok
+}
+
+# A card that knows our key, as far as one without hardware can show it.
+t_rss() {
+    "$B/rss_probe" >"$W/out" 2>"$W/err" || { say "$(tail -n 1 "$W/err")"; return 1; }
 }
 
 t_no_permission() {

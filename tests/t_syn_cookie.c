@@ -314,8 +314,8 @@ static void honest_newcomer(uint16_t port)
     discard_out();
 }
 
-/* A million spoofed SYNs: no byte more than when the records were used up, no byte of an honest
- * connection lost, every newcomer served. */
+/* A hundred thousand spoofed SYNs (a million: tier sim): no byte more than when the records were used
+ * up, no byte of an honest connection lost, every newcomer served. */
 static void a_flood_costs_no_memory_and_no_honest_connection(void)
 {
     up(1, 64);
@@ -331,14 +331,14 @@ static void a_flood_costs_no_memory_and_no_honest_connection(void)
         flood_round(round, honest);
     EXPECT_EQ(w.net.n_half_open, 64);
     size_t before = mem_in_use(w.mem);
-    for (uint32_t round = 100; round < 33500; round++) {
+    for (uint32_t round = 100; round < 3500; round++) {
         flood_round(round, honest);
         if (round % 100 == 0)
             honest_newcomer((uint16_t)(5000 + round / 100));
     }
     CU_ASSERT(mem_in_use(w.mem) <= before + 16384); /* a newcomer's connection, in its pool */
-    CU_ASSERT(w.net.stats.cookies_sent > 1000000);
-    EXPECT_EQ(w.net.env.stats.bytes_in, 33500u * 1000);
+    CU_ASSERT(w.net.stats.cookies_sent > 100000);
+    EXPECT_EQ(w.net.env.stats.bytes_in, 3500u * 1000);
     world_down(&w);
 }
 

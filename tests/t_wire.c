@@ -110,6 +110,46 @@ static void any_frame_goes_on_as_it_is(void)
     end();
 }
 
+/* A TCP segment behind n destination options headers of IPv6. */
+static uint32_t build_behind(uint8_t *frame, unsigned n)
+{
+    uint8_t whole[ROOM];
+    struct build_l2 l2 = {.src = {.b = {2, 0, 0, 0, 0, 9}}, .dst = {.b = {2, 0, 0, 0, 0, 8}}};
+    struct seg s = {.flags = TCP_SYN, .wnd = 1000, .ttl = 64};
+    s.tuple = (struct flow_tuple){.local_port = 4000, .remote_port = 80};
+    EXPECT_EQ(ip_addr_parse("fd00::2", &s.tuple.local), 0);
+    EXPECT_EQ(ip_addr_parse("fd00::1", &s.tuple.remote), 0);
+    struct build_lens lens = build_tcp(whole, &l2, &s, 7);
+    build_tcp_csum(whole, lens, 0, (struct build_offload){0});
+    uint32_t hdrs = (uint32_t)lens.l2 + lens.l3;
+    memcpy(frame, whole, hdrs);
+    uint8_t *ip = frame + lens.l2, *opt = frame + hdrs;
+    for (unsigned i = 0; i < n; i++, opt += 8) /* the next header; PadN of six */
+        memcpy(opt, (uint8_t[8]){i + 1 < n ? 60 : 6, 0, 1, 4}, 8);
+    memcpy(opt, whole + hdrs, lens.l4);
+    ip[5] = (uint8_t)(8 * n + lens.l4);
+    ip[6] = n ? 60 : 6;
+    return hdrs + 8 * n + lens.l4;
+}
+
+static void expect_stays(const uint8_t *frame, uint32_t len);
+
+/* Its receiver may walk on to the segment. */
+static void more_headers_than_are_walked_stop_a_packet(void)
+{
+    uint8_t frame[ROOM];
+    begin(true);
+    expect_passes(TRIO_CLI, frame, build_behind(frame, 8));
+    EXPECT_EQ(n_seen, 1);
+    expect_stays(frame, build_behind(frame, 9));
+    EXPECT_EQ(n_seen, 1);
+    EXPECT_EQ(ctx_of(t.m[TRIO_MID])->net.stats.hook_drops, 1);
+    end();
+    begin(false);
+    expect_passes(TRIO_CLI, frame, build_behind(frame, 9));
+    end();
+}
+
 /* Its own addresses are nobody's: ARP for anything, and frames to the device's MAC, go on. */
 static void nothing_is_answered(void)
 {
@@ -632,7 +672,8 @@ static void a_capture_has_its_own_time(void)
 }
 
 TEST_SUITE(wire, TEST_CASE(changed_packet_goes_on_changed), TEST_CASE(a_capture_has_its_own_time),
-           TEST_CASE(any_frame_goes_on_as_it_is), TEST_CASE(nothing_is_answered),
+           TEST_CASE(any_frame_goes_on_as_it_is),
+           TEST_CASE(more_headers_than_are_walked_stop_a_packet), TEST_CASE(nothing_is_answered),
            TEST_CASE(bad_checksum_goes_on_unseen), TEST_CASE(dropped_packet_stays_here),
            TEST_CASE(fragments_go_on_when_they_were_seen_whole),
            TEST_CASE(nobody_waits_without_a_monitor), TEST_CASE(fragments_of_other_packets_go_on),

@@ -1,7 +1,8 @@
 /*
  * Packets of a wire. The monitor judges what can be parsed; what can't be (a bad checksum, a length
  * that lies) is counted and goes on, because whoever it is for will not take it either, and a frame
- * that is not understood here is not ours to stop.
+ * that is not understood here is not ours to stop. One with more headers of extension than are
+ * walked here is stopped: its receiver may walk on, to a segment that nobody has judged.
  *
  * Fragments wait until their packet is whole and the monitor has judged it: then they go on, as
  * they came, or none does. So does none of a packet that was given up: fragments that overlap, too
@@ -28,20 +29,25 @@ static enum hook_verdict judge_parsed(struct net *n, const struct rx *x, struct 
     return n->env.hooks->wire(n->env.mon, hs, &x->p);
 }
 
-static bool wire_parse(const struct net *n, struct rx *x)
+/* As packet_parse(). */
+static int wire_parse(const struct net *n, struct rx *x)
 {
     struct net_if *nif = x->nif;
     bool is_good = (x->pkt->flags & MTCP_PKT_RX_CSUM_GOOD) || n->conf.trust_csums;
     if (unlikely((x->pkt->flags & MTCP_PKT_RX_CSUM_BAD) && !is_good)) {
         nif->rx_bad_csum++;
-        return false;
+        return -EILSEQ;
     }
     enum packet_csum csum = is_good ? PACKET_CSUM_GOOD : PACKET_CSUM_UNKNOWN;
     int err = packet_parse(&x->p, x->pkt->data, x->pkt->len, csum);
-    if (likely(err == 0))
-        return true;
-    *(err == -EILSEQ ? &nif->rx_bad_csum : &nif->rx_malformed) += 1;
-    return false;
+    if (unlikely(err))
+        *(err == -EILSEQ ? &nif->rx_bad_csum : &nif->rx_malformed) += 1;
+    return err;
+}
+
+static enum hook_verdict judge_unparsed(int err)
+{
+    return err == -E2BIG ? HOOK_DROP : HOOK_PASS;
 }
 
 /* An empty packet of that device, if there is one and the frame fits it. */
@@ -109,8 +115,9 @@ static void forward_changed(struct net_if *to, const struct hook_seg *hs, bool i
 /* The packet that they make was judged; one that can't be told what it is was not. */
 static enum hook_verdict judge_whole(struct net *n, struct rx *whole, struct hook_seg *hs)
 {
-    if (!wire_parse(n, whole))
-        return HOOK_PASS;
+    int err = wire_parse(n, whole);
+    if (err)
+        return judge_unparsed(err);
     return whole->p.kind == PACKET_FRAGMENT ? HOOK_DROP : judge_parsed(n, whole, hs);
 }
 
@@ -142,12 +149,13 @@ static void packet_in(struct net *n, struct net_if *nif, struct mtcp_pkt *pkt)
     struct hook_seg hs;
     enum hook_verdict v = HOOK_PASS;
     bool is_open = open_csum_is(n, pkt);
-    if (n->env.hooks && wire_parse(n, &x)) {
-        if (unlikely(x.p.kind == PACKET_FRAGMENT)) {
+    if (n->env.hooks) {
+        int err = wire_parse(n, &x);
+        if (err == 0 && unlikely(x.p.kind == PACKET_FRAGMENT)) {
             fragment_in(n, &x);
             return;
         }
-        v = judge_parsed(n, &x, &hs);
+        v = unlikely(err) ? judge_unparsed(err) : judge_parsed(n, &x, &hs);
     }
     if (unlikely(v == HOOK_DROP))
         n->stats.hook_drops++;

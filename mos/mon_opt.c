@@ -224,36 +224,37 @@ static int passive_set_policy(struct mon_passive *p, int side, int val)
 #define HIST get_hist, set_hist, passive_get_hist, passive_set_hist
 #define OVER get_policy, set_policy, passive_get_policy, passive_set_policy
 
+/* By name, so that none is searched for. */
+#define OPTION(NAME, ...) [NAME] = {NAME, __VA_ARGS__}
 static const struct option table[] = {
-    {MOS_FRAGINFO_CLIBUF, CLI, 0, LIST},
-    {MOS_FRAGINFO_SVRBUF, SVR, 0, LIST},
-    {MOS_INFO_CLIBUF, CLI, sizeof(struct tcp_buf_info), get_info, NULL, NULL, NULL},
-    {MOS_INFO_SVRBUF, SVR, sizeof(struct tcp_buf_info), get_info, NULL, NULL, NULL},
-    {MOS_TCP_STATE_CLI, CLI, sizeof(int), get_state, NULL, NULL, NULL},
-    {MOS_TCP_STATE_SVR, SVR, sizeof(int), get_state, NULL, NULL, NULL},
-    {MOS_TIMESTAMP, BOTH, sizeof(uint64_t), get_timestamp, NULL, NULL, NULL},
-    {MOS_CLIBUF, CLI, sizeof(int), HIST},
-    {MOS_SVRBUF, SVR, sizeof(int), HIST},
-    {MOS_STOP_MON, BOTH, sizeof(int), NULL, set_stop, NULL, NULL},
-    {MOS_CLIOVERLAP, CLI, sizeof(int), OVER},
-    {MOS_SVROVERLAP, SVR, sizeof(int), OVER},
-    {MOS_MISSED_CLIBUF, CLI, sizeof(uint64_t), get_missed, NULL, NULL, NULL},
-    {MOS_MISSED_SVRBUF, SVR, sizeof(uint64_t), get_missed, NULL, NULL, NULL},
-    {MOS_LASTERROR, BOTH, sizeof(int), get_last_error, NULL, NULL, NULL},
-    {MOS_END_REASON, BOTH, sizeof(int), get_end_reason, NULL, NULL, NULL},
-    {MOS_ENDPOINT_SOCK, BOTH, sizeof(int), get_endpoint_sock, NULL, NULL, NULL},
-    {MOS_REAL_SIDE, BOTH, sizeof(int), get_real_side, NULL, NULL, NULL},
-    {MOS_NOW, BOTH, sizeof(uint64_t), get_now, NULL, NULL, NULL},
-    {MOS_TRAFFIC_CLI, CLI, sizeof(struct mos_traffic), get_traffic, NULL, NULL, NULL},
-    {MOS_TRAFFIC_SVR, SVR, sizeof(struct mos_traffic), get_traffic, NULL, NULL, NULL},
+    OPTION(MOS_FRAGINFO_CLIBUF, CLI, 0, LIST),
+    OPTION(MOS_FRAGINFO_SVRBUF, SVR, 0, LIST),
+    OPTION(MOS_INFO_CLIBUF, CLI, sizeof(struct tcp_buf_info), get_info, NULL, NULL, NULL),
+    OPTION(MOS_INFO_SVRBUF, SVR, sizeof(struct tcp_buf_info), get_info, NULL, NULL, NULL),
+    OPTION(MOS_TCP_STATE_CLI, CLI, sizeof(int), get_state, NULL, NULL, NULL),
+    OPTION(MOS_TCP_STATE_SVR, SVR, sizeof(int), get_state, NULL, NULL, NULL),
+    OPTION(MOS_TIMESTAMP, BOTH, sizeof(uint64_t), get_timestamp, NULL, NULL, NULL),
+    OPTION(MOS_CLIBUF, CLI, sizeof(int), HIST),
+    OPTION(MOS_SVRBUF, SVR, sizeof(int), HIST),
+    OPTION(MOS_STOP_MON, BOTH, sizeof(int), NULL, set_stop, NULL, NULL),
+    OPTION(MOS_CLIOVERLAP, CLI, sizeof(int), OVER),
+    OPTION(MOS_SVROVERLAP, SVR, sizeof(int), OVER),
+    OPTION(MOS_MISSED_CLIBUF, CLI, sizeof(uint64_t), get_missed, NULL, NULL, NULL),
+    OPTION(MOS_MISSED_SVRBUF, SVR, sizeof(uint64_t), get_missed, NULL, NULL, NULL),
+    OPTION(MOS_LASTERROR, BOTH, sizeof(int), get_last_error, NULL, NULL, NULL),
+    OPTION(MOS_END_REASON, BOTH, sizeof(int), get_end_reason, NULL, NULL, NULL),
+    OPTION(MOS_ENDPOINT_SOCK, BOTH, sizeof(int), get_endpoint_sock, NULL, NULL, NULL),
+    OPTION(MOS_REAL_SIDE, BOTH, sizeof(int), get_real_side, NULL, NULL, NULL),
+    OPTION(MOS_NOW, BOTH, sizeof(uint64_t), get_now, NULL, NULL, NULL),
+    OPTION(MOS_TRAFFIC_CLI, CLI, sizeof(struct mos_traffic), get_traffic, NULL, NULL, NULL),
+    OPTION(MOS_TRAFFIC_SVR, SVR, sizeof(struct mos_traffic), get_traffic, NULL, NULL, NULL),
 };
 
 static const struct option *option_find(int name)
 {
-    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-        if (table[i].name == name)
-            return &table[i];
-    return NULL;
+    if (name <= 0 || name >= (int)(sizeof(table) / sizeof(table[0])) || !table[name].name)
+        return NULL;
+    return &table[name];
 }
 
 static bool option_is_list(const struct option *o)

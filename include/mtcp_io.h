@@ -55,8 +55,9 @@ struct mtcp_pkt {
      * copied or sent them when tx_burst returns; what it does not accept has them still. */
     const struct iovec *pieces;
     unsigned n_pieces;
-    uint32_t rss_hash; /* receive, with MTCP_PKT_RX_RSS: Toeplitz, with the key that the device was
-                        * given, of source and destination address, source and destination port */
+    uint32_t rss_hash; /* receive, with MTCP_PKT_RX_RSS: Toeplitz of source and destination address,
+                        * source and destination port, with the key that the library gives to its own
+                        * devices; others leave the flag alone */
 };
 
 /* Copies the pieces behind the headers, as the frame of a device without MTCP_IO_TX_PIECES has

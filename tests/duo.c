@@ -64,7 +64,7 @@ static void wait_until(void *arg, uint64_t until_us)
     d->is_stepping = false;
     uint64_t soon = d->now_us + 100;
     if (n_frames(d) == before)
-        d->now_us = until_us < soon && until_us > d->now_us ? until_us : soon;
+        d->now_us = (until_us < soon || d->jumps) && until_us > d->now_us ? until_us : soon;
 }
 
 /* ---- a link that can be cut ------------------------------------------------------------------ */

@@ -27,6 +27,7 @@ struct duo {
     bool cut_srv, cut_cli;
     bool is_full; /* the server's device takes no frame */
     bool is_stepping;
+    bool jumps; /* when nothing moves a waiting call's time is over at once: also the other's */
     uint64_t n_waits;               /* of a blocking call; too many end the program */
     void (*on_wait)(struct duo *d); /* called when a blocking call waits; NULL: nothing */
     void *arg;

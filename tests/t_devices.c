@@ -370,7 +370,7 @@ static void a_card_is_told_whose_flows_are(void)
         CU_ASSERT_PTR_NOT_NULL(create_0());
         EXPECT_EQ(rss_n, 256);
         for (unsigned k = 0; k < rss_n; k++)
-            EXPECT_EQ(rss_queue[k], i ? 0 : k % 2);
+            EXPECT_EQ(rss_queue[k], i ? 0 : k % 2); /* with one queue all come by it */
         CU_ASSERT(memcmp(last, rss_key, sizeof(last)) != 0);
         EXPECT_EQ(mtcp_destroy(), 0);
     }

@@ -157,6 +157,54 @@ static void looking_for_them_wakes_nobody(void)
     duo_close(&d);
 }
 
+/* The server waits, and time goes on to where it wants to be woken; how often that was. */
+static unsigned wait_jumping(int ep, int ms)
+{
+    struct mtcp_epoll_event ev;
+    d.jumps = true;
+    d.n_waits = 0;
+    EXPECT_EQ(mtcp_epoll_wait(d.srv, ep, &ev, 1, ms), 0);
+    d.jumps = false;
+    return (unsigned)d.n_waits;
+}
+
+/* Nor does one whose connection is not to doze for an hour. */
+static void nobody_looks_before_the_time(void)
+{
+    begin("dormant_after_ms = 3600000\n");
+    unsigned n = wait_jumping(mtcp_epoll_create(d.srv, 1), 100000);
+    CU_ASSERT(n < 10);
+    duo_close(&d);
+}
+
+/* Who is awake and could doze is looked at soon. */
+static void somebody_looks(struct duo *at)
+{
+    CU_ASSERT(n_dormant(at->srv) == 4 || sock_doze_us(ctx_of_live(at->srv)) < at->now_us + 200000);
+}
+
+/* A deadline that activity has put off: nothing comes of its timer. */
+static void who_is_woken_for_nothing_dozes_again(void)
+{
+    int out[4], in[4];
+    duo_open(&d, "tcp_timeout = 60 dormant_after_ms = 100\n");
+    int ep = mtcp_epoll_create(d.srv, 1);
+    l = duo_listen(&d, 80);
+    for (int i = 0; i < 4; i++) {
+        in[i] = duo_pair(&d, l, &out[i]);
+        duo_run(&d, 80000);
+    }
+    (void)wait_jumping(ep, 50000);
+    for (int i = 0; i < 4; i++)
+        send_octet(d.cli, out[i], d.srv, in[i]);
+    d.on_wait = somebody_looks;
+    (void)wait_jumping(ep, 15000);
+    d.on_wait = NULL;
+    EXPECT_EQ(n_dormant(d.srv), 4);
+    EXPECT_EQ(net_of(d.srv)->stats.dozed, 12);
+    duo_close(&d);
+}
+
 static void not_with_something_in_flight(void)
 {
     begin(NULL);
@@ -603,6 +651,7 @@ static void nobody_sees_a_difference(void)
 TEST_SUITE(doze, TEST_CASE(idle_connections_doze), TEST_CASE(so_do_those_that_carried_nothing),
            TEST_CASE(of_ipv6_too), TEST_CASE(not_too_early), TEST_CASE(never_when_off),
            TEST_CASE(not_with_something_to_read), TEST_CASE(looking_for_them_wakes_nobody),
+           TEST_CASE(nobody_looks_before_the_time), TEST_CASE(who_is_woken_for_nothing_dozes_again),
            TEST_CASE(not_with_something_in_flight),
            TEST_CASE(with_an_announcement_that_nothing_followed),
            TEST_CASE(with_something_urgent_long_ago), TEST_CASE(keepalive_wakes_it),

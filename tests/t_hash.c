@@ -2,6 +2,7 @@
 #include "tests/test.h"
 
 #include "mtcp/base/hash.h"
+#include "mtcp/base/rng.h"
 
 #include <string.h>
 
@@ -67,6 +68,40 @@ static void toeplitz_gives_the_published_values(void)
     EXPECT_EQ(hash_toeplitz(&h, in, 8), 0x323e8fc2);
 }
 
+/* Where the rank is full every value of the low bits has a port; where it is not, it is said. */
+static void toeplitz_keys_that_leave_ports_out_are_found(void)
+{
+    uint8_t secret[HASH_TOEPLITZ_KEY];
+    struct hash_toeplitz h;
+    struct rng rng;
+    unsigned n_good = 0;
+    rng_init(&rng, test_seed());
+    for (unsigned i = 0; i < 1000; i++) {
+        for (unsigned k = 0; k < sizeof(secret); k++)
+            secret[k] = (uint8_t)rng_u32(&rng);
+        hash_toeplitz_init(&h, secret);
+        n_good += hash_toeplitz_has_ports(&h, 6);
+        bool seen[64] = {false};
+        unsigned n_seen = 0;
+        uint8_t in[12] = {10, 0, 0, 1, 10, 0, 0, 2};
+        for (unsigned port = 0; port < 1u << 14; port++) {
+            in[10] = (uint8_t)(port >> 8);
+            in[11] = (uint8_t)port;
+            bool *at = &seen[hash_toeplitz(&h, in, 12) & 63];
+            n_seen += !*at;
+            *at = true;
+        }
+        if (hash_toeplitz_has_ports(&h, 6))
+            EXPECT_EQ(n_seen, 64);
+    }
+    CU_ASSERT(n_good > 900);
+    memset(secret, 0, sizeof(secret));
+    secret[0] = 1;
+    hash_toeplitz_init(&h, secret);
+    CU_ASSERT_FALSE(hash_toeplitz_has_ports(&h, 1));
+}
+
 TEST_SUITE(hash, TEST_CASE(toeplitz_gives_the_published_values),
+           TEST_CASE(toeplitz_keys_that_leave_ports_out_are_found),
            TEST_CASE(siphash24_gives_the_published_values),
            TEST_CASE(siphash13_gives_the_published_values), TEST_CASE(reads_unaligned_bytes));

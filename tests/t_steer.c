@@ -818,6 +818,39 @@ static void a_device_that_hashes_otherwise_does_no_harm(void)
     hashes_otherwise = false;
 }
 
+/* What the cores' interfaces have received, and the peer has sent. */
+static uint64_t n_received(void)
+{
+    return ctx_of_live(host[0])->net.ifs[0].rx_packets +
+           ctx_of_live(host[1])->net.ifs[0].rx_packets;
+}
+
+/* Else one core would look at each frame of the other for ever. */
+static void nor_is_it_believed_for_long(void)
+{
+    const struct net_if *far;
+    int c[16];
+    hashes_otherwise = true;
+    stacks_up();
+    (void)listen_at(host[0]);
+    (void)listen_at(host[1]);
+    for (unsigned i = 0; i < 16; i++)
+        c[i] = connect_to(peer, "10.0.0.1");
+    stacks_run(200);
+    for (unsigned i = 0; i < 16; i++) {
+        say(peer, c, 16);
+        stacks_run(500);
+    }
+    far = &ctx_of_live(peer)->net.ifs[0];
+    uint64_t came = n_received(), sent = far->tx_packets;
+    say(peer, c, 16);
+    stacks_run(500);
+    EXPECT_EQ(far->tx_packets - sent, 16);
+    EXPECT_EQ(n_received() - came, 16);
+    stacks_down();
+    hashes_otherwise = false;
+}
+
 static void a_port_that_is_another_core_s_is_refused(void)
 {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(80)}, from = a;
@@ -854,4 +887,5 @@ TEST_SUITE(steer, TEST_CASE(each_flow_has_its_core), TEST_CASE(flows_go_where_ca
            TEST_CASE(what_is_put_together_goes_to_its_owner),
            TEST_CASE(two_cores_serve_with_one_queue), TEST_CASE(what_a_core_opens_comes_back_to_it),
            TEST_CASE(a_device_that_hashes_otherwise_does_no_harm),
+           TEST_CASE(nor_is_it_believed_for_long),
            TEST_CASE(a_port_that_is_another_core_s_is_refused));

@@ -109,3 +109,35 @@ uint32_t hash_toeplitz(const struct hash_toeplitz *h, const uint8_t *bytes, unsi
         sum ^= h->part[i][0][bytes[i] >> 4] ^ h->part[i][1][bytes[i] & 15];
     return sum;
 }
+
+/* What one bit of the input adds. */
+static uint32_t bit_part(const struct hash_toeplitz *h, unsigned byte, unsigned bit)
+{
+    return h->part[byte][bit < 4][1u << bit % 4];
+}
+
+/* The rank of what the 14 low bits of a port at `byte` add to the low bits of the hash. */
+static unsigned port_rank(const struct hash_toeplitz *h, unsigned byte, uint32_t low)
+{
+    uint32_t lead[32] = {0}; /* by its highest bit */
+    unsigned rank = 0;
+    for (unsigned bit = 0; bit < 14; bit++) {
+        uint32_t v = bit_part(h, byte + (bit < 8), bit % 8) & low;
+        while (v && lead[31 - __builtin_clz(v)])
+            v ^= lead[31 - __builtin_clz(v)];
+        if (!v)
+            continue;
+        lead[31 - __builtin_clz(v)] = v;
+        rank++;
+    }
+    return rank;
+}
+
+bool hash_toeplitz_has_ports(const struct hash_toeplitz *h, unsigned n_bits)
+{
+    static const uint8_t ports[] = {8, 10, 32, 34};
+    for (unsigned i = 0; i < sizeof(ports); i++)
+        if (port_rank(h, ports[i], (1u << n_bits) - 1) < n_bits)
+            return false;
+    return true;
+}

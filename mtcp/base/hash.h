@@ -4,6 +4,7 @@
 #ifndef MTCP_BASE_HASH_H
 #define MTCP_BASE_HASH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,5 +25,9 @@ struct hash_toeplitz {
 
 void hash_toeplitz_init(struct hash_toeplitz *h, const uint8_t key[HASH_TOEPLITZ_KEY]);
 uint32_t hash_toeplitz(const struct hash_toeplitz *h, const uint8_t *bytes, unsigned n);
+
+/* Do the 14 low bits of either port, behind addresses of either family, make any value of the
+ * hash's n_bits low ones (at most 10)? The hash is linear: with some keys they don't. */
+bool hash_toeplitz_has_ports(const struct hash_toeplitz *h, unsigned n_bits);
 
 #endif

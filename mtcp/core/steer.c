@@ -21,6 +21,7 @@
 #define RING_PKTS      1024u /* that wait for one core, of one device */
 #define SLOTS_PER_CORE 2048u /* and device: what waits for a core, and for its device */
 #define SLOT_BYTES     2048u
+#define WRONG_MAX      64u        /* hashes of a device until it is believed no longer */
 #define ALL            UINT32_MAX /* cores */
 #define ANY            (UINT32_MAX - 1)
 
@@ -43,6 +44,7 @@ struct port {
     atomic_flag is_used_for; /* another core uses the queue, for this one does not run */
     bool own_sleeps;         /* its sleep_begin() was called */
     uint64_t rx_packets, rx_bytes, rx_lost, tx_packets, tx_lost;
+    unsigned n_wrong; /* of the device's hashes, of flows that were not known here */
 };
 
 struct core {
@@ -235,7 +237,8 @@ static bool port_is_open(const struct port *p)
 static bool steer_packet(struct port *me, const struct mtcp_pkt *pkt)
 {
     const struct steer *s = me->steer;
-    if (pkt->flags & MTCP_PKT_RX_RSS && owner_of_hash(s, pkt->rss_hash) == me->core)
+    if (pkt->flags & MTCP_PKT_RX_RSS && owner_of_hash(s, pkt->rss_hash) == me->core &&
+        likely(me->n_wrong < WRONG_MAX))
         return true; /* by the device's word; a flow that is not known here is asked about again */
     unsigned owner = owner_of_frame(s, pkt);
     if (likely(owner == me->core) || owner == ANY)
@@ -522,10 +525,11 @@ static bool core_hand_over(void *arg, unsigned dev, const struct packet *p, stru
     unsigned owner = owner_of(c->steer, p);
     if (owner == c->index || owner >= c->steer->n_cores)
         return false;
-    struct port *to = port_at(c->steer, dev, owner);
+    struct port *to = port_at(c->steer, dev, owner), *me = port_at(c->steer, dev, c->index);
+    me->n_wrong += (pkt->flags & MTCP_PKT_RX_RSS) && me->n_wrong < WRONG_MAX;
     if (!port_is_open(to))
         return false;
-    hand_copy(port_at(c->steer, dev, c->index), to, pkt);
+    hand_copy(me, to, pkt);
     return true;
 }
 

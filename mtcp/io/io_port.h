@@ -64,6 +64,7 @@ struct io_port {
     unsigned n_queues;
     struct io_queue *queues;
     uint8_t rss_key[IO_RSS_KEY_MAX];
+    uint64_t rss_hf; /* what the device was asked to hash */
     unsigned rss_buckets; /* see io_dpdk_rss_buckets() */
 };
 

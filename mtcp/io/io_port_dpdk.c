@@ -180,7 +180,8 @@ static void choose_rss_key(struct opening *o)
     struct rte_eth_rss_conf *rss = &o->eth.rx_adv_conf.rss_conf;
     uint8_t len = o->info.hash_key_size;
 
-    if (!(rss->rss_hf & RTE_ETH_RSS_NONFRAG_IPV4_TCP) || len > IO_RSS_KEY_MAX)
+    if (!(rss->rss_hf & RTE_ETH_RSS_NONFRAG_IPV4_TCP) || len > IO_RSS_KEY_MAX ||
+        strcmp(o->info.driver_name, "net_axgbe") == 0) /* it takes the key's address for the key */
         return;
     for (unsigned i = 0; i < IO_RSS_KEY_MAX; i++)
         o->p->rss_key[i] = o->rss_key[i % IO_RSS_KEY];
@@ -189,6 +190,7 @@ static void choose_rss_key(struct opening *o)
         rss->rss_key_len = len;
     }
     o->has_rss_key = true;
+    o->p->rss_hf = rss->rss_hf;
     o->eth.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_RSS_HASH & o->info.rx_offload_capa;
 }
 

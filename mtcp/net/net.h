@@ -197,8 +197,8 @@ struct net_stats {
 /* Several cores behind one device (core/steer.c): whose a flow is, and the way there. */
 struct net_steer {
     bool (*is_home)(void *arg, const struct flow_tuple *t);
-    /* A packet that was put together here, or whose flow is not known here; false: it stays. `netif`
-     * is its interface's index. */
+    /* A packet that was put together here, or whose flow is not known here, or a part of one; false:
+     * it stays. `netif` is its interface's index. */
     bool (*hand_over)(void *arg, unsigned netif, const struct packet *p, struct mtcp_pkt *pkt);
     void *arg;
 };

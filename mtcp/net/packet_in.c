@@ -362,6 +362,8 @@ static void fragment_in(struct net *n, const struct rx *x)
 {
     struct mtcp_pkt whole = {0};
     struct rx joined = {.pkt = &whole, .nif = x->nif};
+    if (is_handed_over(n, x)) /* a device took it for a segment */
+        return;
     whole.data = reass_in(n, x, &whole.len);
     if (!whole.data)
         return;

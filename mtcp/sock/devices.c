@@ -82,6 +82,21 @@ int mtcp_init(const char *config_file)
 
 /* ---- contexts over devices ------------------------------------------------------------------- */
 
+/* A random key by which every core has ports to any other host. */
+static bool rss_key_draw(uint8_t key[IO_RSS_KEY], unsigned n_cores)
+{
+    struct hash_toeplitz h;
+    unsigned n_bits = 0;
+    while (n_cores > 1u << n_bits)
+        n_bits++;
+    do {
+        if (getrandom(key, IO_RSS_KEY, 0) != IO_RSS_KEY)
+            return false;
+        hash_toeplitz_init(&h, key);
+    } while (!hash_toeplitz_has_ports(&h, n_bits));
+    return true;
+}
+
 static int devices_start(void)
 {
     const struct config *c = &the_process.conf;
@@ -110,7 +125,7 @@ static int devices_start(void)
         .rss_key = the_process.rss_key,
     };
     char err[512] = "the devices did not start";
-    if (getrandom(the_process.rss_key, sizeof(the_process.rss_key), 0) != IO_RSS_KEY)
+    if (!rss_key_draw(the_process.rss_key, c->num_cores))
         return -EAGAIN;
     if (io_devices_start(&conf, err, sizeof(err)) == 0)
         return 0;
@@ -132,24 +147,27 @@ static int capture_complain(unsigned dev)
     return -EBUSY;
 }
 
-/* As many as every device with our key has; of those that don't know it the number is ours. */
-static unsigned rss_buckets(unsigned n_devs)
+/* As many as every device has, if they are enough for all cores to have about the same share. */
+static unsigned rss_buckets(const struct config *c)
 {
+    enum { SHARE = 8 };
     unsigned n = BUCKETS_MAX;
-    for (unsigned i = 0; i < n_devs; i++) {
+    for (unsigned i = 0; i < c->n_netdevs; i++) {
         unsigned has = io_devices_rss_buckets(i);
-        n = has > 0 && has < n ? has : n;
+        n = has >= SHARE * c->num_cores && has < n ? has : n;
     }
     return n;
 }
 
-/* A core without a queue has its packets come by another's. */
+/* The packets of cores without a queue come by the others'. */
 static void rss_spread(unsigned dev, unsigned n_buckets)
 {
     uint16_t queue[BUCKETS_MAX];
     unsigned n_queues = io_devices_n_queues(dev);
-    for (unsigned i = 0; i < n_buckets; i++)
-        queue[i] = (uint16_t)(steer_owner_of_bucket(the_process.steer, i) % n_queues);
+    for (unsigned i = 0; i < n_buckets; i++) {
+        unsigned owner = steer_owner_of_bucket(the_process.steer, i);
+        queue[i] = (uint16_t)(owner < n_queues ? owner : i / the_process.conf.num_cores % n_queues);
+    }
     (void)io_devices_rss_spread(dev, queue, n_buckets); /* refused: packets are handed over */
 }
 
@@ -158,7 +176,7 @@ static int steer_make(void)
     const struct config *c = &the_process.conf;
     static struct mtcp_io *queues[NET_IF_MAX][CORES_MAX];
     struct steer_dev devs[NET_IF_MAX];
-    struct steer_rss rss = {.n_buckets = rss_buckets(c->n_netdevs)};
+    struct steer_rss rss = {.n_buckets = rss_buckets(c)};
     for (unsigned i = 0; i < c->n_netdevs; i++) {
         devs[i] = (struct steer_dev){queues[i], io_devices_n_queues(i)};
         for (unsigned k = 0; k < devs[i].n; k++)

@@ -21,9 +21,11 @@ static __attribute__((cold)) bool may_doze(struct mtcp_ctx *ctx, const struct so
         return false;
     if (s->conn->state != TCPS_ESTABLISHED || s->conn->mon || sock_poll(s) != MOS_EPOLLOUT)
         return false;
-    if (ctx->net.env.now_us - s->conn->last_active_us >= ctx->config.dormant_after_us)
+    uint64_t from_us = s->conn->last_active_us + ctx->config.dormant_after_us;
+    if (from_us <= ctx->net.env.now_us)
         return true;
-    sock_doze_news(ctx);
+    if (from_us < ctx->socks->doze_from_us)
+        ctx->socks->doze_from_us = from_us;
     return false;
 }
 
@@ -68,7 +70,7 @@ void sock_doze(struct mtcp_ctx *ctx)
     struct sock_table *t = ctx->socks;
     uint64_t now = ctx->net.env.now_us;
     if (t->doze_chunk == 0)
-        t->doze_is_news = false;
+        t->doze_from_us = WHEEL_NEVER_US;
     look(ctx);
     t->doze_at_us = now + STEP_US;
     if (t->doze_chunk >= t->own.n_top) {
@@ -80,8 +82,10 @@ void sock_doze(struct mtcp_ctx *ctx)
 uint64_t sock_doze_us(const struct mtcp_ctx *ctx)
 {
     const struct sock_table *t = ctx->socks;
-    bool is_idle = t->doze_chunk == 0 && !t->doze_is_news;
-    return is_idle || ctx->net.conns.n_used == 0 ? WHEEL_NEVER_US : t->doze_at_us;
+    if (ctx->net.conns.n_used == 0)
+        return WHEEL_NEVER_US;
+    bool is_round = t->doze_chunk > 0;
+    return is_round || t->doze_from_us < t->doze_at_us ? t->doze_at_us : t->doze_from_us;
 }
 
 bool sock_rouse(struct mtcp_ctx *ctx, const struct sock *s)
@@ -94,4 +98,5 @@ void sock_is_awake(void *arg, struct tcp_conn *c)
     struct sock *s = sock_find(arg, c->sock);
     s->conn = c;
     s->flags &= (uint16_t)~SOCKF_DORMANT;
+    sock_doze_news(arg); /* a timer may have woken it, and nothing comes of that */
 }

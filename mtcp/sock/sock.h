@@ -94,7 +94,7 @@ struct sock_table {
     struct list_node doomed; /* listeners closed in the middle of a turn: struct prep */
     uint64_t doze_at_us;     /* when some are looked at for those that could doze ... */
     uint32_t doze_chunk;     /* ... and which of own.chunks come first */
-    bool doze_is_news;       /* since the round began something happened, or time alone will do */
+    uint64_t doze_from_us;   /* before that nobody could doze, if nothing happens */
     unsigned n_again;        /* calls in a row that found nothing since the last turn */
 };
 
@@ -141,13 +141,13 @@ static inline bool sock_doze_is_due(const struct mtcp_ctx *ctx)
     return ctx->net.env.now_us >= ctx->socks->doze_at_us;
 }
 
-/* When that is, for who sleeps; WHEEL_NEVER_US: nobody could doze before something happens. */
+/* When that has a use, for who sleeps; WHEEL_NEVER_US: not before something happens. */
 uint64_t sock_doze_us(const struct mtcp_ctx *ctx);
 
 /* Something happened: segments, calls. */
 static inline void sock_doze_news(struct mtcp_ctx *ctx)
 {
-    ctx->socks->doze_is_news = true;
+    ctx->socks->doze_from_us = 0;
 }
 
 /* The connection of a socket with SOCKF_DORMANT is awake. False: no memory. */

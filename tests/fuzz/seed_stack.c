@@ -975,6 +975,32 @@ static void seed_doze(void)
     save("doze_icmp");
 }
 
+/* What is lent goes out, is acknowledged in parts, sent again, or dropped with its connection. */
+static void seed_lend(void)
+{
+    static const uint8_t ends[] = {APP_CLOSE, APP_ABORT, APP_INFO};
+    char name[32];
+    for (uint8_t i = 0; i < sizeof(ends); i++) {
+        head.monitors = 0;
+        head.conf = CONF_LARGE;
+        open_slot(0);
+        app(APP_LEND, 20000);
+        app(APP_WRITE, 300);
+        app(APP_LEND, 60000);
+        seg(A, 0);
+        ms(3000);
+        seg(A, 0);
+        app(APP_LEND, 17000);
+        app(ends[i], 0);
+        ms(1000);
+        seg(A, 0);
+        if (i == 2)
+            seg(A | TCP_RST, 0);
+        snprintf(name, sizeof(name), "lend_%u", i);
+        save(name);
+    }
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -1002,5 +1028,6 @@ int main(int argc, char **argv)
     seed_marks();
     seed_fastopen();
     seed_doze();
+    seed_lend();
     return n_failed ? 1 : 0;
 }

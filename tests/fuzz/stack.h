@@ -139,6 +139,15 @@ void app_accept(void);
 void app_end(void);          /* closes everything */
 int app_sock(unsigned slot); /* -1: none */
 
+/* stack_lend.c: writes with MSG_ZEROCOPY, of one socket. */
+struct lending {
+    struct lent *first;       /* calls whose memory the stack may use */
+    uint32_t n_calls, n_told; /* so far, and of these over */
+};
+ssize_t lend_write(struct lending *l, int id, uint64_t off, size_t n);
+void lend_collect(struct lending *l, int id);
+void lend_end(struct lending *l); /* the socket is closed */
+
 /* stack_watch.c: the monitors. */
 void watch_start(void);
 void watch_act(const struct step *s); /* a call outside callbacks */

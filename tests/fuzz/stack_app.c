@@ -16,6 +16,7 @@ struct app {
     int id; /* -1: none */
     unsigned slot;
     uint64_t n_written;
+    struct lending lent;
     struct life *life; /* NULL: nobody watches it, as far as is known */
 };
 
@@ -113,6 +114,7 @@ static void app_close(struct app *a, bool by_abort)
         mtcp_abort(w.m, a->id);
     else if (mtcp_close(w.m, a->id) < 0 && errno == EDEADLK)
         return; /* lingering, inside a callback */
+    lend_end(&a->lent);
     a->id = -1;
 }
 
@@ -151,18 +153,23 @@ static void app_readv(struct app *a, size_t len)
     app_got(a, mtcp_readv(w.m, a->id, iov, 2), false);
 }
 
-/* Not from inside a callback of another one: the order of the bytes would be anybody's guess. */
-static void app_write(struct app *a, size_t len)
+static ssize_t copy_write(const struct app *a, size_t len)
 {
     static char out[CHUNK];
-    static bool is_writing;
     size_t n = len < CHUNK ? len : CHUNK;
+    for (size_t i = 0; i < n; i++)
+        out[i] = (char)app_byte(a->n_written + i);
+    return mtcp_write(w.m, a->id, out, n);
+}
+
+/* Not from inside a callback of another one: the order of the bytes would be anybody's guess. */
+static void app_write(struct app *a, size_t len, bool lends)
+{
+    static bool is_writing;
     if (is_writing)
         return;
     is_writing = true;
-    for (size_t i = 0; i < n; i++)
-        out[i] = (char)app_byte(a->n_written + i);
-    ssize_t done = mtcp_write(w.m, a->id, out, n);
+    ssize_t done = lends ? lend_write(&a->lent, a->id, a->n_written, len) : copy_write(a, len);
     is_writing = false;
     if (done > 0)
         a->n_written += (uint64_t)done;
@@ -227,6 +234,7 @@ static void app_info(int id)
 
 static void sock_call(struct app *a, const struct step *s)
 {
+    lend_collect(&a->lent, a->id);
     switch (s->flags % APP_N) {
     case APP_READ:
         app_read(a, s->len);
@@ -238,11 +246,14 @@ static void sock_call(struct app *a, const struct step *s)
         app_readv(a, s->len);
         break;
     case APP_WRITE:
-        app_write(a, s->len);
+        app_write(a, s->len, false);
+        break;
+    case APP_LEND:
+        app_write(a, s->len, true);
         break;
     case APP_WRITE_MUCH:
         for (unsigned i = 0; i < 8; i++)
-            app_write(a, CHUNK);
+            app_write(a, CHUNK, false);
         break;
     case APP_PEEK:
         app_got(a, mtcp_recv(w.m, a->id, buf, s->len < CHUNK ? s->len : CHUNK, MSG_PEEK), true);
@@ -306,6 +317,7 @@ void app_end(void)
             continue;
         mtcp_setsockopt(w.m, apps[i].id, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
         app_read_all(&apps[i]);
+        lend_collect(&apps[i].lent, apps[i].id);
         app_close(&apps[i], false);
     }
     if (w.listener >= 0)

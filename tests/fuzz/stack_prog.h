@@ -91,6 +91,7 @@ enum prog_app {
     APP_RELISTEN,
     APP_INFO,
     APP_READV,
+    APP_LEND, /* with MSG_ZEROCOPY */
     APP_N
 };
 

@@ -10,10 +10,11 @@
 enum {
     ALIGN_MIN = 16,
     CLASS_MIN = 6,  /* log2 of the smallest block that is cached */
-    CLASS_MAX = 18, /* and of the largest */
+    CLASS_MAX = 22, /* and of the largest: a buffer at full speed */
     N_CLASSES = CLASS_MAX - CLASS_MIN + 1,
     CLASS_BLOCKS = 512,         /* a class keeps at most so many blocks: a burst of connections */
-    CLASS_BYTES = 1024u * 1024, /* and at most so many bytes */
+    CLASS_BYTES = 1024u * 1024, /* and at most so many bytes, ... */
+    CLASS_LEAST = 2,            /* ... but so many blocks */
 };
 
 /* A freed block in the cache; the rest of it is free. */
@@ -46,6 +47,7 @@ struct mem *mem_create(size_t limit_bytes)
     mem_set_limit(m, limit_bytes);
     for (unsigned i = 0; MEM_SYS_CACHES && i < N_CLASSES; i++) {
         uint32_t n = CLASS_BYTES >> (i + CLASS_MIN);
+        n = n > CLASS_LEAST ? n : CLASS_LEAST;
         m->classes[i].n_max = n < CLASS_BLOCKS ? n : CLASS_BLOCKS;
     }
     return m;

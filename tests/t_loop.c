@@ -15,7 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,7 +29,7 @@ static uint64_t clock_us, waited_until;
 static uint8_t frame[2048];
 static struct mtcp_pkt pkt;
 static int wake_fd;
-static bool wake_ready;
+static bool wake_ready, is_full;
 static unsigned n_begin, n_end, n_closed;
 static _Atomic unsigned n_rx;
 
@@ -48,7 +50,7 @@ static unsigned tx(struct mtcp_io *io, struct mtcp_pkt **pkts, unsigned n)
 {
     (void)io, (void)pkts;
     note("tx ");
-    return n;
+    return is_full ? 0 : n;
 }
 
 static struct mtcp_pkt *alloc(struct mtcp_io *io)
@@ -277,6 +279,49 @@ static void sleep_ends_by_the_device(void)
     close(other);
     close(silent);
     mtcp_destroy_context(m);
+}
+
+static long shortest_ns, longest_ns; /* of the first ten naps; of all */
+static unsigned n_naps;
+
+/* The loop's own sleep. */
+int epoll_pwait2(int epfd, struct epoll_event *ev, int n, const struct timespec *ts,
+                 const sigset_t *mask)
+{
+    long ns = ts ? ts->tv_sec * 1000000000 + ts->tv_nsec : 0;
+    shortest_ns = n_naps++ < 10 && ns < shortest_ns ? ns : shortest_ns;
+    longest_ns = ns > longest_ns ? ns : longest_ns;
+    return (int)syscall(SYS_epoll_pwait2, epfd, ev, n, ts, mask, sizeof(long));
+}
+
+/* By a device that can't wake anybody: at first for a short time, never for more than 1 ms. */
+static void naps_are_short_at_first(void)
+{
+    struct mtcp_epoll_event ev;
+    mctx_t m = create("spin_us = 0", NULL);
+    wake_fd = -1;
+    shortest_ns = 1000000000;
+    longest_ns = n_naps = 0;
+    EXPECT_EQ(mtcp_epoll_wait(m, mtcp_epoll_create(m, 1), &ev, 1, 100), 0);
+    CU_ASSERT(shortest_ns < 1000000);
+    EXPECT_EQ(longest_ns, 1000000);
+    CU_ASSERT(n_rx < 1000);
+    mtcp_destroy_context(m);
+}
+
+/* What it has to say nobody takes: no reason to spin. */
+static void who_can_not_send_naps(void)
+{
+    struct mtcp_epoll_event ev;
+    mctx_t m = create("spin_us = 0", NULL);
+    wake_fd = eventfd(0, 0);
+    is_full = true;
+    EXPECT_EQ(mtcp_epoll_wait(m, mtcp_epoll_create(m, 1), &ev, 1, 100), 0);
+    CU_ASSERT(net_has_work(&ctx_of(m)->net));
+    CU_ASSERT(n_rx < 1000);
+    is_full = false;
+    mtcp_destroy_context(m);
+    close(wake_fd);
 }
 
 static void sleep_ends_by_a_kernel_descriptor(void)
@@ -598,6 +643,7 @@ static void contexts_of_one_thread_are_joined_one_by_one(void)
 TEST_SUITE(loop, TEST_CASE(each_turn_keeps_the_order),
            TEST_CASE(the_world_waits_for_the_next_thing),
            TEST_CASE(the_world_waits_for_the_monitors_timer), TEST_CASE(sleep_ends_by_the_device),
+           TEST_CASE(naps_are_short_at_first), TEST_CASE(who_can_not_send_naps),
            TEST_CASE(sleep_ends_by_a_kernel_descriptor), TEST_CASE(sleep_ends_by_an_interrupt),
            TEST_CASE(sleep_ends_by_a_monitors_timer), TEST_CASE(spinning_never_sleeps),
            TEST_CASE(a_line_tells_rates), TEST_CASE(failures_say_one_line),

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define NAP_US       1000u
+#define NAP_MIN_US   20u
 #define SLEEP_MAX_US 3600000000u
 
 /* ---- the clock ------------------------------------------------------------------------------- */
@@ -154,6 +155,14 @@ static bool wake_on_io(struct mtcp_ctx *ctx, unsigned i, int fd)
     return ctx->io_fd[i] >= 0;
 }
 
+/* Where no device wakes us: a part of the time that nothing has happened, so that what comes waits
+ * for no longer than it has been away. */
+static uint64_t nap_us(const struct mtcp_ctx *ctx)
+{
+    uint64_t nap = (ctx->net.env.now_us - ctx->idle_since_us) / 2;
+    return nap < NAP_MIN_US ? NAP_MIN_US : nap < NAP_US ? nap : NAP_US;
+}
+
 /* Prepares device i for sleep: false when it has packets already. Lowers *sleep_us to a nap when it
  * can't wake us. */
 static bool io_sleep_begin(struct mtcp_ctx *ctx, unsigned i, uint64_t *sleep_us)
@@ -164,8 +173,8 @@ static bool io_sleep_begin(struct mtcp_ctx *ctx, unsigned i, uint64_t *sleep_us)
     if (ready)
         return false;
     bool wakes = wake_on_io(ctx, i, fd) && !(io->caps & MTCP_IO_NO_WAKEUP);
-    if (!wakes && *sleep_us > NAP_US)
-        *sleep_us = NAP_US;
+    if (!wakes && *sleep_us > nap_us(ctx))
+        *sleep_us = nap_us(ctx);
     return true;
 }
 
@@ -208,14 +217,14 @@ static uint64_t wake_us(const struct mtcp_ctx *ctx, uint64_t until_us)
 
 void ctx_idle(struct mtcp_ctx *ctx, uint64_t until_us)
 {
-    bool has_work = net_has_work(&ctx->net);
-    if (has_work && !(ctx->world.wait && net_is_stuck(&ctx->net)))
+    bool is_stuck = net_has_work(&ctx->net); /* the device takes nothing: perhaps after a nap */
+    if (is_stuck && !net_is_stuck(&ctx->net))
         return;
     if (ctx->world.wait) {
-        uint64_t nap_end = ctx->net.env.now_us + NAP_US; /* the device may take something then */
-        ctx->in_poll = true;                             /* what runs there can't run this loop */
+        uint64_t nap_end = ctx->net.env.now_us + NAP_US;
+        ctx->in_poll = true; /* what runs there can't run this loop */
         ctx->world.wait(ctx->world.arg,
-                        wake_us(ctx, has_work && nap_end < until_us ? nap_end : until_us));
+                        wake_us(ctx, is_stuck && nap_end < until_us ? nap_end : until_us));
         ctx->in_poll = false;
         return;
     }
@@ -228,6 +237,8 @@ void ctx_idle(struct mtcp_ctx *ctx, uint64_t until_us)
     if (now - ctx->idle_since_us < ctx->config.spin_us)
         return;
     uint64_t wake = wake_us(ctx, until_us);
+    if (is_stuck && now + nap_us(ctx) < wake)
+        wake = now + nap_us(ctx);
     now = ctx_now_us(ctx);
     if (wake <= now)
         return;

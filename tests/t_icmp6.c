@@ -372,7 +372,7 @@ static void junk_is_survived(void)
         struct ndp_prefix x;
         memcpy(copy, f.b, f.len);
         int rc = packet_parse(&p, copy, f.len, PACKET_CSUM_GOOD);
-        CU_ASSERT(rc == 0 || rc == -EBADMSG);
+        CU_ASSERT(rc == 0 || rc == -EBADMSG || rc == -ENOTSUP);
         while (rc == 0 && p.kind == PACKET_NDP && ndp_next_prefix(&p.ndp, &x))
             CU_ASSERT(x.len <= 128);
         free(copy);

@@ -324,6 +324,39 @@ static void who_can_not_send_naps(void)
     close(wake_fd);
 }
 
+static unsigned takes_all(struct mtcp_io *io, struct mtcp_pkt **pkts, unsigned n)
+{
+    (void)io, (void)pkts;
+    return n;
+}
+
+/* One device takes nothing: what another one does is work all the same. */
+static void one_full_device_lets_nobody_nap(void)
+{
+    struct mtcp_io other = dev;
+    struct mtcp_io *const two[] = {&dev, &other};
+    other.tx_burst = takes_all;
+    other.name = "other";
+    is_full = true;
+    clock_us = 1000000;
+    mctx_t m = mtcp_create_context_io(
+        3, "mos { netdev dev { address = 10.0.0.1/24 } netdev other { address = 10.0.1.1/24 } }",
+        two, 2, &fake);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    struct mtcp_ctx *ctx = ctx_of(m);
+    ctx_poll(ctx);
+    ctx_poll(ctx);
+    CU_ASSERT_TRUE(net_is_stuck(&ctx->net));
+    EXPECT_EQ(ctx_poll(ctx), 0);
+    EXPECT_EQ(net_send_frame(&ctx->net, 1, frame, 60), 0);
+    EXPECT_EQ(ctx_poll(ctx), 0); /* it leaves at the end of the turn */
+    CU_ASSERT_FALSE(net_is_stuck(&ctx->net));
+    CU_ASSERT(ctx_poll(ctx) > 0);
+    CU_ASSERT_TRUE(net_is_stuck(&ctx->net));
+    is_full = false;
+    mtcp_destroy_context(m);
+}
+
 static void sleep_ends_by_a_kernel_descriptor(void)
 {
     struct mtcp_epoll_event ev = {.events = MOS_EPOLLIN, .data = {.u64 = 99}};
@@ -644,11 +677,11 @@ TEST_SUITE(loop, TEST_CASE(each_turn_keeps_the_order),
            TEST_CASE(the_world_waits_for_the_next_thing),
            TEST_CASE(the_world_waits_for_the_monitors_timer), TEST_CASE(sleep_ends_by_the_device),
            TEST_CASE(naps_are_short_at_first), TEST_CASE(who_can_not_send_naps),
-           TEST_CASE(sleep_ends_by_a_kernel_descriptor), TEST_CASE(sleep_ends_by_an_interrupt),
-           TEST_CASE(sleep_ends_by_a_monitors_timer), TEST_CASE(spinning_never_sleeps),
-           TEST_CASE(a_line_tells_rates), TEST_CASE(failures_say_one_line),
-           TEST_CASE(messages_go_to_the_log), TEST_CASE(slots_are_given_out_in_turn),
-           TEST_CASE(what_is_queued_leaves_before_the_end),
+           TEST_CASE(one_full_device_lets_nobody_nap), TEST_CASE(sleep_ends_by_a_kernel_descriptor),
+           TEST_CASE(sleep_ends_by_an_interrupt), TEST_CASE(sleep_ends_by_a_monitors_timer),
+           TEST_CASE(spinning_never_sleeps), TEST_CASE(a_line_tells_rates),
+           TEST_CASE(failures_say_one_line), TEST_CASE(messages_go_to_the_log),
+           TEST_CASE(slots_are_given_out_in_turn), TEST_CASE(what_is_queued_leaves_before_the_end),
            TEST_CASE(a_full_device_does_not_stop_the_clock),
            TEST_CASE(a_full_link_does_not_hold_up_the_end), TEST_CASE(what_can_not_leave_is_reset),
            TEST_CASE(contexts_of_one_thread_are_joined_one_by_one));

@@ -159,6 +159,30 @@ static void the_cache_is_bounded(void)
     mem_destroy(m);
 }
 
+/* With what is in use it is no more than the budget. */
+static void the_cache_is_within_the_budget(void)
+{
+    struct mem *m = mem_create(1048576);
+    void *p[4];
+    for (unsigned i = 0; i < 4; i++)
+        p[i] = mem_alloc(m, 262144);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(p[3]);
+    for (unsigned i = 0; i < 4; i++)
+        mem_free(m, p[i], 262144);
+    CU_ASSERT(mem_cached(m) <= 1048576);
+    p[0] = mem_alloc(m, 524288); /* of another size: the cache makes room */
+    CU_ASSERT_PTR_NOT_NULL(p[0]);
+    CU_ASSERT(mem_in_use(m) + mem_cached(m) <= 1048576);
+    p[1] = mem_alloc(m, 524288);
+    CU_ASSERT_PTR_NOT_NULL(p[1]);
+    EXPECT_EQ(mem_cached(m), 0);
+    mem_free(m, p[0], 524288);
+    mem_set_limit(m, 524288); /* beyond it nothing is kept */
+    mem_free(m, p[1], 524288);
+    CU_ASSERT(mem_cached(m) <= 524288);
+    mem_destroy(m);
+}
+
 /* When the system has none, the cache is given up for it. (Not where a tool watches every block:
  * nothing is cached there, and the tool would stop at such a request.) */
 static void a_refusal_of_the_system_is_an_answer(void)
@@ -234,5 +258,6 @@ TEST_SUITE(mem, TEST_CASE(counts_what_is_handed_out), TEST_CASE(keeps_to_the_bud
            TEST_CASE(the_budget_can_change_at_any_time),
            TEST_CASE(a_few_bytes_go_beyond_the_budget), TEST_CASE(blocks_are_aligned),
            TEST_CASE(zalloc_clears_a_used_block), TEST_CASE(gives_freed_blocks_again),
-           TEST_CASE(the_cache_is_bounded), TEST_CASE(is_independent_of_others),
-           TEST_CASE(a_refusal_of_the_system_is_an_answer), TEST_CASE(blocks_keep_their_bytes));
+           TEST_CASE(the_cache_is_bounded), TEST_CASE(the_cache_is_within_the_budget),
+           TEST_CASE(is_independent_of_others), TEST_CASE(a_refusal_of_the_system_is_an_answer),
+           TEST_CASE(blocks_keep_their_bytes));

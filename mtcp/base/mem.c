@@ -29,7 +29,8 @@ struct size_class {
 
 struct mem {
     size_t in_use;
-    size_t limit; /* SIZE_MAX: none */
+    size_t limit;  /* SIZE_MAX: none */
+    size_t cached; /* bytes in the classes */
     struct size_class classes[N_CLASSES];
     uint64_t n_failed;
     struct mem_sys sys;
@@ -76,6 +77,12 @@ static bool is_within_budget(const struct mem *m, size_t size)
     return size <= m->limit && m->in_use <= m->limit - size;
 }
 
+/* Would the system's memory be beyond the budget, with the cache? */
+static bool is_beyond(const struct mem *m, size_t size)
+{
+    return m->in_use + m->cached + size > m->limit;
+}
+
 /* A block from the system; when that has none, once more without our cache. */
 static void *alloc_from_sys(struct mem *m, size_t size, size_t align)
 {
@@ -100,7 +107,10 @@ void *mem_alloc_aligned(struct mem *m, size_t size, size_t align)
         p = c->head;
         c->head = c->head->next;
         c->n--;
+        m->cached -= size;
     } else {
+        if (unlikely(is_beyond(m, size)))
+            mem_trim(m);
         p = alloc_from_sys(m, size, align);
         if (unlikely(p == NULL))
             goto failed;
@@ -141,7 +151,7 @@ void mem_free(struct mem *m, void *p, size_t size)
     ASSERT(m->in_use >= size);
     m->in_use -= size;
     struct size_class *c = class_of(m, size);
-    if (c == NULL || c->n >= c->n_max) {
+    if (c == NULL || c->n >= c->n_max || unlikely(is_beyond(m, size))) {
         mem_sys_free(&m->sys, p);
         return;
     }
@@ -149,6 +159,7 @@ void mem_free(struct mem *m, void *p, size_t size)
     b->next = c->head;
     c->head = b;
     c->n++;
+    m->cached += size;
 }
 
 size_t mem_in_use(const struct mem *m)
@@ -158,10 +169,7 @@ size_t mem_in_use(const struct mem *m)
 
 size_t mem_cached(const struct mem *m)
 {
-    size_t n = 0;
-    for (unsigned i = 0; i < N_CLASSES; i++)
-        n += (size_t)m->classes[i].n << (i + CLASS_MIN);
-    return n;
+    return m->cached;
 }
 
 void mem_set_limit(struct mem *m, size_t limit_bytes)
@@ -185,6 +193,7 @@ void mem_trim(struct mem *m)
         c->head = NULL;
         c->n = 0;
     }
+    m->cached = 0;
 }
 
 uint64_t mem_n_failed(const struct mem *m)

@@ -47,7 +47,8 @@ void mem_set_limit(struct mem *m, size_t limit_bytes);
 /* Is less than a quarter of the budget left? */
 bool mem_is_tight(const struct mem *m);
 
-/* The cache of freed blocks: bytes in it (at most 24 MB), and how to empty it. */
+/* The cache of freed blocks: bytes in it (at most 24 MB, and with those in use no more than the
+ * budget), and how to empty it. */
 size_t mem_cached(const struct mem *m);
 void mem_trim(struct mem *m);
 

@@ -199,6 +199,7 @@ static void copy_to(struct mtcp_pkt *to, const struct mtcp_pkt *from)
     to->l4_len = from->l4_len;
     to->tso_mss = from->tso_mss;
     to->rx_us = from->rx_us;
+    to->rss_hash = from->rss_hash;
 }
 
 /* NULL, and counted: none can be made. */
@@ -526,9 +527,11 @@ static bool core_hand_over(void *arg, unsigned dev, const struct packet *p, stru
     if (owner == c->index || owner >= c->steer->n_cores)
         return false;
     struct port *to = port_at(c->steer, dev, owner), *me = port_at(c->steer, dev, c->index);
-    me->n_wrong += (pkt->flags & MTCP_PKT_RX_RSS) && me->n_wrong < WRONG_MAX;
     if (!port_is_open(to))
         return false;
+    bool is_wrong =
+        (pkt->flags & MTCP_PKT_RX_RSS) && owner_of_hash(c->steer, pkt->rss_hash) == c->index;
+    me->n_wrong += is_wrong && me->n_wrong < WRONG_MAX;
     hand_copy(me, to, pkt);
     return true;
 }
@@ -628,6 +631,7 @@ struct mtcp_io *steer_port(struct steer *s, unsigned dev, unsigned core)
         return NULL;
     ring_drain(s, p->inbox); /* what came too late for the last one */
     queue_acquire(p);
+    p->n_wrong = 0;
     atomic_store(&p->is_open, true);
     if (p->own)
         atomic_fetch_add(&s->n_queues_open, 1);

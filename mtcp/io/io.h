@@ -117,7 +117,8 @@ unsigned io_dpdk_n_queues(unsigned dev);
 unsigned io_dpdk_rss_buckets(unsigned dev);
 
 /* From now on what has hash i modulo n comes by queue[i]; n is a power of two. If it is more than
- * the above, the device looks at fewer bits of the hash, that is at the first of these queues. False: the device refuses, and spreads as before. */
+ * the above, the device looks at fewer bits of the hash: at the first of these queues. False: the
+ * device refuses, and spreads as before. */
 bool io_dpdk_rss_spread(unsigned dev, const uint16_t *queue, unsigned n);
 
 /* Stops and closes the ports; waits 50 ms; cleans up EAL and its runtime directory. Idempotent.

@@ -231,8 +231,17 @@ static void conns_flush(struct net *n)
     e->out_head = c;
 }
 
+static uint64_t n_sent(const struct net *n)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < n->n_ifs; i++)
+        sum += n->ifs[i].tx_packets;
+    return sum;
+}
+
 void net_flush(struct net *n)
 {
+    uint64_t before = n_sent(n);
     if (unlikely(n->prune_ready || n->env.dead_head)) {
         conns_prune_ready(n);
         n->prune_ready = false;
@@ -242,12 +251,17 @@ void net_flush(struct net *n)
         own_packets_flush(n);
     for (unsigned i = 0; i < n->n_ifs; i++) {
         struct net_if *nif = &n->ifs[i];
+        if (unlikely(nif->stuck_since_us)) { /* unless somebody tried in vain again */
+            nif->stuck_since_us = nif->was_stuck ? nif->stuck_since_us : 0;
+            nif->was_stuck = false;
+        }
         if (unlikely(nif->announce_due)) {
             nif->announce_due = false;
             arp_announce(n, nif);
         }
         netif_flush(nif);
     }
+    n->has_moved = n_sent(n) != before;
     if (n->env.dead_head) {
         conns_prune_ready(n);
         conns_reap(n);
@@ -274,7 +288,7 @@ bool net_has_work(const struct net *n)
 
 bool net_is_stuck(const struct net *n)
 {
-    for (unsigned i = 0; i < n->n_ifs; i++)
+    for (unsigned i = 0; i < n->n_ifs && !n->has_moved; i++)
         if (n->ifs[i].n_tx > 0 || n->ifs[i].stuck_since_us)
             return true;
     return false;

@@ -75,6 +75,7 @@ struct net_if {
     unsigned n_tx;
     struct mtcp_pkt *tx[NET_TX_BURST]; /* built, not yet taken by the device */
     uint64_t stuck_since_us;           /* no packet could be had since then; 0: it could */
+    bool was_stuck;                    /* nor in this flush */
     const char *name;
     struct net *watcher;                  /* whose monitor sees each frame; NULL: none does */
     struct mtcp_pkt *own_head, *own_last; /* packets of a monitor's own (own_packet.c), in order */
@@ -224,6 +225,7 @@ struct net {
     bool is_ending;        /* net_fini() runs */
     bool is_watched;       /* a monitor sees each frame of every interface */
     bool has_own;          /* a monitor's own packets wait to be sent */
+    bool has_moved;        /* a device took something in the last flush */
     bool prune_ready;      /* connections without an owner may be on the ready list */
     uint32_t next_ephemeral;
     struct rate_limit rst_limit, icmp_limit;

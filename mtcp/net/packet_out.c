@@ -269,6 +269,7 @@ static enum out_result conn_send_monitored(struct net *n, struct tcp_conn *c, st
 static enum out_result conn_stuck(struct net *n, struct tcp_conn *c, const struct tcp_tx *tx,
                                   struct net_if *nif)
 {
+    nif->was_stuck = true;
     if (nif->stuck_since_us == 0)
         nif->stuck_since_us = n->env.now_us;
     if (n->env.now_us - nif->stuck_since_us < STUCK_US)

@@ -1,8 +1,8 @@
 /*
  * Packets of a wire. The monitor judges what can be parsed; what can't be (a bad checksum, a length
  * that lies) is counted and goes on, because whoever it is for will not take it either, and a frame
- * that is not understood here is not ours to stop. One with more headers of extension than are
- * walked here is stopped: its receiver may walk on, to a segment that nobody has judged.
+ * that is not understood here is not ours to stop. One in which its receiver may find a segment
+ * that the parser does not look for is stopped: nobody has judged it.
  *
  * Fragments wait until their packet is whole and the monitor has judged it: then they go on, as
  * they came, or none does. So does none of a packet that was given up: fragments that overlap, too
@@ -33,11 +33,8 @@ static enum hook_verdict judge_parsed(struct net *n, const struct rx *x, struct 
 static int wire_parse(const struct net *n, struct rx *x)
 {
     struct net_if *nif = x->nif;
+    /* A device that says BAD may be wrong, and its receiver look again. */
     bool is_good = (x->pkt->flags & MTCP_PKT_RX_CSUM_GOOD) || n->conf.trust_csums;
-    if (unlikely((x->pkt->flags & MTCP_PKT_RX_CSUM_BAD) && !is_good)) {
-        nif->rx_bad_csum++;
-        return -EILSEQ;
-    }
     enum packet_csum csum = is_good ? PACKET_CSUM_GOOD : PACKET_CSUM_UNKNOWN;
     int err = packet_parse(&x->p, x->pkt->data, x->pkt->len, csum);
     if (unlikely(err))
@@ -47,7 +44,7 @@ static int wire_parse(const struct net *n, struct rx *x)
 
 static enum hook_verdict judge_unparsed(int err)
 {
-    return err == -E2BIG ? HOOK_DROP : HOOK_PASS;
+    return err == -ENOTSUP ? HOOK_DROP : HOOK_PASS;
 }
 
 /* An empty packet of that device, if there is one and the frame fits it. */

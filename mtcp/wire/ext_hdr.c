@@ -120,7 +120,7 @@ int ext_hdr_walk(struct ext_chain *c, struct piece ip)
     for (unsigned n = 0; is_extension(c->proto) && c->end == EXT_UPPER; n++) {
         const uint8_t *hdr = ip.at + c->len;
         if (n == EXT_HDR_MAX)
-            return -E2BIG;
+            return -ENOTSUP;
         if (ip.len - c->len < EXT_UNIT)
             return -EBADMSG;
         uint32_t size = c->proto == EXT_FRAGMENT_HDR ? EXT_UNIT : (hdr[1] + 1u) * EXT_UNIT;

@@ -33,7 +33,7 @@ struct ext_chain {
 
 /* Walks the chain of an IPv6 packet, whose header the caller has checked; `ip` ends where the
  * packet does. 0; -EBADMSG: a header is cut, or an option wants the packet discarded without a word;
- * -E2BIG: there are too many. */
+ * -ENOTSUP: there are too many. */
 MUST_CHECK int ext_hdr_walk(struct ext_chain *c, struct piece ip);
 
 #endif

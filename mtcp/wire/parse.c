@@ -331,12 +331,15 @@ static int parse_ipv6_chain(struct packet *p, struct piece ip, enum packet_csum 
 /* Mapped addresses stand for IPv4 in here: on the wire they would let an IPv6 packet pass for a
  * segment of an IPv4 connection (RFC 4942 2.2). So would bits where a zone is kept (addr.h) let one
  * link's packet pass for another's. Nobody sends as a group (RFC 4291 2.7). */
-static inline bool ipv6_addrs_are_sane(const struct packet *p)
+static inline int ipv6_addrs_check(const struct packet *p)
 {
-    if (ip_addr_is_v4(&p->src) || ip_addr_is_v4(&p->dst) || p->src.b[0] == 0xff)
-        return false;
-    return !(ip_addr_is_link_local(&p->src) && ip_addr_zone(&p->src)) &&
-           !(ip_addr_is_link_local(&p->dst) && ip_addr_zone(&p->dst));
+    if (unlikely(p->src.b[0] == 0xff))
+        return -EBADMSG;
+    if (unlikely(ip_addr_is_v4(&p->src) || ip_addr_is_v4(&p->dst) ||
+                 (ip_addr_is_link_local(&p->src) && ip_addr_zone(&p->src)) ||
+                 (ip_addr_is_link_local(&p->dst) && ip_addr_zone(&p->dst))))
+        return -ENOTSUP;
+    return 0;
 }
 
 static int parse_ipv6(struct packet *p, struct piece l3, enum packet_csum csum)
@@ -350,8 +353,11 @@ static int parse_ipv6(struct packet *p, struct piece l3, enum packet_csum csum)
         return -EBADMSG;
     memcpy(p->src.b, h->src, sizeof(h->src));
     memcpy(p->dst.b, h->dst, sizeof(h->dst));
-    if (unlikely(!ipv6_addrs_are_sane(p)))
-        return -EBADMSG;
+    int err = ipv6_addrs_check(p);
+    if (unlikely(err))
+        return err;
+    if (unlikely(payload_len == 0 && h->next_hdr == 0 && l3.len > IPV6_HDR_LEN))
+        return -ENOTSUP; /* a jumbogram, says its receiver perhaps, and takes all there is */
     struct piece ip = {l3.at, IPV6_HDR_LEN + payload_len};
     p->frame_len = p->l3_off + ip.len;
     if (unlikely(h->next_hdr != IP_PROTO_TCP))

@@ -71,8 +71,10 @@ struct packet {
 };
 
 /* Parses an Ethernet frame. 0; -EBADMSG: malformed (a length lies, a header is short, a bad
- * version); -E2BIG: more headers of extension than are walked here (RFC 8883), so that what
- * comes behind them is unknown; -EILSEQ: a checksum is wrong. `csum` says whether L3/L4 sums still need to be verified.
+ * version); -ENOTSUP: nothing for us, but its receiver may find a segment in it (more headers of
+ * extension than are walked here, RFC 8883; a length of 0 as of a jumbogram; IPv6 addresses that
+ * mean something else in here); -EILSEQ: a checksum is wrong. `csum` says whether L3/L4 sums still
+ * need to be verified.
  */
 MUST_CHECK int packet_parse(struct packet *p, const uint8_t *frame, uint32_t len,
                             enum packet_csum csum);

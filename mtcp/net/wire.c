@@ -33,8 +33,11 @@ static enum hook_verdict judge_parsed(struct net *n, const struct rx *x, struct 
 static int wire_parse(const struct net *n, struct rx *x)
 {
     struct net_if *nif = x->nif;
-    /* A device that says BAD may be wrong, and its receiver look again. */
     bool is_good = (x->pkt->flags & MTCP_PKT_RX_CSUM_GOOD) || n->conf.trust_csums;
+    if (unlikely((x->pkt->flags & MTCP_PKT_RX_CSUM_BAD) && !is_good)) {
+        nif->rx_bad_csum++;
+        return -EILSEQ;
+    }
     enum packet_csum csum = is_good ? PACKET_CSUM_GOOD : PACKET_CSUM_UNKNOWN;
     int err = packet_parse(&x->p, x->pkt->data, x->pkt->len, csum);
     if (unlikely(err))

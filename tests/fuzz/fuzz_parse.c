@@ -106,7 +106,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct packet p;
     int rc =
         data[0] & 1 ? packet_parse_ip(&p, frame, len, csum) : packet_parse(&p, frame, len, csum);
-    HOLDS(rc == 0 || rc == -EBADMSG || rc == -ENOTSUP || (rc == -EILSEQ && csum == PACKET_CSUM_UNKNOWN));
+    HOLDS(rc == 0 || rc == -EBADMSG || rc == -ENOTSUP ||
+          (rc == -EILSEQ && csum == PACKET_CSUM_UNKNOWN));
     if (rc == 0)
         check(&p, frame, len);
     free(frame);

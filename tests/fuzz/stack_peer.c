@@ -285,7 +285,7 @@ void peer_segment(const struct step *st)
         p->flags = MTCP_PKT_RX_CSUM_GOOD;
     if (st->slot & STEP_BAD_SUM)
         p->flags = MTCP_PKT_RX_CSUM_BAD;
-    if (n_opts)
+    if (n_opts || (st->op == OP_SEG_PATCH && (s.flags & TCP_SYN)))
         c->mss_most = UINT16_MAX; /* whatever the bytes say */
     if (st->op == OP_SEG_FRAG)
         in_fragments(p, lens, st);

@@ -36,6 +36,7 @@ struct world {
     uint64_t now_us;
     mctx_t m;
     int ep;
+    bool has_policy; /* the acting monitor has set one, for the connections to come as well */
     bool verbose, was_starved;
     bool has_reset; /* a monitor asked for one */
     bool has_edits; /* a monitor changed payload or lengths: that connection's frames are

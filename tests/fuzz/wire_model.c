@@ -184,7 +184,7 @@ static bool byte_is_right(const struct model *m, const struct way *way, uint64_t
 {
     if (b >> 3 != host_byte((uint32_t)(way->isn + 1 + off), 0) >> 3)
         return false;
-    if (m->is_doubtful || (w.head.conf & CONF_LAST) || off >= SEEN_MAX)
+    if (m->is_doubtful || w.has_policy || (w.head.conf & CONF_LAST) || off >= SEEN_MAX)
         return true;
     return way->copy[off] == NONE || way->copy[off] == (b & 7); /* NONE: the frame in hand has it */
 }

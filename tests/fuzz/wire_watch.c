@@ -193,6 +193,7 @@ static void options(int sock, const struct step *s)
     if (s->flags % ACT_N == ACT_POLICY)
         for (unsigned slot = 0; slot < SLOTS; slot++)
             model_doubt(slot);
+    w.has_policy |= s->flags % ACT_N == ACT_POLICY;
     (void)mtcp_setsockopt(w.m, sock, SOL_MONSOCKET, name, &v, sizeof(v));
 }
 
